@@ -1,0 +1,44 @@
+//! From the controller to a target and back.
+//!
+//! A connection is one file with one thing to offer: `spawn`, a process on the target with its standard
+//! streams ([`Channel`]). Everything else is written once on top of it: looking for the agent, uploading it,
+//! starting it, and the conversation with it ([`Link`]).
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::wire::message::Secret;
+
+/// Where a host is and how to log in there.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// This machine, without a login.
+    Local,
+    Ssh(SshOptions),
+}
+
+/// What variables, flags and configuration say of an SSH log-in; the rest is read from `~/.ssh/config`.
+#[derive(Debug, Clone)]
+pub struct SshOptions {
+    /// Name or address; may be an alias in `~/.ssh/config`.
+    pub host: String,
+    pub port: Option<u16>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub private_key: Option<PathBuf>,
+    pub private_key_passphrase: Option<Secret>,
+    pub host_key_checking: bool,
+    /// For the connection, and for any silence during start-up.
+    pub timeout: Duration,
+    /// Between keep-alive messages.
+    pub keepalive: Duration,
+}
+
+/// What the controller can be asked for while a batch runs.
+pub trait Answers: Send + Sync {
+    /// The content with this hexadecimal SHA-256.
+    fn content(&self, digest: &str) -> Option<Box<dyn Read + Send>>;
+    /// A certificate (PEM chain) for a request (PEM), or why there is none.
+    fn sign(&self, authority: &str, request: &str) -> Result<String, String>;
+}

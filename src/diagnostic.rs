@@ -1,0 +1,191 @@
+//! What is shown when something in a user's file is wrong: severity, message, the place with a caret,
+//! a trail of how one got there, and hints.
+//!
+//! Style: lower case, no trailing period, legible without colour; a hint says what to do and is kept
+//! apart from the error. Rendering is [`annotate_snippets`]'s.
+
+use std::fmt;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::source::Span;
+
+/// How grave a diagnostic is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One finding about one place. Build it with [`Diagnostic::error`] and the `with_*` methods.
+#[derive(Debug, Clone)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    pub message: String,
+    /// Where it is; none for what concerns the command line or the machine.
+    pub span: Option<Span>,
+    /// A few words under the caret.
+    pub label: Option<String>,
+    /// Other places that led here ("included here"), nearest first.
+    pub trail: Vec<(String, Span)>,
+    /// What to do, each a line of its own.
+    pub hints: Vec<String>,
+}
+
+impl Diagnostic {
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            span: None,
+            label: None,
+            trail: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(message)
+        }
+    }
+
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        self.span = Some(span.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn via(mut self, note: impl Into<String>, span: &Span) -> Self {
+        self.trail.push((note.into(), span.clone()));
+        self
+    }
+
+    /// Adds "did you mean" when one of `candidates` is close to `given`.
+    #[must_use]
+    pub fn nearest<'a>(self, given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match nearest(given, candidates) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+
+    /// The text for a terminal, with colours or without, no trailing newline.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        if let Some(span) = &self.span {
+            group = group.element(snippet(span, AnnotationKind::Primary, self.label.as_deref()));
+        }
+        let mut groups = Vec::new();
+        for hint in &self.hints {
+            group = group.element(Level::HELP.message(hint.as_str()));
+        }
+        groups.push(group);
+        for (note, span) in &self.trail {
+            groups.push(
+                Group::with_title(Level::NOTE.secondary_title(note.as_str())).element(snippet(
+                    span,
+                    AnnotationKind::Context,
+                    None,
+                )),
+            );
+        }
+        renderer.render(&groups)
+    }
+}
+
+fn snippet<'a>(
+    span: &'a Span,
+    kind: AnnotationKind,
+    label: Option<&'a str>,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let text = span.source().text();
+    // A caret under the first line says more than a bracket around twenty.
+    let end = text[span.start()..span.end()]
+        .find('\n')
+        .map_or(span.end(), |at| span.start() + at);
+    let mut annotation = kind.span(span.start()..end);
+    if let Some(label) = label {
+        annotation = annotation.label(label);
+    }
+    Snippet::source(text)
+        .path(span.source().name())
+        .line_start(1)
+        .annotation(annotation)
+}
+
+/// One line, `file:line:column: message`: what a task's result carries.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(span) = &self.span {
+            write!(f, "{span}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Diagnostic {}
+
+/// The candidate that a typing slip would most likely have meant, if any is near enough.
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (given.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    #[test]
+    fn shows_file_line_column_and_caret() {
+        let source = Source::new("site.yml", "- hosts: all\n  taks: []\n");
+        let shown = Diagnostic::error("`taks` is not a keyword of a play")
+            .at(&Span::new(&source, 15, 19))
+            .nearest("taks", ["hosts", "tasks", "roles"])
+            .render(false);
+        insta::assert_snapshot!(shown, @r"
+        error: `taks` is not a keyword of a play
+         --> site.yml:2:3
+          |
+        2 |   taks: []
+          |   ^^^^
+          |
+          = help: did you mean `tasks`?
+        ");
+    }
+
+    #[test]
+    fn far_words_are_not_suggested() {
+        assert_eq!(nearest("foobar", ["copy", "file"]), None);
+        assert_eq!(nearest("coppy", ["copy", "file"]), Some("copy"));
+    }
+}

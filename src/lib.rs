@@ -1,0 +1,29 @@
+//! regdeploy: a declarative provisioner that carries its own container registry.
+//!
+//! | layer | folders | may use |
+//! |---|---|---|
+//! | texts and data | `source`, `diagnostic`, `value`, `yaml` | each other |
+//! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
+//! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
+//! | the language | `template`, `inventory`, `playbook` | texts and data |
+//! | the run | `executor`, `actions`, `output` | all of the above |
+//! | the registry | `registry` | texts and data only |
+//! | the command line | `cli` | everything; nothing uses it |
+
+pub mod actions;
+pub mod agent;
+pub mod cli;
+pub mod connection;
+pub mod diagnostic;
+pub mod executor;
+pub mod inventory;
+pub mod modules;
+pub mod output;
+pub mod playbook;
+pub mod registry;
+pub mod source;
+pub mod system;
+pub mod template;
+pub mod value;
+pub mod wire;
+pub mod yaml;

@@ -1,0 +1,143 @@
+//! The modules: what runs on a target.
+//!
+//! A module is one file and one line in [`MODULES`]. It has a table of arguments ([`Spec`]), a `check` that
+//! looks and decides without changing anything, and an `apply` that carries the decision out without deciding
+//! anything more. All that it sees of the target is a [`System`]: no `std::fs`, no processes of its own.
+//!
+//! What runs on the controller (reading a template, asking for a signature, setting facts) is in
+//! [`crate::actions`].
+
+pub mod spec;
+
+use serde::de::DeserializeOwned;
+
+pub use self::spec::{Arg, Kind, Rule, Spec};
+use crate::system::{System, SystemError};
+use crate::value::{Map, Value};
+use crate::wire::message::Outcome;
+
+/// Every module, by name.
+pub static MODULES: &[&dyn AnyModule] = &[];
+
+/// The module with this short name.
+pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
+    MODULES.iter().copied().find(|module| module.spec().name == name)
+}
+
+/// What one module says of itself.
+pub trait Module: Sync {
+    /// The resolved arguments, read from [`Spec::resolve`]'s map.
+    type Args: DeserializeOwned;
+    /// A decision: all that `apply` needs to know.
+    type Change;
+    const SPEC: Spec;
+
+    /// Looks at the target and decides. Never changes anything.
+    fn check(args: Self::Args, system: &dyn System) -> Result<Plan<Self::Change>, Error>;
+
+    /// Carries out what `check` decided. Never decides.
+    fn apply(change: Self::Change, system: &dyn System) -> Result<Outcome, Error>;
+}
+
+/// What `check` found.
+#[derive(Debug)]
+pub enum Plan<C> {
+    /// All is as it should be (or there was only something to be read).
+    Same(Outcome),
+    /// This would change; `predicted` is the result as far as it is known, its diff included.
+    Change { change: C, predicted: Outcome },
+    /// Only doing it tells: a command. In check mode nothing is run and `skipped` is the result.
+    Unknown { change: C, skipped: Outcome },
+}
+
+/// Why a module could not do its work: a message for people and, where the module has more to tell, other
+/// keys of the result (`rc`, `stdout`...).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    pub message: String,
+    pub values: Map,
+}
+
+impl Error {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            values: Map::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.values.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+impl From<SystemError> for Error {
+    fn from(error: SystemError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// How a module is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mode {
+    pub check: bool,
+    pub diff: bool,
+}
+
+/// A [`Module`] whose types are hidden, so that all fit in one table.
+pub trait AnyModule: Sync {
+    fn spec(&self) -> &'static Spec;
+    fn run(&self, arguments: &Map, mode: Mode, system: &dyn System) -> Outcome;
+}
+
+/// Puts a module into the table: `&Entry(PhantomData::<Copy>)`, spelt `entry::<Copy>()`.
+pub struct Entry<M>(std::marker::PhantomData<fn() -> M>);
+
+pub const fn entry<M: Module>() -> Entry<M> {
+    Entry(std::marker::PhantomData)
+}
+
+impl<M: Module + 'static> AnyModule for Entry<M> {
+    fn spec(&self) -> &'static Spec {
+        const { &M::SPEC }
+    }
+
+    fn run(&self, arguments: &Map, mode: Mode, system: &dyn System) -> Outcome {
+        run::<M>(arguments, mode, system).unwrap_or_else(|error| {
+            let mut outcome = Outcome::failed(error.message);
+            outcome.values.extend(error.values);
+            outcome
+        })
+    }
+}
+
+fn run<M: Module>(arguments: &Map, mode: Mode, system: &dyn System) -> Result<Outcome, Error> {
+    let args = Value::Map(arguments.clone())
+        .deserialize_into::<M::Args>()
+        .map_err(|error| {
+            Error::new(format!(
+                "the arguments of {} are malformed: {error}",
+                M::SPEC.name
+            ))
+        })?;
+    let mut outcome = match M::check(args, system)? {
+        Plan::Same(outcome) => outcome,
+        Plan::Unknown { skipped, .. } if mode.check => skipped,
+        Plan::Unknown { change, .. } => M::apply(change, system)?,
+        Plan::Change { predicted, .. } if mode.check => predicted,
+        Plan::Change { change, predicted } => {
+            let mut outcome = M::apply(change, system)?;
+            if outcome.diff.is_empty() {
+                outcome.diff = predicted.diff;
+            }
+            outcome
+        }
+    };
+    if !mode.diff {
+        outcome.diff.clear();
+    }
+    Ok(outcome)
+}

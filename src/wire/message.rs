@@ -1,0 +1,220 @@
+//! The messages. Their JSON form is the protocol: a change of a field's name or meaning raises
+//! [`super::PROTOCOL_VERSION`].
+
+use std::fmt;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::value::Map;
+
+/// The agent's first frame: it is up, and this is who it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    pub protocol: u32,
+    /// Hexadecimal SHA-256 of the agent's own executable.
+    pub build: String,
+    pub uid: u32,
+    pub pid: u32,
+}
+
+/// Controller to agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    Run(Batch),
+    /// The reply to [`Response::Ask`]; contents are answered with data frames instead.
+    Answer {
+        id: u64,
+        answer: Result<Answer, String>,
+    },
+}
+
+/// Calls that run one after the other and stop at the first that fails.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    pub id: u64,
+    /// Who the calls run as; none for the user that the connection logged in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub become_user: Option<Become>,
+    pub calls: Vec<Call>,
+}
+
+/// One module, to be run once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The module's short name, as in its table.
+    pub module: String,
+    /// Validated and complete: aliases resolved, defaults filled in, types coerced.
+    pub arguments: Map,
+    /// Predict instead of doing.
+    #[serde(default)]
+    pub check: bool,
+    /// Report what differs.
+    #[serde(default)]
+    pub diff: bool,
+    /// Added to the environment of every process that the module starts.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub environment: IndexMap<String, String>,
+}
+
+/// How to become another user on the target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Become {
+    pub method: BecomeMethod,
+    pub user: String,
+    /// Replaces the method's usual flags (`-H -S -n` for sudo).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BecomeMethod {
+    Sudo,
+    Su,
+}
+
+impl fmt::Display for BecomeMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sudo => "sudo",
+            Self::Su => "su",
+        })
+    }
+}
+
+/// Agent to controller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// A call has ended.
+    Result {
+        batch: u64,
+        index: usize,
+        outcome: Outcome,
+    },
+    /// No more results will come for this batch.
+    Done { batch: u64 },
+    /// A call cannot go on without this.
+    Ask { id: u64, question: Question },
+    /// The batch could not be started: no such user, wrong password, no `sudo`.
+    Refused { batch: u64, reason: String },
+}
+
+/// What a call may need that could not be sent ahead with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// The bytes with this hexadecimal SHA-256; answered with data frames.
+    Content { digest: String },
+    /// A certificate for this request (PEM), from the authority of this name on the controller.
+    Sign { authority: String, request: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// PEM, leaf first.
+    Certificate(String),
+}
+
+/// What a module did, would do, or could not do. `values` are the result's other keys, under the names
+/// that playbooks know (`msg`, `rc`, `stdout`, `dest`, `ansible_facts`, `warnings`...).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    #[serde(default)]
+    pub changed: bool,
+    #[serde(default)]
+    pub failed: bool,
+    #[serde(default)]
+    pub skipped: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diff: Vec<Diff>,
+    #[serde(default)]
+    pub values: Map,
+}
+
+impl Outcome {
+    pub fn ok() -> Self {
+        Self::default()
+    }
+
+    pub fn changed(changed: bool) -> Self {
+        Self {
+            changed,
+            ..Self::default()
+        }
+    }
+
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            failed: true,
+            ..Self::default()
+        }
+        .with("msg", message.into())
+    }
+
+    pub fn skipped(message: impl Into<String>) -> Self {
+        Self {
+            skipped: true,
+            ..Self::default()
+        }
+        .with("msg", message.into())
+    }
+
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<crate::value::Value>) -> Self {
+        self.values.insert(key.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_diff(mut self, diff: Diff) -> Self {
+        self.diff.push(diff);
+        self
+    }
+
+    pub fn message(&self) -> Option<&str> {
+        self.values.get("msg")?.as_str()
+    }
+}
+
+/// The two sides of a change; the controller turns them into unified text.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Diff {
+    pub before_header: String,
+    pub after_header: String,
+    pub before: String,
+    pub after: String,
+}
+
+/// Text that never shows itself.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that has to use it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

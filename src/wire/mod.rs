@@ -1,0 +1,24 @@
+//! What controller and agent say to each other, and how it is framed.
+//!
+//! The stream is a sequence of [`frame`]s in each direction; JSON bodies carry [`message`]s, raw bodies carry
+//! file contents. Nothing here knows what a module or a playbook is: arguments and outcomes are plain
+//! [`crate::value::Value`]s.
+//!
+//! ```text
+//! controller                                   agent
+//!     |  <- Hello {protocol, build, uid, ...}    |     said first, unasked: it ends the start-up
+//!     |  Run {batch: calls...} ->                |     one message for any number of calls
+//!     |  Data (small contents that go along) ->  |
+//!     |  <- Ask {content | sign}                 |     only for what could not be sent ahead
+//!     |  Data / Answer ->                        |
+//!     |  <- Result {batch, index, outcome}       |     as each call ends
+//!     |  <- Done {batch}                         |
+//! ```
+//!
+//! Protocol versions: 1, the first.
+
+pub mod frame;
+pub mod message;
+
+/// Raised whenever a message changes in a way that an older peer would misread.
+pub const PROTOCOL_VERSION: u32 = 1;
