@@ -9,9 +9,12 @@
 
 mod attributes;
 mod content;
+pub mod copy;
 pub mod file;
 mod mode;
 pub mod ping;
+pub mod place;
+mod placing;
 pub mod slurp;
 pub mod spec;
 pub mod stat;
@@ -28,8 +31,10 @@ use crate::wire::message::Outcome;
 
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<copy::Copy>(),
     &entry::<file::File>(),
     &entry::<ping::Ping>(),
+    &entry::<place::Place>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
 ];
