@@ -8,10 +8,14 @@
 //! [`crate::actions`].
 
 mod attributes;
+pub mod blockinfile;
 mod content;
 pub mod copy;
+mod editing;
 pub mod file;
+pub mod lineinfile;
 mod mode;
+mod pattern;
 pub mod ping;
 pub mod place;
 mod placing;
@@ -31,8 +35,10 @@ use crate::wire::message::Outcome;
 
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<blockinfile::Blockinfile>(),
     &entry::<copy::Copy>(),
     &entry::<file::File>(),
+    &entry::<lineinfile::Lineinfile>(),
     &entry::<ping::Ping>(),
     &entry::<place::Place>(),
     &entry::<slurp::Slurp>(),
