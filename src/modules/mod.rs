@@ -13,6 +13,8 @@ mod content;
 pub mod copy;
 mod editing;
 pub mod file;
+pub mod find;
+pub mod get_url;
 pub mod lineinfile;
 mod mode;
 mod pattern;
@@ -25,6 +27,9 @@ pub mod stat;
 mod steps;
 #[cfg(test)]
 mod testing;
+pub mod uri;
+pub mod wait_for;
+mod web;
 
 use serde::de::DeserializeOwned;
 
@@ -38,11 +43,15 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<blockinfile::Blockinfile>(),
     &entry::<copy::Copy>(),
     &entry::<file::File>(),
+    &entry::<find::Find>(),
+    &entry::<get_url::GetUrl>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<ping::Ping>(),
     &entry::<place::Place>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
+    &entry::<uri::Uri>(),
+    &entry::<wait_for::WaitFor>(),
 ];
 
 /// The module with this short name.
