@@ -419,3 +419,153 @@ impl Read for Verified {
         Ok(length)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{check, check_agrees, failure, run};
+    use crate::system::digest::digest_bytes;
+    use crate::system::fake::{Answer, Fake};
+
+    fn sha256(text: &str) -> String {
+        digest_bytes(text.as_bytes(), DigestAlgorithm::Sha256)
+    }
+
+    #[test]
+    fn fetches_what_is_not_there_or_differs() {
+        let fake = Fake::new();
+        fake.directory("/opt")
+            .serve("http://r/tool-1.tgz?x=1", 200, "one");
+        let args = r#"{"url":"http://r/tool-1.tgz?x=1","dest":"/opt","mode":"0600"}"#;
+        let outcome = check_agrees::<GetUrl>(&fake, args);
+        assert_eq!(outcome.values["dest"], "/opt/tool-1.tgz".into());
+        assert_eq!(outcome.values["mode"], "0600".into());
+        assert_eq!(outcome.values["msg"], "OK (unknown bytes)".into());
+        for new in ["two", "onetwo", "on", ""] {
+            fake.serve("http://r/tool-1.tgz?x=1", 200, new);
+            check_agrees::<GetUrl>(&fake, args);
+            assert_eq!(fake.text("/opt/tool-1.tgz"), new);
+        }
+    }
+
+    #[test]
+    fn long_files_are_told_apart_at_any_place() {
+        let fake = Fake::new();
+        let old = vec![7; 3 * PIECE];
+        fake.file("/f", old.clone());
+        let mut new = old;
+        new[2 * PIECE + 5] = 8;
+        let served = new.clone();
+        fake.serve_with(move |_| {
+            Some(Answer {
+                status: 200,
+                body: served.clone(),
+                ..Answer::default()
+            })
+        });
+        check_agrees::<GetUrl>(&fake, r#"{"url":"http://r/f","dest":"/f","backup":true}"#);
+        assert_eq!(fake.read(Path::new("/f")).unwrap(), new);
+    }
+
+    #[test]
+    fn asks_only_for_what_is_newer() {
+        let fake = Fake::new();
+        fake.file("/f", "old").serve_with(|request| {
+            let since = request
+                .headers
+                .iter()
+                .find(|(name, _)| name == "If-Modified-Since");
+            let date = since.map(|(_, value)| value.as_str());
+            let same = date == Some("Tue, 14 Nov 2023 22:13:20 GMT");
+            Some(Answer {
+                status: if same { 304 } else { 200 },
+                body: b"new".to_vec(),
+                ..Answer::default()
+            })
+        });
+        let outcome = run::<GetUrl>(&fake, r#"{"url":"http://r/f","dest":"/f"}"#);
+        assert_eq!(
+            (outcome.changed, &outcome.values["status_code"]),
+            (false, &304.into())
+        );
+        assert!(run::<GetUrl>(&fake, r#"{"url":"http://r/f","dest":"/f","force":true}"#).changed);
+    }
+
+    #[test]
+    fn checksums_are_held_against_it() {
+        let fake = Fake::new();
+        fake.serve("http://r/f", 200, "good").serve(
+            "http://r/SHA256SUMS",
+            200,
+            &format!("{}  other\n{} *./f\n", sha256("bad"), sha256("good")),
+        );
+        let wrong = format!(
+            r#"{{"url":"http://r/f","dest":"/f","checksum":"sha256:{}"}}"#,
+            sha256("bad")
+        );
+        let message = failure::<GetUrl>(&fake, &wrong);
+        assert!(message.contains("did not match"), "{message}");
+        check_agrees::<GetUrl>(
+            &fake,
+            r#"{"url":"http://r/f","dest":"/f","checksum":"sha256:http://r/SHA256SUMS"}"#,
+        );
+        let right = format!(
+            r#"{{"url":"http://r/f","dest":"/f","checksum":"sha256:{}"}}"#,
+            sha256("good")
+        );
+        let before = fake.requests().len();
+        assert_eq!(
+            run::<GetUrl>(&fake, &right).message(),
+            Some("file already exists")
+        );
+        assert_eq!(
+            fake.requests().len(),
+            before,
+            "what has the right digest is not asked for"
+        );
+        fake.file("/f", "spoilt");
+        check_agrees::<GetUrl>(&fake, &right);
+    }
+
+    #[test]
+    fn refuses_with_reasons() {
+        let fake = Fake::new();
+        fake.serve("http://r/no", 404, "").serve("http://r/f", 200, "x");
+        for (args, message) in [
+            (
+                r#"{"url":"http://r/no","dest":"/f"}"#,
+                "Request failed: HTTP Error 404: Not Found",
+            ),
+            (
+                r#"{"url":"http://r/f","dest":"/no/f"}"#,
+                "Destination /no does not exist",
+            ),
+            (
+                r#"{"url":"http://r/f","dest":"/f","checksum":"abc"}"#,
+                "The checksum parameter has to be in format <algorithm>:<checksum>",
+            ),
+            (
+                r#"{"url":"http://r/f","dest":"/f","checksum":"sha256:xyz"}"#,
+                "The checksum format is invalid",
+            ),
+            (
+                r#"{"url":"http://r/f","dest":"/f","checksum":"sha256:http://r/no"}"#,
+                "cannot fetch the checksums from http://r/no: HTTP Error 404: Not Found",
+            ),
+        ] {
+            assert_eq!(failure::<GetUrl>(&fake, args), message);
+        }
+        assert!(check::<GetUrl>(&fake, r#"{"url":"http://down/","dest":"/f"}"#).failed);
+    }
+
+    #[test]
+    fn names_that_servers_offer_stay_in_the_folder() {
+        assert_eq!(
+            offered_name("attachment; filename=\"../../etc/x\""),
+            Some("x".to_owned())
+        );
+        assert_eq!(offered_name("inline"), None);
+        assert_eq!(name_in("http://r/a/b%20c?d"), Some("b c".to_owned()));
+        assert_eq!(name_in("http://r/"), None);
+    }
+}

@@ -329,3 +329,166 @@ fn headers(headers: &[(String, String)]) -> Map {
     }
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{check, failure, run};
+    use crate::system::fake::{Answer, Fake};
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
+        Answer {
+            status,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn tells_what_came_back() {
+        let fake = Fake::new();
+        fake.serve_with(|_| {
+            let headers = [
+                ("Content-Type", "application/json"),
+                ("Content-Length", "8"),
+                ("Docker-Version", "2"),
+            ];
+            Some(answer(200, &headers, "{\"a\": 1}"))
+        });
+        let outcome = run::<Uri>(&fake, r#"{"url":"http://r/v2/","return_content":true}"#);
+        let json = serde_json::to_string(&outcome.values).unwrap();
+        insta::assert_snapshot!(json, @r#"{"content_type":"application/json","content_length":"8","docker_version":"2","status":200,"url":"http://r/v2/","redirected":false,"elapsed":0,"json":{"a":1},"content":"{\"a\": 1}","msg":"OK (8 bytes)"}"#);
+        assert!(!outcome.changed);
+    }
+
+    #[test]
+    fn another_status_is_a_failure() {
+        let fake = Fake::new();
+        fake.serve("http://r/", 404, "no");
+        assert_eq!(
+            failure::<Uri>(&fake, r#"{"url":"http://r/"}"#),
+            "Status code was 404 and not [200]: HTTP Error 404: Not Found"
+        );
+        assert!(!run::<Uri>(&fake, r#"{"url":"http://r/","status_code":[200,404]}"#).failed);
+        assert!(!run::<Uri>(&fake, r#"{"url":"http://r/","status_code":"200, 404"}"#).failed);
+        let outcome = run::<Uri>(&fake, r#"{"url":"http://down/"}"#);
+        assert_eq!(outcome.values["status"], (-1).into());
+        assert_eq!(
+            outcome.message(),
+            Some("Status code was -1 and not [200]: Request failed: connection refused")
+        );
+    }
+
+    #[test]
+    fn bodies_are_written_as_asked() {
+        for (args, body, kind) in [
+            (
+                r#""body":{"a":[1]},"body_format":"json""#,
+                r#"{"a":[1]}"#,
+                Some("application/json"),
+            ),
+            (
+                r#""body":{"a":"x y","b":["1","2"]},"body_format":"form-urlencoded""#,
+                "a=x+y&b=1&b=2",
+                Some("application/x-www-form-urlencoded"),
+            ),
+            (r#""body":"plain""#, "plain", None),
+        ] {
+            let fake = Fake::new();
+            fake.serve("http://r/", 200, "");
+            run::<Uri>(&fake, &format!(r#"{{"url":"http://r/","method":"post",{args}}}"#));
+            let request = &fake.requests()[0];
+            assert_eq!(
+                (request.method.as_str(), request.body.as_slice()),
+                ("POST", body.as_bytes())
+            );
+            let sent = request.headers.iter().find(|(name, _)| name == "Content-Type");
+            assert_eq!(sent.map(|(_, value)| value.as_str()), kind);
+        }
+    }
+
+    #[test]
+    fn redirections_are_followed_and_credentials_stay_home() {
+        let fake = Fake::new();
+        fake.serve("http://r/end", 200, "")
+            .serve("http://other/", 200, "")
+            .serve_with(|request| {
+                let to = match request.url.as_str() {
+                    "http://r/start" => "/end",
+                    "http://r/away" => "http://other/",
+                    _ => return None,
+                };
+                Some(answer(302, &[("Location", to)], ""))
+            });
+        let outcome = run::<Uri>(&fake, r#"{"url":"http://r/start"}"#);
+        assert_eq!(
+            (&outcome.values["url"], &outcome.values["redirected"]),
+            (&"http://r/end".into(), &true.into())
+        );
+        let refused = failure::<Uri>(&fake, r#"{"url":"http://r/start","follow_redirects":"none"}"#);
+        assert_eq!(
+            refused,
+            "Status code was 302 and not [200]: HTTP Error 302: Found"
+        );
+        run::<Uri>(&fake, r#"{"url":"http://u:p@r/away","force_basic_auth":true}"#);
+        let sent = |request: &crate::system::HttpRequest| {
+            request.headers.iter().any(|(name, _)| name == "Authorization")
+        };
+        let requests = fake.requests();
+        let (first, last) = (&requests[requests.len() - 2], &requests[requests.len() - 1]);
+        assert!(sent(first) && !sent(last));
+        assert_eq!(first.url, "http://r/away");
+    }
+
+    #[test]
+    fn credentials_are_given_when_asked_for() {
+        let fake = Fake::new();
+        fake.serve_with(|request| {
+            let given = request
+                .headers
+                .iter()
+                .any(|(name, value)| name == "Authorization" && value == "Basic dTpw");
+            Some(answer(if given { 200 } else { 401 }, &[], ""))
+        });
+        assert!(
+            !run::<Uri>(
+                &fake,
+                r#"{"url":"http://r/","url_username":"u","url_password":"p"}"#
+            )
+            .failed
+        );
+        assert_eq!(fake.requests().len(), 2);
+        assert!(
+            run::<Uri>(
+                &fake,
+                r#"{"url":"http://r/","url_username":"u","url_password":"wrong"}"#
+            )
+            .failed
+        );
+    }
+
+    #[test]
+    fn answers_are_saved_once() {
+        let fake = Fake::new();
+        fake.directory("/srv").serve("http://r/x.txt", 200, "text");
+        let args = r#"{"url":"http://r/x.txt","dest":"/srv","mode":"0600"}"#;
+        let outcome = run::<Uri>(&fake, args);
+        assert!(outcome.changed);
+        assert_eq!(fake.text("/srv/x.txt"), "text");
+        assert!(!run::<Uri>(&fake, args).changed);
+    }
+
+    #[test]
+    fn nothing_is_asked_in_check_mode_or_if_skipped() {
+        let fake = Fake::new();
+        fake.file("/done", "");
+        assert!(check::<Uri>(&fake, r#"{"url":"http://r/"}"#).skipped);
+        let outcome = run::<Uri>(&fake, r#"{"url":"http://r/","creates":"/done"}"#);
+        assert_eq!(outcome.values["stdout"], "skipped, since '/done' exists".into());
+        assert!(fake.requests().is_empty());
+        assert!(failure::<Uri>(&fake, r#"{"url":"not a url"}"#).starts_with("not a url is not a URL: "));
+    }
+}
