@@ -2,7 +2,7 @@
 //! results and diffs tell it.
 //!
 //! `mode: preserve` never gets here but for `copy` with `remote_src`: the controller puts the source's mode
-//! in its place. SELinux arguments are accepted for the sake of existing playbooks and warned about where
+//! in its place. `SELinux` arguments are accepted for the sake of existing playbooks and warned about where
 //! they are set; a replaced file keeps its label.
 
 use std::collections::BTreeMap;

@@ -11,6 +11,10 @@ use crate::wire::message::Outcome;
 
 pub struct Blockinfile;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "playbooks know these arguments as flags"
+)]
 #[derive(Debug, Deserialize)]
 pub struct Args {
     path: String,

@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn diffs_of_what_is_no_text_are_short() {
-        let diff = text_diff(("/x", b"\0"), ("/x", &[b'a'; MAX_DIFF + 1]));
+        let diff = text_diff(("/x", b"\0"), ("/x", &vec![b'a'; MAX_DIFF + 1]));
         assert_eq!(
             diff.before,
             "diff skipped: destination file appears to be binary\n"

@@ -16,6 +16,10 @@ use crate::wire::message::Outcome;
 
 pub struct Copy;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "playbooks know these arguments as flags"
+)]
 #[derive(Debug, Deserialize)]
 pub struct Args {
     src: Option<String>,

@@ -115,7 +115,7 @@ impl Editing {
         values.insert("msg".to_owned(), message.into());
         values.insert("backup".to_owned(), "".into());
         let mut outcome = Outcome::changed(!steps.is_empty());
-        outcome.values = values.clone();
+        outcome.values.clone_from(&values);
         outcome.diff = diffs;
         let outcome = options.file.warn(outcome);
         if steps.is_empty() {

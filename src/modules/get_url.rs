@@ -220,7 +220,7 @@ impl Check<'_> {
         {
             let same = self.system.digest(&self.path, expected.algorithm)? == expected.digest;
             if same && !self.args.force {
-                return self.unchanged(now.clone(), "file already exists");
+                return self.unchanged(&now.clone(), "file already exists");
             }
             conditional &= same;
         }
@@ -230,7 +230,7 @@ impl Check<'_> {
             && let Some(now) = now
         {
             self.add("status_code", 304.into());
-            return self.unchanged(now, &status_text(304));
+            return self.unchanged(&now, &status_text(304));
         }
         if fetched.response.status != 200 {
             return Err(self.refusal(&fetched));
@@ -251,7 +251,7 @@ impl Check<'_> {
             None => fetched.response.body,
             Some(_) => match difference(&self.path, fetched.response.body, self.system)? {
                 Some(body) => body,
-                None => return self.same(&now),
+                None => return self.same(now.as_ref()),
             },
         };
         self.changed(body, now.as_ref())
@@ -299,18 +299,18 @@ impl Check<'_> {
         )))
     }
 
-    fn same(self, now: &Option<Metadata>) -> Result<Plan<Change>, Error> {
+    fn same(self, now: Option<&Metadata>) -> Result<Plan<Change>, Error> {
         let message = self.values.get("msg").map(Value::to_string).unwrap_or_default();
         match now {
-            Some(now) => self.unchanged(now.clone(), &message),
+            Some(now) => self.unchanged(now, &message),
             None => Err(Error::new("the file went away while it was compared")),
         }
     }
 
     /// The content stays; owner and mode may not.
-    fn unchanged(mut self, now: Metadata, message: &str) -> Result<Plan<Change>, Error> {
+    fn unchanged(mut self, now: &Metadata, message: &str) -> Result<Plan<Change>, Error> {
         self.add("msg", message.into());
-        let missing = self.args.file.resolve(self.system)?.missing(&now);
+        let missing = self.args.file.resolve(self.system)?.missing(now);
         self.finish((!attributes::nothing(missing)).then_some(ChangeKind::Attributes(missing)))
     }
 

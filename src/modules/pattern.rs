@@ -96,9 +96,8 @@ pub fn expand(captures: &Captures<'_>, template: &str) -> Vec<u8> {
             Some('n') => out.push(b'\n'),
             Some('t') => out.push(b'\t'),
             Some('r') => out.push(b'\r'),
-            Some('\\') => out.push(b'\\'),
+            Some('\\') | None => out.push(b'\\'),
             Some(other) => out.extend_from_slice(format!("\\{other}").as_bytes()),
-            None => out.push(b'\\'),
         }
         rest = after.as_str();
     }

@@ -14,6 +14,10 @@ use crate::wire::message::Outcome;
 
 pub struct Place;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "playbooks know these arguments as flags"
+)]
 #[derive(Debug, Deserialize)]
 pub struct Args {
     dest: String,

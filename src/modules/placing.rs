@@ -10,7 +10,7 @@ use super::content::{MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use super::file::missing_folders;
 use super::steps::{Source, Step, perform};
 use super::{Error, Plan};
-use crate::system::{Attributes, DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
+use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
 
@@ -35,6 +35,10 @@ pub enum EntryKind {
 }
 
 /// What is to be placed, and how.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "playbooks know these arguments as flags"
+)]
 #[derive(Debug)]
 pub struct Placing {
     pub dest: String,
@@ -278,7 +282,8 @@ impl Work<'_> {
             None => now.is_some() && !self.placing.force,
         };
         if kept {
-            return self.fix_attributes(wanted, path, now);
+            self.fix_attributes(wanted, path, now);
+            return Ok(());
         }
         let source = self.note_content(source, size, path, regular)?;
         let writing = Writing {
@@ -304,9 +309,9 @@ impl Work<'_> {
         Ok(self.system.digest(path, sha256)? == wanted)
     }
 
-    fn fix_attributes(&mut self, wanted: &Wanted, path: &Path, now: Option<&Metadata>) -> Result<(), Error> {
-        let Some(now) = now else { return Ok(()) };
-        let missing: Attributes = wanted.missing(now);
+    fn fix_attributes(&mut self, wanted: &Wanted, path: &Path, now: Option<&Metadata>) {
+        let Some(now) = now else { return };
+        let missing = wanted.missing(now);
         if !attributes::nothing(missing) {
             let mut diff = StateDiff::new(path);
             diff.note_attributes(now, missing);
@@ -314,7 +319,6 @@ impl Work<'_> {
             self.steps
                 .push(Step::Attributes(path.to_owned(), missing, Follow::No));
         }
-        Ok(())
     }
 
     /// The diff, if it is asked for; the content that it took is not fetched a second time.

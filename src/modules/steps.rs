@@ -83,7 +83,7 @@ impl Step {
             Self::Remove(path) => system.remove_file(path)?,
             Self::RemoveTree(path) => system.remove_tree(path)?,
             Self::Attributes(path, attributes, follow) => {
-                system.set_attributes(path, *attributes, *follow)?
+                system.set_attributes(path, *attributes, *follow)?;
             }
             Self::Times(path, accessed, modified) => system.set_times(path, *accessed, *modified)?,
         }

@@ -1,6 +1,6 @@
 //! `uri`: one request over HTTP(S) from the target, and what came back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -267,7 +267,7 @@ impl Change {
         add("msg", size_text(&response).into());
         let mut changed = false;
         if let Some(dest) = &self.dest {
-            let path = self.destination(dest, &url, system)?;
+            let path = destination(dest, &url, system)?;
             changed = self.save(&path, &body, system)?;
             values.insert("path".to_owned(), path.display().to_string().into());
         }
@@ -284,17 +284,7 @@ impl Change {
         ))
     }
 
-    /// A folder gets a file that is called as the URL's last part.
-    fn destination(&self, dest: &std::path::Path, url: &str, system: &dyn System) -> Result<PathBuf, Error> {
-        let found = system.metadata(dest, Follow::Yes)?;
-        if found.is_none_or(|found| found.kind != FileKind::Directory) {
-            return Ok(dest.to_owned());
-        }
-        let name = super::get_url::name_in(url).unwrap_or_else(|| "index.html".to_owned());
-        Ok(dest.join(name))
-    }
-
-    fn save(&self, path: &std::path::Path, body: &[u8], system: &dyn System) -> Result<bool, Error> {
+    fn save(&self, path: &Path, body: &[u8], system: &dyn System) -> Result<bool, Error> {
         let wanted = self.file.resolve(system)?;
         let now = system.metadata(path, Follow::Yes)?;
         let sha1 = DigestAlgorithm::Sha1;
@@ -314,6 +304,16 @@ impl Change {
         writing.write(&mut &body[..], system)?;
         Ok(true)
     }
+}
+
+/// A folder gets a file that is called as the URL's last part.
+fn destination(dest: &Path, url: &str, system: &dyn System) -> Result<PathBuf, Error> {
+    let found = system.metadata(dest, Follow::Yes)?;
+    if found.is_none_or(|found| found.kind != FileKind::Directory) {
+        return Ok(dest.to_owned());
+    }
+    let name = super::get_url::name_in(url).unwrap_or_else(|| "index.html".to_owned());
+    Ok(dest.join(name))
 }
 
 /// Header names as keys of a result: `Content-Type` is `content_type`. What comes twice is joined.

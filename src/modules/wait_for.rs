@@ -353,12 +353,11 @@ fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
             Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes())
         })
         .collect::<Option<_>>()?;
-    let address = match words.as_slice() {
-        [word] => IpAddr::V4(Ipv4Addr::from(*word)),
-        [..] => {
-            let bytes: [u8; 16] = words.concat().try_into().ok()?;
-            Ipv6Addr::from(bytes).to_canonical()
-        }
+    let address = if let [word] = words.as_slice() {
+        IpAddr::V4(Ipv4Addr::from(*word))
+    } else {
+        let bytes: [u8; 16] = words.concat().try_into().ok()?;
+        Ipv6Addr::from(bytes).to_canonical()
     };
     Some((address, port))
 }
