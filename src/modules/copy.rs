@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::attributes::{self, FileArgs, with_file_args};
+use super::attributes::{FileArgs, with_file_args};
 use super::mode::octal;
+use super::path::expand;
 use super::placing::{Entry, EntryKind, Placed, Placing};
 use super::steps::Source;
 use super::{Arg, Error, Module, Plan, Rule, Spec};
@@ -81,7 +82,7 @@ impl Module for Copy {
                 ));
             }
         };
-        let path = attributes::expand(src, system)?;
+        let path = expand(src, system)?;
         let name = path.display().to_string();
         let Some(metadata) = system.metadata(&path, Follow::Yes)? else {
             return Err(Error::new(format!("Source {name} not found")));

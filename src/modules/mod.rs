@@ -17,6 +17,7 @@ pub mod find;
 pub mod get_url;
 pub mod lineinfile;
 mod mode;
+mod path;
 mod pattern;
 pub mod ping;
 pub mod place;

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Spec, attributes};
+use super::path::expand;
+use super::{Arg, Error, Module, Plan, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -29,7 +30,7 @@ impl Module for Slurp {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Self::Change>, Error> {
-        let path = attributes::expand(&args.src, system)?;
+        let path = expand(&args.src, system)?;
         let name = path.display().to_string();
         match system.metadata(&path, Follow::Yes)? {
             None => return Err(Error::new(format!("file not found: {name}"))),

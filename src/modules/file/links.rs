@@ -5,6 +5,7 @@ use std::path::Path;
 use super::Check;
 use crate::modules::Error;
 use crate::modules::attributes;
+use crate::modules::path::expand;
 use crate::modules::steps::Step;
 use crate::system::{FileKind, Follow};
 
@@ -17,7 +18,7 @@ impl Check<'_> {
             Some(FileKind::Directory) => self.path.clone(),
             _ => self.path.parent().unwrap_or(Path::new("/")).to_owned(),
         };
-        let target = attributes::expand(&src, self.system)?;
+        let target = expand(&src, self.system)?;
         let absolute = folder.join(&target);
         let exists = self.system.metadata(&absolute, Follow::Yes)?;
         if exists.is_none() && !self.args.force {
@@ -49,7 +50,7 @@ impl Check<'_> {
 
     pub(super) fn hard(&mut self) -> Result<(), Error> {
         let src = self.args.src.clone().unwrap_or_default();
-        let target = attributes::expand(&src, self.system)?;
+        let target = expand(&src, self.system)?;
         let Some(source) = self.system.metadata(&target, Follow::Yes)? else {
             return Err(self.refusal("src does not exist").with("src", src));
         };
