@@ -100,7 +100,8 @@ impl FileArgs {
 }
 
 pub fn parse_mode(text: &str) -> Result<ModeChange, Error> {
-    ModeChange::parse(text).map_err(Error::new)
+    ModeChange::parse(text)
+        .map_err(|why| Error::new(format!("mode must be in octal or symbolic form ({why})")))
 }
 
 fn user_id(name: &str, system: &dyn System) -> Result<u32, Error> {

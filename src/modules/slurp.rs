@@ -33,10 +33,10 @@ impl Module for Slurp {
         let path = expand(&args.src, system)?;
         let name = path.display().to_string();
         match system.metadata(&path, Follow::Yes)? {
-            None => return Err(Error::new(format!("file not found: {name}"))),
+            None => return Err(Error::new(format!("File not found: {name}"))),
             Some(found) if found.kind == FileKind::Directory => {
                 return Err(Error::new(format!(
-                    "source is a directory and must be a file: {name}"
+                    "Source is a directory and must be a file: {name}"
                 )));
             }
             Some(found) if found.size > MAX_SIZE => {
@@ -72,10 +72,10 @@ mod tests {
         fake.file("/etc/hostname", "one\n");
         let outcome = run::<Slurp>(&fake, r#"{"path":"/etc/hostname"}"#);
         assert_eq!(outcome.values["content"], "b25lCg==".into());
-        assert_eq!(failure::<Slurp>(&fake, r#"{"src":"/no"}"#), "file not found: /no");
+        assert_eq!(failure::<Slurp>(&fake, r#"{"src":"/no"}"#), "File not found: /no");
         assert_eq!(
             failure::<Slurp>(&fake, r#"{"src":"/etc"}"#),
-            "source is a directory and must be a file: /etc"
+            "Source is a directory and must be a file: /etc"
         );
     }
 }

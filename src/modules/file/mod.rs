@@ -557,11 +557,19 @@ mod tests {
             ),
             (
                 r#"{"path":"/l","src":"no","state":"link"}"#,
-                "src file does not exist, use \"force=yes\" if you really want to create the link: /no",
+                "src file does not exist, use 'force=yes' if you really want to create the link: /no",
             ),
             (
                 r#"{"path":"/file","src":"full","state":"link"}"#,
                 "refusing to convert from file to symlink for /file",
+            ),
+            (
+                r#"{"path":"/full/x","src":"/file","state":"hard"}"#,
+                "Cannot link, file exists at destination",
+            ),
+            (
+                r#"{"path":"/h","src":"/no","state":"hard"}"#,
+                "src does not exist",
             ),
             (
                 r#"{"path":"/full","src":"/file","state":"link","force":true}"#,
@@ -573,7 +581,7 @@ mod tests {
             ),
             (
                 r#"{"path":"/file","mode":"u=z"}"#,
-                "bad symbolic permission for mode: u=z",
+                "mode must be in octal or symbolic form (bad symbolic permission for mode: u=z)",
             ),
         ] {
             assert_eq!(failure::<File>(&fake, args), message);
