@@ -23,4 +23,4 @@ mod tests;
 pub use self::environment::Options;
 pub use self::error::EvalError;
 pub use self::evaluate::{condition, evaluate, evaluate_text, is_omitted, render_file};
-pub use self::scope::{Layer, Names, Scope, SearchPath, Variable};
+pub use self::scope::{Layer, Names, Scope, Scopes, SearchPath, Variable};

@@ -28,8 +28,16 @@ pub enum Variable {
     Node(Node),
     /// Data: facts, registered results.
     Value(Value),
-    /// An object of the engine: functions, and views such as `hostvars`.
+    /// An object of the engine: functions.
     Native(minijinja::Value),
+    /// Scopes by name: `hostvars`.
+    Scopes(Arc<dyn Scopes>),
+}
+
+/// A view of several scopes.
+pub trait Scopes: fmt::Debug + Send + Sync {
+    fn get(&self, name: &str) -> Option<Arc<Scope>>;
+    fn names(&self) -> Vec<String>;
 }
 
 impl From<Value> for Variable {
@@ -52,6 +60,16 @@ pub trait Layer: Send + Sync {
 
 /// The usual layer.
 pub type Names = indexmap::IndexMap<String, Variable>;
+
+impl Layer for crate::yaml::Mapping {
+    fn get(&self, name: &str) -> Option<Variable> {
+        indexmap::IndexMap::get(self, name).map(|entry| Variable::Node(entry.value.clone()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+}
 
 impl Layer for Names {
     fn get(&self, name: &str) -> Option<Variable> {
@@ -236,8 +254,27 @@ impl Object for Context {
         match self.0.get(name)? {
             Variable::Value(value) => Some(convert::from_value(&value)),
             Variable::Native(value) => Some(value),
+            Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
         }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Values(self.0.names().into_iter().map(minijinja::Value::from).collect())
+    }
+}
+
+/// Several scopes as the engine sees them.
+#[derive(Debug)]
+struct Views(Arc<dyn Scopes>);
+
+impl Object for Views {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Map
+    }
+
+    fn get_value(self: &Arc<Self>, key: &minijinja::Value) -> Option<minijinja::Value> {
+        self.0.get(key.as_str()?).map(|scope| scope.context())
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
