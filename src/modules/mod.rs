@@ -7,7 +7,29 @@
 //! What runs on the controller (reading a template, asking for a signature, setting facts) is in
 //! [`crate::actions`].
 
+mod attributes;
+pub mod blockinfile;
+mod content;
+pub mod copy;
+mod editing;
+pub mod file;
+pub mod find;
+pub mod get_url;
+pub mod lineinfile;
+mod mode;
+mod pattern;
+pub mod ping;
+pub mod place;
+mod placing;
+pub mod slurp;
 pub mod spec;
+pub mod stat;
+mod steps;
+#[cfg(test)]
+mod testing;
+pub mod uri;
+pub mod wait_for;
+mod web;
 
 use serde::de::DeserializeOwned;
 
@@ -17,7 +39,20 @@ use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 /// Every module, by name.
-pub static MODULES: &[&dyn AnyModule] = &[];
+pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<blockinfile::Blockinfile>(),
+    &entry::<copy::Copy>(),
+    &entry::<file::File>(),
+    &entry::<find::Find>(),
+    &entry::<get_url::GetUrl>(),
+    &entry::<lineinfile::Lineinfile>(),
+    &entry::<ping::Ping>(),
+    &entry::<place::Place>(),
+    &entry::<slurp::Slurp>(),
+    &entry::<stat::Stat>(),
+    &entry::<uri::Uri>(),
+    &entry::<wait_for::WaitFor>(),
+];
 
 /// The module with this short name.
 pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
