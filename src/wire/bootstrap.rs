@@ -237,7 +237,17 @@ mod tests {
 
     /// Runs the script as a login shell would and gives its output and what it greeted with.
     fn start(shell: &[&str], home: &Path, before: &str, sent: &[u8]) -> (Vec<Greeting>, String) {
-        let script = script(&[offer()], None, &["--flag"]);
+        start_offer(&offer(), shell, home, before, sent)
+    }
+
+    fn start_offer(
+        offer: &Offer,
+        shell: &[&str],
+        home: &Path,
+        before: &str,
+        sent: &[u8],
+    ) -> (Vec<Greeting>, String) {
+        let script = script(std::slice::from_ref(offer), None, &["--flag"]);
         let mut child = Command::new(shell[0])
             .args(&shell[1..])
             .arg("-c")
@@ -304,8 +314,13 @@ mod tests {
 
     #[test]
     fn goes_elsewhere_when_home_takes_nothing() {
+        // Outside of any home all tests would share it.
+        let offer = Offer {
+            digest: format!("elsewhere{}", std::process::id()),
+            ..offer()
+        };
         for shell in shells() {
-            let (greetings, rest) = start(&shell, Path::new("/dev/null"), "", AGENT);
+            let (greetings, rest) = start_offer(&offer, &shell, Path::new("/dev/null"), "", AGENT);
             let Some(Greeting::Ready(path)) = greetings.last() else {
                 panic!("{shell:?}: {greetings:?} {rest}");
             };
