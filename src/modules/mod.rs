@@ -7,7 +7,17 @@
 //! What runs on the controller (reading a template, asking for a signature, setting facts) is in
 //! [`crate::actions`].
 
+mod attributes;
+mod content;
+pub mod file;
+mod mode;
+pub mod ping;
+pub mod slurp;
 pub mod spec;
+pub mod stat;
+mod steps;
+#[cfg(test)]
+mod testing;
 
 use serde::de::DeserializeOwned;
 
@@ -17,7 +27,12 @@ use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 /// Every module, by name.
-pub static MODULES: &[&dyn AnyModule] = &[];
+pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<file::File>(),
+    &entry::<ping::Ping>(),
+    &entry::<slurp::Slurp>(),
+    &entry::<stat::Stat>(),
+];
 
 /// The module with this short name.
 pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
