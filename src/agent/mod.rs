@@ -190,20 +190,7 @@ impl Agent<'_> {
             check: call.check,
             diff: call.diff,
         };
-        // A module changes the target, not the agent: after a panic the agent is as good as before.
-        catch_unwind(AssertUnwindSafe(|| module.run(&call.arguments, mode, &system))).unwrap_or_else(
-            |panic| {
-                let reason = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied())
-                    .unwrap_or("no message");
-                Outcome::failed(format!(
-                    "module {} has a bug and stopped: {reason} (please report it)",
-                    call.module
-                ))
-            },
-        )
+        guarded(&call.module, || module.run(&call.arguments, mode, &system))
     }
 
     fn run_as(&mut self, target: &Become, batch: Batch) -> Result<(), Broken> {
@@ -231,5 +218,34 @@ impl Agent<'_> {
             self.children.insert(identity, child);
         }
         Ok(())
+    }
+}
+
+/// A module changes the target, not the agent: after a panic the agent is as good as before.
+fn guarded(module: &str, run: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let reason = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Outcome::failed(format!(
+            "module {module} has a bug and stopped: {reason} (please report it)"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_failed_outcome() {
+        let outcome = guarded("demo", || panic!("{} boom", 1));
+        assert!(outcome.failed);
+        assert_eq!(
+            outcome.message(),
+            Some("module demo has a bug and stopped: 1 boom (please report it)")
+        );
     }
 }

@@ -7,7 +7,7 @@ mod local;
 mod ssh;
 mod sshd;
 
-use std::io::{Cursor, Read};
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -100,11 +100,6 @@ fn small(bytes: &[u8]) -> Content {
         digest: hexadecimal(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref()),
         bytes: bytes.into(),
     }
-}
-
-/// A digest of which the controller has the content, for readers that do not care which.
-fn reader(content: &Content) -> Cursor<Vec<u8>> {
-    Cursor::new(content.bytes.to_vec())
 }
 
 /// Opens, or fails, within a time in which nothing may hang.

@@ -148,11 +148,14 @@ impl Settings {
             None => defaults,
         };
         let in_home = |name: &str| home.map(|home| home.join(name)).into_iter().collect();
-        let mut known_hosts = files("userknownhostsfile", in_home(".ssh/known_hosts"));
-        known_hosts.extend(files(
-            "globalknownhostsfile",
-            vec!["/etc/ssh/ssh_known_hosts".into()],
-        ));
+        let known_hosts = match &options.known_hosts {
+            Some(path) => vec![expand(path, home)],
+            None => [
+                files("userknownhostsfile", in_home(".ssh/known_hosts")),
+                files("globalknownhostsfile", vec!["/etc/ssh/ssh_known_hosts".into()]),
+            ]
+            .concat(),
+        };
         let host_key_checking = match first("stricthostkeychecking").as_deref() {
             _ if !options.host_key_checking => HostKeyChecking::Off,
             Some("no" | "off") => HostKeyChecking::Off,
@@ -261,6 +264,7 @@ mod tests {
             private_key: None,
             private_key_passphrase: None,
             host_key_checking: true,
+            known_hosts: None,
             timeout: Duration::from_secs(10),
             keepalive: Duration::from_secs(15),
         }
