@@ -8,16 +8,28 @@
 //! [`crate::actions`].
 
 mod attributes;
+pub mod blockinfile;
 mod content;
+pub mod copy;
+mod editing;
 pub mod file;
+pub mod find;
+pub mod get_url;
+pub mod lineinfile;
 mod mode;
+mod pattern;
 pub mod ping;
+pub mod place;
+mod placing;
 pub mod slurp;
 pub mod spec;
 pub mod stat;
 mod steps;
 #[cfg(test)]
 mod testing;
+pub mod uri;
+pub mod wait_for;
+mod web;
 
 use serde::de::DeserializeOwned;
 
@@ -28,10 +40,18 @@ use crate::wire::message::Outcome;
 
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<blockinfile::Blockinfile>(),
+    &entry::<copy::Copy>(),
     &entry::<file::File>(),
+    &entry::<find::Find>(),
+    &entry::<get_url::GetUrl>(),
+    &entry::<lineinfile::Lineinfile>(),
     &entry::<ping::Ping>(),
+    &entry::<place::Place>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
+    &entry::<uri::Uri>(),
+    &entry::<wait_for::WaitFor>(),
 ];
 
 /// The module with this short name.

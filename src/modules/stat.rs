@@ -132,7 +132,8 @@ const KINDS: [(&str, FileKind); 7] = [
     ("ischr", FileKind::CharDevice),
 ];
 
-fn describe(metadata: &Metadata) -> Map {
+/// What the metadata alone tell.
+pub fn describe(metadata: &Metadata) -> Map {
     let plain: [(&str, Value); 11] = [
         ("exists", true.into()),
         ("mode", octal(metadata.mode).into()),
