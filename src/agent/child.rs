@@ -18,7 +18,7 @@ use crate::wire::message::{Batch, Become, Outcome, Question, Request, Response};
 
 /// From calling the program to the child's first frame: PAM modules that ask other hosts take their time, and
 /// a wrong password costs two seconds.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// Of what a program says on standard error, the end is what matters.
 const STDERR_KEPT: usize = 8 << 10;

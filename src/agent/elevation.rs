@@ -48,8 +48,11 @@ pub fn argv(target: &Become, script: &str, root: bool) -> Result<Vec<String>, St
 pub fn asks_for_password(method: BecomeMethod, stderr: &str) -> bool {
     match method {
         BecomeMethod::Sudo => stderr.ends_with(SUDO_PROMPT),
-        // `Password: `, in whatever language.
-        BecomeMethod::Su => stderr.trim_end().ends_with([':', '\u{ff1a}']),
+        // `Password: `, in whatever language. A complaint begins with `su: `, and may come in pieces.
+        BecomeMethod::Su => {
+            let line = stderr.lines().last().unwrap_or_default();
+            line.trim_end().ends_with([':', '\u{ff1a}']) && !line.starts_with("su:")
+        }
     }
 }
 
@@ -70,8 +73,10 @@ pub fn password_wrong(target: &Become) -> String {
     )
 }
 
+type Advice = fn(&Become) -> String;
+
 /// Phrases of the programs' messages (locale C) and what to do about them; the first that fits is taken.
-const ADVICE: &[(&str, fn(&Become) -> String)] = &[
+const ADVICE: &[(&str, Advice)] = &[
     ("a password is required", password_missing),
     ("a terminal is required to read the password", password_missing),
     ("incorrect password attempt", password_wrong),
@@ -192,6 +197,7 @@ mod tests {
         assert!(!asks_for_password(BecomeMethod::Sudo, "sudo: warning:"));
         assert!(asks_for_password(BecomeMethod::Su, "Passwort: "));
         assert!(!asks_for_password(BecomeMethod::Su, "su: user x\n"));
+        assert!(!asks_for_password(BecomeMethod::Su, "su: "));
     }
 
     #[test]

@@ -197,20 +197,19 @@ impl Agent<'_> {
         let identity = (target.method, target.user.clone(), target.flags.clone());
         let conversation = &mut *self.conversation.borrow_mut();
         let mut kept = self.children.remove(&identity);
-        let mut child = match kept.take_if(Child::is_alive) {
-            Some(child) => child,
-            None => {
-                self.started += 1;
-                let root = self.machine.uid() == 0;
-                match Child::start(self.started, target, &self.own, root, conversation) {
-                    Ok(child) => child,
-                    Err(StartError::Broken(broken)) => return Err(broken),
-                    Err(StartError::Refused(reason)) => {
-                        return conversation.respond(&Response::Refused {
-                            batch: batch.id,
-                            reason,
-                        });
-                    }
+        let mut child = if let Some(child) = kept.take_if(Child::is_alive) {
+            child
+        } else {
+            self.started += 1;
+            let root = self.machine.uid() == 0;
+            match Child::start(self.started, target, &self.own, root, conversation) {
+                Ok(child) => child,
+                Err(StartError::Broken(broken)) => return Err(broken),
+                Err(StartError::Refused(reason)) => {
+                    return conversation.respond(&Response::Refused {
+                        batch: batch.id,
+                        reason,
+                    });
                 }
             }
         };

@@ -213,8 +213,7 @@ fn read(path: &Path) -> io::Result<Executable> {
         .finish()
         .as_ref()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     Ok(Executable {
         path: path.to_owned(),
         offer: Offer {

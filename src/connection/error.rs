@@ -1,7 +1,5 @@
 //! Why a target cannot be worked on, always with its name and with what to do.
 
-use std::path::PathBuf;
-
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
     /// No network, no answer, or no longer any.
@@ -24,48 +22,44 @@ pub enum ConnectionError {
     },
 
     #[error(
-        "the host key of {host} is not known: {algorithm} {fingerprint}. Compare it with the one that the \
-         host's console shows (ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub), then accept it with: \
-         ssh-keyscan -t {kind} {port_flag}{address} >> {file}, or check none with host_key_checking=false",
-        file = file.display()
+        "the host key of {host} is not known: {shown}. Compare it with the one that the host's console shows \
+         (ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub), then accept it with: {command}, or check none with \
+         host_key_checking=false"
     )]
     HostKeyUnknown {
         host: String,
-        address: String,
-        /// `-p PORT ` where it is not 22.
-        port_flag: String,
-        algorithm: String,
-        /// ssh-keyscan's word for the algorithm.
+        /// Algorithm and fingerprint.
+        shown: String,
+        /// The short word for the algorithm that file names and `ssh-keyscan` use.
         kind: String,
-        fingerprint: String,
-        file: PathBuf,
+        /// Makes the key known.
+        command: String,
     },
 
     #[error(
-        "THE HOST KEY OF {host} HAS CHANGED: it now shows {algorithm} {fingerprint}, but {}:{line} has \
-         {expected}. Somebody may be listening in, or the host was installed anew. If you know that it was: \
-         ssh-keygen -f {} -R '{entry}', then accept the new key", file.display(), file.display()
+        "THE HOST KEY OF {host} HAS CHANGED: it now shows {shown}, but {place} has {expected}. Somebody may be \
+         listening in, or the host was installed anew. If you know that it was: {command}, then accept the new \
+         key"
     )]
     HostKeyChanged {
         host: String,
-        /// As known_hosts spells it: `host` or `[host]:port`.
-        entry: String,
-        algorithm: String,
-        fingerprint: String,
+        /// Algorithm and fingerprint.
+        shown: String,
+        /// The fingerprint of the key that was known.
         expected: String,
-        file: PathBuf,
-        line: usize,
+        /// File and line that have it.
+        place: String,
+        /// Forgets the old key.
+        command: String,
     },
 
-    #[error(
-        "the host key of {host}, {algorithm} {fingerprint}, is marked as revoked in {}:{line}", file.display()
-    )]
+    #[error("the host key of {host}, {shown}, is marked as revoked in {place}")]
     HostKeyRevoked {
         host: String,
-        algorithm: String,
-        fingerprint: String,
-        file: PathBuf,
-        line: usize,
+        /// Algorithm and fingerprint.
+        shown: String,
+        /// File and line that say so.
+        place: String,
     },
 
     /// Something on the controller's side is wrong: a file of keys or configuration.
@@ -101,5 +95,7 @@ fn list(items: &[String]) -> String {
 }
 
 fn note(notes: &[String]) -> String {
-    notes.iter().map(|note| format!(" ({note})")).collect()
+    notes
+        .iter()
+        .fold(String::new(), |text, note| text + " (" + note + ")")
 }

@@ -50,7 +50,7 @@ pub struct SshOptions {
     pub private_key: Option<PathBuf>,
     pub private_key_passphrase: Option<Secret>,
     pub host_key_checking: bool,
-    /// Instead of the configured `known_hosts` files.
+    /// Instead of the `known_hosts` files that are configured.
     pub known_hosts: Option<PathBuf>,
     /// For the connection, and for any silence during start-up.
     pub timeout: Duration,

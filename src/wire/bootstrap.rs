@@ -93,7 +93,7 @@ pub fn script(offers: &[Offer], own: Option<&str>, arguments: &[&str]) -> String
             offer.size
         );
     }
-    let arguments: String = arguments.iter().map(|argument| format!(" {argument}")).collect();
+    let arguments: String = arguments.iter().flat_map(|argument| [" ", argument]).collect();
     let line: Vec<&str> = SCRIPT.lines().map(str::trim).collect();
     line.join(" ")
         .trim()

@@ -3,6 +3,7 @@
 //! Needs root and the Debian packages openssh-server, openssh-client and sudo.
 
 mod become_user;
+mod content;
 mod local;
 mod ssh;
 mod sshd;

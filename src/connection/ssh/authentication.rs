@@ -6,6 +6,7 @@ use ssh2::{KeyboardInteractivePrompt, Prompt, Session};
 
 use super::settings::Settings;
 use crate::connection::ConnectionError;
+use crate::wire::message::Secret;
 
 /// Tries everything in order; what was tried is told if nothing helps.
 pub fn log_in(session: &Session, settings: &Settings) -> Result<(), ConnectionError> {
@@ -74,7 +75,7 @@ impl Attempt<'_> {
                 return false;
             }
         };
-        let passphrase = self.settings.passphrase.as_ref().map(|secret| secret.reveal());
+        let passphrase = self.settings.passphrase.as_ref().map(Secret::reveal);
         self.tried.push(format!("key {}", path.display()));
         let Err(error) = self
             .session

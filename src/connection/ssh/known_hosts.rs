@@ -1,6 +1,6 @@
 //! `known_hosts`: which keys a host may show.
 //!
-//! The format is that of sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT": name patterns or hashed names, `[host]:port`,
+//! The format is that of `sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT": name patterns or hashed names, `[host]:port`,
 //! `@revoked`. Lines for certificate authorities are passed over: libssh2 knows no host certificates.
 
 use std::path::{Path, PathBuf};

@@ -156,7 +156,8 @@ fn check_host_key(settings: &Settings, session: &Session, known: &[Entry]) -> Re
     };
     let host = settings.host.clone();
     let algorithm = known_hosts::algorithm(key);
-    let fingerprint = known_hosts::fingerprint(key);
+    let shown = format!("{algorithm} {}", known_hosts::fingerprint(key));
+    let place = |entry: &Entry| format!("{}:{}", entry.file.display(), entry.line);
     match known_hosts::judge(known, key) {
         Verdict::Known => Ok(()),
         Verdict::Unknown if settings.host_key_checking == HostKeyChecking::AcceptNew => {
@@ -168,33 +169,40 @@ fn check_host_key(settings: &Settings, session: &Session, known: &[Entry]) -> Re
                 ),
             })
         }
-        Verdict::Unknown => Err(ConnectionError::HostKeyUnknown {
-            host,
-            address: settings.address.clone(),
-            port_flag: match settings.port {
-                22 => String::new(),
-                port => format!("-p {port} "),
-            },
-            kind: keyscan_kind(&algorithm).to_owned(),
-            algorithm,
-            fingerprint,
-            file: settings.own_known_hosts().to_owned(),
-        }),
+        Verdict::Unknown => {
+            let kind = keyscan_kind(&algorithm).to_owned();
+            let port = settings.port.to_string();
+            let mut command = vec!["ssh-keyscan", "-t", &kind];
+            if settings.port != 22 {
+                command.extend(["-p", &port]);
+            }
+            command.push(&settings.address);
+            let file = settings.own_known_hosts().to_string_lossy();
+            let command = format!("{} >> {}", shell_words::join(command), shell_words::quote(&file));
+            Err(ConnectionError::HostKeyUnknown {
+                host,
+                shown,
+                kind,
+                command,
+            })
+        }
         Verdict::Changed(entry) => Err(ConnectionError::HostKeyChanged {
             host,
-            entry: known_hosts::spelling(&settings.address, settings.port),
-            algorithm,
-            fingerprint,
+            shown,
             expected: known_hosts::fingerprint(&entry.key),
-            file: entry.file.clone(),
-            line: entry.line,
+            place: place(entry),
+            command: shell_words::join([
+                "ssh-keygen",
+                "-f",
+                &entry.file.to_string_lossy(),
+                "-R",
+                &known_hosts::spelling(&settings.address, settings.port),
+            ]),
         }),
         Verdict::Revoked(entry) => Err(ConnectionError::HostKeyRevoked {
             host,
-            algorithm,
-            fingerprint,
-            file: entry.file.clone(),
-            line: entry.line,
+            shown,
+            place: place(entry),
         }),
     }
 }
@@ -347,7 +355,7 @@ impl<'a> Bridge<'a> {
     /// Sleeps until something can move, and sees to the signs of life meanwhile.
     fn wait(&mut self) -> io::Result<()> {
         let slow = self.incoming.is_some();
-        let mut limit = Duration::from_secs(3600);
+        let mut limit = Duration::from_hours(1);
         if !self.keepalive.is_zero() {
             if let Some(seconds) = unless_blocked(self.session.keepalive_send().map_err(io::Error::from))? {
                 limit = Duration::from_secs(u64::from(seconds.max(1)));

@@ -1,9 +1,10 @@
 //! What is to be done to log in, put together from the run's options, `~/.ssh/config` and
 //! `/etc/ssh/ssh_config`, in this order.
 //!
-//! Of the configuration's keywords these count: HostName, Port, User, IdentityFile, ConnectTimeout,
-//! StrictHostKeyChecking, UserKnownHostsFile, GlobalKnownHostsFile, PubkeyAuthentication. `Match` blocks are
-//! passed over as a whole. ProxyJump and ProxyCommand are refused, as the host would not be reached without.
+//! Of the configuration's keywords these count: `HostName`, `Port`, `User`, `IdentityFile`, `ConnectTimeout`,
+//! `StrictHostKeyChecking`, `UserKnownHostsFile`, `GlobalKnownHostsFile`, `PubkeyAuthentication`. `Match`
+//! blocks are passed over as a whole. `ProxyJump` and `ProxyCommand` are refused, as the host would not be
+//! reached without.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
