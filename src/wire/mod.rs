@@ -17,6 +17,7 @@
 //!
 //! Protocol versions: 1, the first.
 
+pub mod bootstrap;
 pub mod frame;
 pub mod message;
 
