@@ -160,6 +160,7 @@ impl Scope {
             None => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
+            Some(Variable::Scopes(_)) => Ok(None),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
                 EvalError::new(Diagnostic::error(format!(
                     "`{name}` cannot be used as data: {message}"
