@@ -7,7 +7,13 @@
 //! What runs on the controller (reading a template, asking for a signature, setting facts) is in
 //! [`crate::actions`].
 
+pub mod command;
+mod expand;
+pub mod service;
+pub mod shell;
 pub mod spec;
+pub mod systemd_service;
+mod tool;
 
 use serde::de::DeserializeOwned;
 
@@ -17,7 +23,7 @@ use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 /// Every module, by name.
-pub static MODULES: &[&dyn AnyModule] = &[];
+pub static MODULES: &[&dyn AnyModule] = &[&entry::<command::Command>(), &entry::<shell::Shell>()];
 
 /// The module with this short name.
 pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
