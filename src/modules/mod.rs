@@ -7,8 +7,11 @@
 //! What runs on the controller (reading a template, asking for a signature, setting facts) is in
 //! [`crate::actions`].
 
+pub mod apt;
 pub mod command;
+pub mod dnf;
 mod expand;
+pub mod package;
 pub mod service;
 pub mod shell;
 pub mod spec;
@@ -25,8 +28,13 @@ use crate::wire::message::Outcome;
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[&entry::<command::Command>(), &entry::<shell::Shell>()];
 
-/// The module with this short name.
+/// Other names of modules, as playbooks still write them.
+pub static ALIASES: &[(&str, &str)] = &[("systemd", "systemd_service"), ("yum", "dnf")];
+
+/// The module with this short name or alias.
 pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = alias.map_or(name, |(_, name)| name);
     MODULES.iter().copied().find(|module| module.spec().name == name)
 }
 
