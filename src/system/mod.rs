@@ -4,6 +4,13 @@
 //! [`fake`] a machine in memory for tests. What is asked for is asked in the terms of the thing (a file's
 //! attributes, an account, a command), never in those of a module.
 
+pub mod accounts;
+pub mod digest;
+#[cfg(test)]
+pub mod fake;
+mod links;
+pub mod local;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

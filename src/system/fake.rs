@@ -1,0 +1,775 @@
+//! A machine in memory, for tests of modules.
+//!
+//! Files, folders, links, accounts; commands and requests answered from a script and recorded in order;
+//! contents and certificates as the controller would give them; faults on demand. It decides nothing about
+//! permissions: its user is root. Path resolution, digests and account files are the real machine's code.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::{self, Cursor, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::digest::digest_bytes;
+use super::links::{self, Found};
+use super::{
+    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, FileKind, Follow, Group, HttpRequest,
+    HttpResponse, Metadata, Result, System, SystemError, User,
+};
+
+/// Where the fake clock starts: 2023-11-14 22:13:20 UTC.
+const START: Duration = Duration::from_secs(1_700_000_000);
+
+/// What a scripted command does to the machine, and its output; none if the command is not its business.
+type Program = Box<dyn Fn(&Fake, &Command) -> Option<CommandOutput>>;
+/// What a scripted server answers.
+type Server = Box<dyn Fn(&HttpRequest) -> Option<Answer>>;
+type Event = Box<dyn Fn(&Fake)>;
+type Signer = Box<dyn Fn(&str, &str) -> std::result::Result<String, String>>;
+
+/// A scripted answer over HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum Content {
+    File(Vec<u8>),
+    Directory,
+    Link(PathBuf),
+}
+
+#[derive(Debug, Clone)]
+struct Node {
+    content: Content,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    accessed: SystemTime,
+    modified: SystemTime,
+    inode: u64,
+    xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// The machine. Build it with the methods of the first block, look at it with those of the second.
+pub struct Fake {
+    nodes: RefCell<BTreeMap<PathBuf, Node>>,
+    next_inode: Cell<u64>,
+    clock: Cell<SystemTime>,
+    pub users: RefCell<Vec<User>>,
+    pub groups: RefCell<Vec<Group>>,
+    pub environment: RefCell<BTreeMap<String, String>>,
+    programs: RefCell<Vec<Program>>,
+    servers: RefCell<Vec<Server>>,
+    signer: RefCell<Option<Signer>>,
+    contents: RefCell<BTreeMap<String, Vec<u8>>>,
+    open_ports: RefCell<BTreeMap<(String, u16), Vec<u8>>>,
+    faults: RefCell<BTreeMap<(&'static str, PathBuf), io::ErrorKind>>,
+    commands: RefCell<Vec<Command>>,
+    requests: RefCell<Vec<HttpRequest>>,
+    asked: RefCell<Vec<String>>,
+    after: RefCell<Vec<(SystemTime, Event)>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        let user = |name: &str, uid: u32, home: &str| User {
+            name: name.to_owned(),
+            uid,
+            gid: uid,
+            comment: String::new(),
+            home: home.into(),
+            shell: "/bin/sh".to_owned(),
+        };
+        let group = |name: &str, gid: u32| Group {
+            name: name.to_owned(),
+            gid,
+            members: Vec::new(),
+        };
+        let fake = Self {
+            nodes: RefCell::default(),
+            next_inode: Cell::new(1),
+            clock: Cell::new(SystemTime::UNIX_EPOCH + START),
+            users: RefCell::new(vec![user("root", 0, "/root"), user("ann", 1000, "/home/ann")]),
+            groups: RefCell::new(vec![group("root", 0), group("ann", 1000)]),
+            environment: RefCell::default(),
+            programs: RefCell::default(),
+            servers: RefCell::default(),
+            signer: RefCell::default(),
+            contents: RefCell::default(),
+            open_ports: RefCell::default(),
+            faults: RefCell::default(),
+            commands: RefCell::default(),
+            requests: RefCell::default(),
+            asked: RefCell::default(),
+            after: RefCell::default(),
+        };
+        fake.directory("/");
+        fake
+    }
+}
+
+/// Setting the scene.
+impl Fake {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A file of mode 0644, its parents made as needed.
+    pub fn file(&self, path: &str, content: impl Into<Vec<u8>>) -> &Self {
+        self.place(path, Content::File(content.into()), 0o644)
+    }
+
+    pub fn directory(&self, path: &str) -> &Self {
+        self.place(path, Content::Directory, 0o755)
+    }
+
+    pub fn link(&self, path: &str, target: &str) -> &Self {
+        self.place(path, Content::Link(target.into()), 0o777)
+    }
+
+    /// An executable file: what [`System::which`] finds.
+    pub fn program(&self, path: &str) -> &Self {
+        self.place(path, Content::File(b"#!".to_vec()), 0o755)
+    }
+
+    fn place(&self, path: &str, content: Content, mode: u32) -> &Self {
+        let path = Path::new(path);
+        for parent in path.ancestors().skip(1) {
+            if !self.nodes.borrow().contains_key(parent) {
+                self.insert(parent, Content::Directory, 0o755);
+            }
+        }
+        self.insert(path, content, mode);
+        self
+    }
+
+    fn insert(&self, path: &Path, content: Content, mode: u32) {
+        let inode = self.next_inode.get();
+        self.next_inode.set(inode + 1);
+        let now = self.clock.get();
+        let node = Node {
+            content,
+            mode,
+            uid: 0,
+            gid: 0,
+            accessed: now,
+            modified: now,
+            inode,
+            xattrs: BTreeMap::new(),
+        };
+        self.nodes.borrow_mut().insert(path.to_owned(), node);
+    }
+
+    /// From now on this command line (joined by single spaces) ends like this.
+    pub fn answer(&self, line: &str, code: i32, stdout: &str) -> &Self {
+        let line = line.to_owned();
+        let output = CommandOutput {
+            code,
+            stdout: stdout.into(),
+            ..CommandOutput::default()
+        };
+        self.answer_with(move |_, command| (command.argv.join(" ") == line).then(|| output.clone()))
+    }
+
+    /// A program with effects. The last one added that returns something is the one that ran.
+    pub fn answer_with(&self, program: impl Fn(&Fake, &Command) -> Option<CommandOutput> + 'static) -> &Self {
+        self.programs.borrow_mut().push(Box::new(program));
+        self
+    }
+
+    /// This URL answers with this status and body.
+    pub fn serve(&self, url: &str, status: u16, body: &str) -> &Self {
+        let url = url.to_owned();
+        let answer = Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        };
+        self.serve_with(move |request| (request.url == url).then(|| answer.clone()))
+    }
+
+    pub fn serve_with(&self, server: impl Fn(&HttpRequest) -> Option<Answer> + 'static) -> &Self {
+        self.servers.borrow_mut().push(Box::new(server));
+        self
+    }
+
+    /// What the controller answers to a request for a certificate.
+    pub fn sign_with(
+        &self,
+        signer: impl Fn(&str, &str) -> std::result::Result<String, String> + 'static,
+    ) -> &Self {
+        *self.signer.borrow_mut() = Some(Box::new(signer));
+        self
+    }
+
+    /// Content that the controller holds; returns its digest.
+    pub fn hold(&self, content: impl Into<Vec<u8>>) -> String {
+        let content = content.into();
+        let digest = digest_bytes(&content, DigestAlgorithm::Sha256);
+        self.contents.borrow_mut().insert(digest.clone(), content);
+        digest
+    }
+
+    /// A port that accepts connections and says this.
+    pub fn listen(&self, host: &str, port: u16, banner: &str) -> &Self {
+        self.open_ports
+            .borrow_mut()
+            .insert((host.to_owned(), port), banner.into());
+        self
+    }
+
+    pub fn close(&self, host: &str, port: u16) {
+        self.open_ports.borrow_mut().remove(&(host.to_owned(), port));
+    }
+
+    /// This operation (as error messages name it: `write`, `remove`...) fails at this path.
+    pub fn fail(&self, operation: &'static str, path: &str, kind: io::ErrorKind) -> &Self {
+        self.faults.borrow_mut().insert((operation, path.into()), kind);
+        self
+    }
+
+    /// Something that happens once the clock has gone on by this much.
+    pub fn later(&self, delay: Duration, event: impl Fn(&Fake) + 'static) -> &Self {
+        self.after
+            .borrow_mut()
+            .push((self.clock.get() + delay, Box::new(event)));
+        self
+    }
+}
+
+/// Looking at what came of it.
+impl Fake {
+    /// Command lines in the order in which they were run.
+    pub fn ran(&self) -> Vec<String> {
+        self.commands
+            .borrow()
+            .iter()
+            .map(|command| command.argv.join(" "))
+            .collect()
+    }
+
+    /// The commands with all that came with them.
+    pub fn commands(&self) -> Vec<Command> {
+        self.commands.borrow().clone()
+    }
+
+    pub fn requests(&self) -> Vec<HttpRequest> {
+        self.requests.borrow().clone()
+    }
+
+    /// Digests of the contents that were asked for, in order.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.borrow().clone()
+    }
+
+    /// A file's text.
+    pub fn text(&self, path: &str) -> String {
+        String::from_utf8(self.read(Path::new(path)).expect("the file exists")).expect("the file is text")
+    }
+
+    /// Kind, mode, owner, size and path of everything, one per line: equal before and after a check.
+    pub fn listing(&self) -> String {
+        let mut text = String::new();
+        for (path, node) in self.nodes.borrow().iter() {
+            let what = match &node.content {
+                Content::File(bytes) => format!("file {}", digest_bytes(bytes, DigestAlgorithm::Sha1)),
+                Content::Directory => "directory".to_owned(),
+                Content::Link(target) => format!("link {}", target.display()),
+            };
+            let _ = writeln!(
+                text,
+                "{} {:04o} {}:{} {what}",
+                path.display(),
+                node.mode,
+                node.uid,
+                node.gid
+            );
+        }
+        text
+    }
+}
+
+impl Fake {
+    fn failed<T>(operation: &'static str, path: &Path, kind: io::ErrorKind) -> Result<T> {
+        Err(SystemError::path(operation, path, kind.into()))
+    }
+
+    fn guard(&self, operation: &'static str, path: &Path) -> Result<()> {
+        match self.faults.borrow().get(&(operation, path.to_owned())) {
+            Some(kind) => Self::failed(operation, path, *kind),
+            None => Ok(()),
+        }
+    }
+
+    fn look(&self, path: &Path) -> Found {
+        match self.nodes.borrow().get(path).map(|node| &node.content) {
+            None => Found::Nothing,
+            Some(Content::Link(target)) => Found::Link(target.clone()),
+            Some(_) => Found::Other,
+        }
+    }
+
+    fn follow(&self, operation: &'static str, path: &Path) -> Result<PathBuf> {
+        links::resolve(path, |path| Ok(self.look(path)))
+            .map_err(|source| SystemError::path(operation, path, source))
+    }
+
+    /// The path with its folder resolved: what an operation on the name itself acts on.
+    fn name(&self, operation: &'static str, path: &Path) -> Result<PathBuf> {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => Ok(self.follow(operation, parent)?.join(name)),
+            _ => Ok(PathBuf::from("/")),
+        }
+    }
+
+    fn node(&self, operation: &'static str, path: &Path) -> Result<Node> {
+        self.guard(operation, path)?;
+        let path = self.follow(operation, path)?;
+        match self.nodes.borrow().get(&path) {
+            Some(node) => Ok(node.clone()),
+            None => Self::failed(operation, &path, io::ErrorKind::NotFound),
+        }
+    }
+
+    fn change(&self, operation: &'static str, path: &Path, change: impl FnOnce(&mut Node)) -> Result<()> {
+        self.guard(operation, path)?;
+        match self.nodes.borrow_mut().get_mut(path) {
+            Some(node) => {
+                change(node);
+                Ok(())
+            }
+            None => Self::failed(operation, path, io::ErrorKind::NotFound),
+        }
+    }
+
+    /// A new name in an existing folder.
+    fn create(&self, operation: &'static str, path: &Path, content: Content, mode: u32) -> Result<()> {
+        self.guard(operation, path)?;
+        let path = self.name(operation, path)?;
+        if self.nodes.borrow().contains_key(&path) {
+            return Self::failed(operation, &path, io::ErrorKind::AlreadyExists);
+        }
+        self.parent_exists(operation, &path)?;
+        self.insert(&path, content, mode);
+        Ok(())
+    }
+
+    fn parent_exists(&self, operation: &'static str, path: &Path) -> Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        match self.nodes.borrow().get(parent).map(|node| &node.content) {
+            Some(Content::Directory) => Ok(()),
+            Some(_) => Self::failed(operation, path, io::ErrorKind::NotADirectory),
+            None => Self::failed(operation, path, io::ErrorKind::NotFound),
+        }
+    }
+
+    fn children(&self, path: &Path) -> Vec<PathBuf> {
+        self.nodes
+            .borrow()
+            .keys()
+            .filter(|child| child.parent() == Some(path))
+            .cloned()
+            .collect()
+    }
+}
+
+impl System for Fake {
+    fn metadata(&self, path: &Path, follow: Follow) -> Result<Option<Metadata>> {
+        self.guard("look at", path)?;
+        let resolved = match follow {
+            Follow::Yes => self.follow("look at", path),
+            Follow::No => self.name("look at", path),
+        };
+        let Ok(path) = resolved else { return Ok(None) };
+        let nodes = self.nodes.borrow();
+        let Some(node) = nodes.get(&path) else {
+            return Ok(None);
+        };
+        let (kind, size) = match &node.content {
+            Content::File(bytes) => (FileKind::File, bytes.len() as u64),
+            Content::Directory => (FileKind::Directory, 4096),
+            Content::Link(target) => (FileKind::Link, target.as_os_str().len() as u64),
+        };
+        let same: BTreeSet<&PathBuf> = nodes
+            .iter()
+            .filter(|(_, other)| other.inode == node.inode)
+            .map(|(path, _)| path)
+            .collect();
+        Ok(Some(Metadata {
+            kind,
+            mode: node.mode,
+            uid: node.uid,
+            gid: node.gid,
+            size,
+            accessed: node.accessed,
+            modified: node.modified,
+            status_changed: node.modified,
+            device: 1,
+            inode: node.inode,
+            links: same.len() as u64,
+        }))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+        match self.node("read", path)?.content {
+            Content::File(bytes) => Ok(bytes),
+            _ => Self::failed("read", path, io::ErrorKind::IsADirectory),
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn Read>> {
+        Ok(Box::new(Cursor::new(self.read(path)?)))
+    }
+
+    fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {
+        if !matches!(self.node("list", path)?.content, Content::Directory) {
+            return Self::failed("list", path, io::ErrorKind::NotADirectory);
+        }
+        let folder = self.follow("list", path)?;
+        let children = self.children(&folder);
+        Ok(children
+            .iter()
+            .filter_map(|child| child.file_name().map(PathBuf::from))
+            .collect())
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf> {
+        match self.look(&self.name("read the link", path)?) {
+            Found::Link(target) => Ok(target),
+            Found::Other => Self::failed("read the link", path, io::ErrorKind::InvalidInput),
+            Found::Nothing => Self::failed("read the link", path, io::ErrorKind::NotFound),
+        }
+    }
+
+    fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
+        self.follow("resolve", path)
+    }
+
+    fn digest(&self, path: &Path, algorithm: DigestAlgorithm) -> Result<String> {
+        Ok(digest_bytes(&self.read(path)?, algorithm))
+    }
+
+    fn xattrs(&self, path: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+        let path = self.name("read the attributes of", path)?;
+        Ok(self
+            .nodes
+            .borrow()
+            .get(&path)
+            .map(|node| node.xattrs.clone())
+            .unwrap_or_default())
+    }
+
+    fn access(&self, path: &Path) -> Result<(bool, bool, bool)> {
+        let metadata = self.metadata(path, Follow::Yes)?;
+        Ok(metadata.map_or((false, false, false), |metadata| {
+            let executable = metadata.mode & 0o111 != 0 || metadata.kind == FileKind::Directory;
+            (true, true, executable)
+        }))
+    }
+
+    fn write(&self, path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()> {
+        self.guard("write", path)?;
+        let path = self.name("write", path)?;
+        self.parent_exists("write", &path)?;
+        let mut bytes = Vec::new();
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|source| SystemError::path("write", &path, source))?;
+        let old = self.nodes.borrow().get(&path).cloned();
+        if matches!(&old, Some(node) if matches!(node.content, Content::Directory)) {
+            return Self::failed("write", &path, io::ErrorKind::IsADirectory);
+        }
+        self.insert(&path, Content::File(bytes), 0o666 & !self.umask());
+        if let Some(old) = old.filter(|node| matches!(node.content, Content::File(_))) {
+            self.change("write", &path, |node| {
+                (node.mode, node.uid, node.gid, node.xattrs) = (old.mode, old.uid, old.gid, old.xattrs);
+            })?;
+        }
+        self.set_attributes(&path, attributes, Follow::No)
+    }
+
+    fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
+        self.create("create folder", path, Content::Directory, mode)
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<()> {
+        self.guard("remove", path)?;
+        let path = self.name("remove", path)?;
+        let mut nodes = self.nodes.borrow_mut();
+        match nodes.get(&path).map(|node| &node.content) {
+            None => Self::failed("remove", &path, io::ErrorKind::NotFound),
+            Some(Content::Directory) => Self::failed("remove", &path, io::ErrorKind::IsADirectory),
+            Some(_) => {
+                nodes.remove(&path);
+                Ok(())
+            }
+        }
+    }
+
+    fn remove_tree(&self, path: &Path) -> Result<()> {
+        self.guard("remove", path)?;
+        let path = self.name("remove", path)?;
+        if !self.nodes.borrow().contains_key(&path) {
+            return Self::failed("remove", &path, io::ErrorKind::NotFound);
+        }
+        self.nodes.borrow_mut().retain(|node, _| !node.starts_with(&path));
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        self.guard("rename to", to)?;
+        let (from, to) = (self.name("rename to", from)?, self.name("rename to", to)?);
+        self.parent_exists("rename to", &to)?;
+        let mut nodes = self.nodes.borrow_mut();
+        let moved: Vec<PathBuf> = nodes
+            .keys()
+            .filter(|path| path.starts_with(&from))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return Self::failed("rename to", &to, io::ErrorKind::NotFound);
+        }
+        for path in moved {
+            let rest = path.strip_prefix(&from).expect("it was chosen by this prefix");
+            let target = if rest.as_os_str().is_empty() {
+                to.clone()
+            } else {
+                to.join(rest)
+            };
+            if let Some(node) = nodes.remove(&path) {
+                nodes.insert(target, node);
+            }
+        }
+        Ok(())
+    }
+
+    fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
+        self.create("make the link", link, Content::Link(target.to_owned()), 0o777)
+    }
+
+    fn hard_link(&self, target: &Path, link: &Path) -> Result<()> {
+        let node = self.node("make the hard link", target)?;
+        self.create("make the hard link", link, node.content.clone(), node.mode)?;
+        let link = self.name("make the hard link", link)?;
+        self.change("make the hard link", &link, |new| *new = node)
+    }
+
+    fn set_attributes(&self, path: &Path, attributes: Attributes, follow: Follow) -> Result<()> {
+        const OPERATION: &str = "set the owner or mode of";
+        self.guard(OPERATION, path)?;
+        let path = match follow {
+            Follow::Yes => self.follow(OPERATION, path)?,
+            Follow::No => self.name(OPERATION, path)?,
+        };
+        self.change(OPERATION, &path, |node| {
+            node.uid = attributes.uid.unwrap_or(node.uid);
+            node.gid = attributes.gid.unwrap_or(node.gid);
+            if !matches!(node.content, Content::Link(_)) {
+                node.mode = attributes.mode.unwrap_or(node.mode);
+            }
+        })
+    }
+
+    fn set_times(
+        &self,
+        path: &Path,
+        accessed: Option<SystemTime>,
+        modified: Option<SystemTime>,
+    ) -> Result<()> {
+        let path = self.name("set the times of", path)?;
+        self.change("set the times of", &path, |node| {
+            node.accessed = accessed.unwrap_or(node.accessed);
+            node.modified = modified.unwrap_or(node.modified);
+        })
+    }
+
+    fn set_xattr(&self, path: &Path, name: &str, value: &[u8]) -> Result<()> {
+        let path = self.name("set an attribute of", path)?;
+        self.change("set an attribute of", &path, |node| {
+            node.xattrs.insert(name.to_owned(), value.to_vec());
+        })
+    }
+
+    fn run(&self, command: &Command) -> Result<CommandOutput> {
+        self.commands.borrow_mut().push(command.clone());
+        // A program may add others, so that the list must not be borrowed while one runs.
+        let programs = std::mem::take(&mut *self.programs.borrow_mut());
+        let output = programs.iter().rev().find_map(|program| program(self, command));
+        let added = std::mem::replace(&mut *self.programs.borrow_mut(), programs);
+        self.programs.borrow_mut().extend(added);
+        output.ok_or_else(|| SystemError::new("run", command.argv.join(" "), io::ErrorKind::NotFound.into()))
+    }
+
+    fn which(&self, program: &str) -> Option<PathBuf> {
+        [
+            "/usr/local/sbin",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/usr/bin",
+            "/sbin",
+            "/bin",
+        ]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|path| matches!(self.access(path), Ok((_, _, true))))
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        self.environment.borrow().get(name).cloned()
+    }
+
+    fn uid(&self) -> u32 {
+        0
+    }
+
+    fn users(&self) -> Result<Vec<User>> {
+        Ok(self.users.borrow().clone())
+    }
+
+    fn groups(&self) -> Result<Vec<Group>> {
+        Ok(self.groups.borrow().clone())
+    }
+
+    fn hostname(&self) -> Result<String> {
+        Ok("fake".to_owned())
+    }
+
+    fn umask(&self) -> u32 {
+        0o022
+    }
+
+    fn http(&self, request: &HttpRequest) -> Result<HttpResponse> {
+        self.requests.borrow_mut().push(request.clone());
+        let servers = self.servers.borrow();
+        let answer = servers.iter().rev().find_map(|server| server(request));
+        answer
+            .map(|answer| HttpResponse {
+                status: answer.status,
+                headers: answer.headers,
+                body: Box::new(Cursor::new(answer.body)),
+            })
+            .ok_or_else(|| {
+                SystemError::new(
+                    "reach",
+                    request.url.as_str(),
+                    io::ErrorKind::ConnectionRefused.into(),
+                )
+            })
+    }
+
+    fn connect(&self, host: &str, port: u16, _timeout: Duration) -> Result<Box<dyn Connection>> {
+        let ports = self.open_ports.borrow();
+        match ports.get(&(host.to_owned(), port)) {
+            Some(banner) => Ok(Box::new(Cursor::new(banner.clone()))),
+            None => Err(SystemError::new(
+                "connect to",
+                format!("{host}:{port}"),
+                io::ErrorKind::ConnectionRefused.into(),
+            )),
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.clock.get()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        let now = self.clock.get() + duration;
+        self.clock.set(now);
+        let (due, waiting): (Vec<_>, Vec<_>) =
+            self.after.take().into_iter().partition(|(time, _)| *time <= now);
+        *self.after.borrow_mut() = waiting;
+        for (_, event) in due {
+            event(self);
+        }
+    }
+
+    fn content(&self, digest: &str) -> Result<Box<dyn Read>> {
+        self.asked.borrow_mut().push(digest.to_owned());
+        match self.contents.borrow().get(digest) {
+            Some(bytes) => Ok(Box::new(Cursor::new(bytes.clone()))),
+            None => Err(SystemError::new(
+                "fetch the content",
+                digest,
+                io::ErrorKind::NotFound.into(),
+            )),
+        }
+    }
+
+    fn sign(&self, authority: &str, request: &str) -> Result<String> {
+        let refused =
+            |why: String| SystemError::new("get a certificate from", authority, io::Error::other(why));
+        match &*self.signer.borrow() {
+            Some(signer) => signer(authority, request).map_err(refused),
+            None => Err(refused("there is no such authority".to_owned())),
+        }
+    }
+
+    fn executable(&self) -> Result<PathBuf> {
+        Ok(PathBuf::from("/root/.cache/regdeploy/agent"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_like_a_file_system() {
+        let fake = Fake::new();
+        fake.file("/etc/app/main.conf", "one").link("/conf", "etc/app");
+        assert_eq!(fake.text("/conf/main.conf"), "one");
+        let path = Path::new("/conf/main.conf");
+        let attributes = Attributes {
+            mode: Some(0o600),
+            ..Attributes::default()
+        };
+        fake.write(path, &mut "two".as_bytes(), attributes).unwrap();
+        fake.write(path, &mut "three".as_bytes(), Attributes::default())
+            .unwrap();
+        let metadata = fake.metadata(path, Follow::No).unwrap().unwrap();
+        assert_eq!((metadata.mode, metadata.size), (0o600, 5));
+        fake.rename(Path::new("/etc/app"), Path::new("/srv")).unwrap();
+        assert_eq!(fake.text("/srv/main.conf"), "three");
+        assert!(fake.metadata(path, Follow::Yes).unwrap().is_none());
+        fake.remove_tree(Path::new("/srv")).unwrap();
+        assert_eq!(
+            fake.read_dir(Path::new("/")).unwrap(),
+            [Path::new("conf"), Path::new("etc")]
+        );
+    }
+
+    #[test]
+    fn commands_are_answered_and_recorded() {
+        let fake = Fake::new();
+        fake.answer("id -u", 0, "0\n").answer_with(|fake, command| {
+            (command.argv[0] == "touch").then(|| {
+                fake.file(&command.argv[1], "");
+                CommandOutput::default()
+            })
+        });
+        assert_eq!(
+            fake.run(&Command::new(["id", "-u"])).unwrap().stdout_text(),
+            "0\n"
+        );
+        assert!(fake.run(&Command::new(["touch", "/x"])).unwrap().success());
+        assert!(fake.run(&Command::new(["other"])).is_err());
+        assert_eq!(fake.ran(), ["id -u", "touch /x", "other"]);
+        assert_eq!(fake.text("/x"), "");
+    }
+
+    #[test]
+    fn faults_happen_where_they_are_put() {
+        let fake = Fake::new();
+        fake.fail("write", "/x", io::ErrorKind::StorageFull);
+        let error = fake
+            .write(Path::new("/x"), &mut "".as_bytes(), Attributes::default())
+            .unwrap_err();
+        assert!(error.to_string().starts_with("cannot write /x: "), "{error}");
+    }
+}
