@@ -11,12 +11,16 @@ pub mod apt;
 pub mod command;
 pub mod dnf;
 mod expand;
+pub mod group;
 pub mod package;
 pub mod service;
 pub mod shell;
 pub mod spec;
 pub mod systemd_service;
 mod tool;
+pub mod user;
+pub mod x509_ca;
+pub mod x509_certificate;
 
 use serde::de::DeserializeOwned;
 
