@@ -14,6 +14,7 @@ mod expand;
 pub mod group;
 pub mod package;
 pub mod service;
+pub mod setup;
 pub mod shell;
 pub mod spec;
 pub mod systemd_service;

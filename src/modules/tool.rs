@@ -19,12 +19,6 @@ pub fn text_of(system: &dyn System, command: &Command) -> Result<String, Error> 
     run(system, command).map(|output| output.stdout_text())
 }
 
-/// The standard output of a program that may be missing or may fail: both are no answer.
-pub fn answer(system: &dyn System, argv: &[&str]) -> Option<String> {
-    let output = system.run(&Command::new(argv.iter().copied())).ok()?;
-    output.success().then(|| output.stdout_text())
-}
-
 /// Refuses early, with what to do, where a program is missing.
 pub fn require(system: &dyn System, program: &str, purpose: &str) -> Result<(), Error> {
     match system.which(program) {
