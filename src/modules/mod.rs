@@ -13,6 +13,7 @@ pub mod dnf;
 mod expand;
 pub mod group;
 pub mod package;
+pub mod relocate;
 pub mod service;
 pub mod setup;
 pub mod shell;
