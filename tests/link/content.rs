@@ -176,3 +176,46 @@ async fn a_connection_that_breaks_in_mid_task_is_unreachable_and_leaves_nothing(
     assert!(!agent.exists(), "the agent outlives its connection");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_command_that_runs_for_nobody_any_more_is_ended() {
+    let folder = shared_folder();
+    let content = small(b"x");
+    for (name, user) in [("a", None), ("b", nobody())] {
+        let mut link = open(&Transport::Local).await.unwrap();
+        let agent = link.hello().pid;
+        let mut endless = place(&content.digest, 1, &folder.path().join(name));
+        endless
+            .arguments
+            .insert("validate".to_owned(), Value::from("tail -f %s"));
+        let running = run(&mut link, batch(vec![endless], user), vec![content.clone()]);
+        let given_up = tokio::time::timeout(Duration::from_secs(3), running).await;
+        assert!(given_up.is_err(), "{given_up:?}");
+        let started = processes_below(agent);
+        assert!(
+            started.iter().any(|(_, command)| command.starts_with("tail")),
+            "{started:?}"
+        );
+        drop(link);
+        let alive = || started.iter().any(|(process, _)| process.exists());
+        let patience = Instant::now() + Duration::from_secs(10);
+        while alive() && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(!alive(), "{name}: {started:?}");
+    }
+}
+
+fn processes_below(pid: u32) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let children = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap();
+        for child in children.split_whitespace() {
+            let process = PathBuf::from(format!("/proc/{child}"));
+            let command = std::fs::read_to_string(process.join("cmdline")).unwrap();
+            found.push((process, command));
+            found.extend(processes_below(child.parse().unwrap()));
+        }
+    }
+    found
+}

@@ -105,7 +105,11 @@ fn small(bytes: &[u8]) -> Content {
 
 /// Opens, or fails, within a time in which nothing may hang.
 async fn open(transport: &Transport) -> Result<Link, ConnectionError> {
-    tokio::time::timeout(Duration::from_secs(60), Link::open(transport, &executables()))
+    open_with(transport, &executables()).await
+}
+
+async fn open_with(transport: &Transport, executables: &Arc<Executables>) -> Result<Link, ConnectionError> {
+    tokio::time::timeout(Duration::from_secs(60), Link::open(transport, executables))
         .await
         .expect("opening hangs")
 }

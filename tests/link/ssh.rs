@@ -212,19 +212,71 @@ async fn a_session_that_is_killed_or_frozen_is_unreachable_and_does_not_hang() {
     }
 }
 
+/// Opens with an agent of another version than all other tests', which would find it outside of the home.
+/// Gives the place where it was installed, from which it is gone again.
+async fn place_of_installation(sshd: &Sshd) -> PathBuf {
+    let other = sshd.path("regdeploy");
+    let mut bytes = fs::read(env!("CARGO_BIN_EXE_regdeploy")).unwrap();
+    bytes.extend_from_slice(other.to_str().unwrap().as_bytes());
+    fs::write(&other, bytes).unwrap();
+    let executables = Arc::new(Executables::new(other, Vec::new()));
+    let link = open_with(&sshd.transport(), &executables).await.unwrap();
+    let path = fs::read_link(format!("/proc/{}/exe", link.hello().pid)).unwrap();
+    link.close().await;
+    fs::remove_file(&path).unwrap();
+    path
+}
+
 #[tokio::test]
-async fn a_target_that_cannot_take_the_agent_says_which_path_and_why() {
+async fn a_home_that_is_none_is_no_obstacle() {
     let sshd = Sshd::start();
-    // A home that is a file, and folders elsewhere that are ours but not to be written: nothing is left but
-    // the system's temporary folders, which work.
     fs::remove_dir_all(sshd.path("home")).unwrap();
     fs::write(sshd.path("home"), "").unwrap();
-    let link = open(&sshd.transport()).await.unwrap();
-    let path = fs::read_link(format!("/proc/{}/exe", link.hello().pid)).unwrap();
-    assert!(
-        path.starts_with("/var/tmp") || path.starts_with("/tmp"),
-        "{path:?}"
-    );
-    link.close().await;
-    fs::remove_file(path).unwrap();
+    let path = place_of_installation(&sshd).await;
+    assert!(path.starts_with("/var/tmp"), "{}", path.display());
+}
+
+/// A small file system of its own in the place of the home.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(path: PathBuf, options: &str) -> Self {
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&path)
+            .status();
+        assert!(mounted.unwrap().success());
+        Self(path)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(&self.0)
+            .status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_with_the_path_and_leaves_nothing() {
+    let sshd = Sshd::start();
+    let _mount = Mount::new(sshd.path("home"), "size=256k");
+    let error = refusal(sshd.options()).await;
+    assert!(matches!(error, ConnectionError::Install { .. }), "{error}");
+    let text = error.to_string();
+    let path = sshd.path("home/.cache/regdeploy/agent-");
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+    assert!(text.contains("No space left on device"), "{text}");
+    let left = fs::read_dir(sshd.path("home/.cache/regdeploy")).unwrap().count();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_home_that_nothing_may_run_from_is_passed_over() {
+    let sshd = Sshd::start();
+    let _mount = Mount::new(sshd.path("home"), "noexec");
+    let path = place_of_installation(&sshd).await;
+    assert!(path.starts_with("/var/tmp"), "{}", path.display());
 }
