@@ -2,7 +2,7 @@
 //!
 //! | layer | folders | may use |
 //! |---|---|---|
-//! | texts and data | `source`, `diagnostic`, `value`, `yaml` | each other |
+//! | texts and data | `source`, `diagnostic`, `value`, `yaml`, `certificate` | each other |
 //! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
 //! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
 //! | the language | `template`, `inventory`, `playbook` | texts and data |
@@ -12,6 +12,7 @@
 
 pub mod actions;
 pub mod agent;
+pub mod certificate;
 pub mod cli;
 pub mod connection;
 pub mod diagnostic;

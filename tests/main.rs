@@ -1,2 +1,3 @@
-#[test]
-fn a() {}
+//! One binary for all integration tests: it links once.
+
+mod link;

@@ -1,1 +1,185 @@
-//! (being written)
+//! The controller's half of tasks: what needs the playbook's files, its variables, or a key that stays here.
+//!
+//! An action is one file and one line in [`ACTIONS`]. It gets its arguments, looks up what it needs, and
+//! either ends there (`debug`, `set_fact`) or calls a module on the target through [`Target`]. A name that is
+//! in neither table is no module; one that is only in [`crate::modules::MODULES`] is sent as it is.
+
+mod add_host;
+mod assert;
+mod certificate;
+mod copy;
+mod debug;
+mod fail;
+mod group_by;
+mod include_vars;
+mod pause;
+mod set_fact;
+mod template;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::Read;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::connection::Answers;
+use crate::connection::Content;
+use crate::diagnostic::Diagnostic;
+use crate::modules::Spec;
+use crate::modules::spec::ArgumentError;
+use crate::template::{EvalError, Names, Scope};
+use crate::value::Map;
+use crate::wire::message::Outcome;
+use crate::yaml::Node;
+
+/// Every action, by name.
+pub static ACTIONS: &[&dyn Action] = &[
+    &add_host::AddHost,
+    &assert::Assert,
+    &certificate::Authority,
+    &certificate::Certificate,
+    &copy::Copy,
+    &debug::Debug,
+    &fail::Fail,
+    &group_by::GroupBy,
+    &include_vars::IncludeVars,
+    &pause::Pause,
+    &set_fact::SetFact,
+    &template::Template,
+];
+
+/// The action of this name.
+pub fn find(name: &str) -> Option<&'static dyn Action> {
+    ACTIONS.iter().copied().find(|action| action.spec().name == name)
+}
+
+/// A future that can be put into a table.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One kind of task.
+pub trait Action: Sync {
+    fn spec(&self) -> &'static Spec;
+
+    /// Whether the arguments are taken as written, conditions and names in them included, instead of
+    /// evaluated and checked against the table.
+    fn takes_raw_arguments(&self) -> bool {
+        false
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>>;
+}
+
+/// What an action is run with.
+pub struct Invocation<'a> {
+    /// Resolved by the action's table; empty for an action that takes them raw.
+    pub arguments: Map,
+    /// As written.
+    pub raw: &'a Node,
+    pub scope: Arc<Scope>,
+    pub target: &'a dyn Target,
+    pub check: bool,
+    pub diff: bool,
+}
+
+/// The host on which an action's modules run.
+pub trait Target: Send + Sync {
+    /// Runs a module there, once.
+    fn call<'a>(&'a self, module: &'a str, arguments: Map, held: Held) -> Pending<'a, Result<Outcome, Failure>>;
+}
+
+/// What the controller holds ready for a call.
+#[derive(Default)]
+pub struct Held {
+    /// Sent along: small, and likely to be needed.
+    pub contents: Vec<Content>,
+    /// Sent when asked for, by SHA-256.
+    pub files: HashMap<String, PathBuf>,
+    /// Folders of certificate authorities that may be asked to sign, by name.
+    pub authorities: HashMap<String, PathBuf>,
+}
+
+/// How an action ended, and what it means for the variables.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub outcome: Outcome,
+    pub effects: Vec<Effect>,
+    /// The result is shown whatever the verbosity.
+    pub shown: bool,
+}
+
+/// What a result changes on the controller.
+#[derive(Debug)]
+pub enum Effect {
+    /// `set_fact`; `cacheable` makes facts of them too.
+    Assign { names: Map, cacheable: bool },
+    /// `include_vars`: as written, evaluated at use.
+    Include(Names),
+    AddHost { name: String, groups: Vec<String>, variables: Map },
+    GroupBy { group: String, parents: Vec<String> },
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            ..Self::default()
+        }
+    }
+}
+
+/// Why an action could not do its work.
+#[derive(Debug)]
+pub enum Failure {
+    /// The task fails on this host.
+    Failed { message: String, diagnostic: Option<Box<Diagnostic>> },
+    /// The host cannot be worked on any longer.
+    Unreachable(String),
+}
+
+impl Failure {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Failed {
+            message: message.into(),
+            diagnostic: None,
+        }
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Failed {
+            message: diagnostic.message.clone(),
+            diagnostic: Some(Box::new(diagnostic)),
+        }
+    }
+}
+
+impl From<EvalError> for Failure {
+    fn from(error: EvalError) -> Self {
+        error.diagnostic.into()
+    }
+}
+
+impl From<ArgumentError> for Failure {
+    fn from(error: ArgumentError) -> Self {
+        Self::new(error.message)
+    }
+}
+
+impl Answers for Held {
+    fn content(&self, digest: &str) -> Option<Box<dyn Read + Send>> {
+        if let Some(content) = self.contents.iter().find(|content| content.digest == digest) {
+            return Some(Box::new(std::io::Cursor::new(content.bytes.to_vec())));
+        }
+        Some(Box::new(std::fs::File::open(self.files.get(digest)?).ok()?))
+    }
+
+    fn sign(&self, authority: &str, request: &str) -> Result<String, String> {
+        let folder = self
+            .authorities
+            .get(authority)
+            .ok_or_else(|| format!("this task knows no authority `{authority}`"))?;
+        certificate::sign(folder, request)
+    }
+}

@@ -4,11 +4,32 @@
 //! streams ([`Channel`]). Everything else is written once on top of it: looking for the agent, uploading it,
 //! starting it, and the conversation with it ([`Link`]).
 
+mod binary;
+mod bootstrap;
+mod channel;
+mod error;
+mod link;
+mod local;
+mod ssh;
+mod traffic;
+mod wire;
+
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use self::binary::Executables;
+use self::channel::Channel;
+pub use self::error::ConnectionError;
+pub use self::link::{Content, Link};
+pub use self::traffic::Traffic;
 use crate::wire::message::Secret;
+
+/// A way to run a process on a host.
+trait Connection: Send {
+    /// Starts `command` in the user's log-in shell. Returns at once: whether it started shows in its output.
+    fn spawn(&mut self, command: &str) -> Result<Channel, ConnectionError>;
+}
 
 /// Where a host is and how to log in there.
 #[derive(Debug, Clone)]
@@ -29,6 +50,8 @@ pub struct SshOptions {
     pub private_key: Option<PathBuf>,
     pub private_key_passphrase: Option<Secret>,
     pub host_key_checking: bool,
+    /// Instead of the `known_hosts` files that are configured.
+    pub known_hosts: Option<PathBuf>,
     /// For the connection, and for any silence during start-up.
     pub timeout: Duration,
     /// Between keep-alive messages.

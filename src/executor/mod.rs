@@ -1,1 +1,30 @@
-//! (being written)
+//! Runs plays: who runs which task when, with which variables, over which connection.
+//!
+//! - [`iterator`]: what a host runs next; pure.
+//! - [`linear`]: all hosts task by task, and what follows from their results.
+//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
+//! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
+//!
+//! Nothing here knows how a connection is made, what a module does, or how a result is printed.
+
+mod arguments;
+mod attempt;
+mod handlers;
+mod host;
+mod include;
+pub mod iterator;
+mod linear;
+mod links;
+mod list;
+mod play;
+mod repeat;
+mod run;
+mod scope;
+mod settings;
+mod vocabulary;
+
+pub use self::list::{Listing, list};
+pub use self::run::{Ended, Run};
+pub use self::settings::{BecomeSettings, LoginSettings, Settings};
+pub use self::vocabulary::Words;

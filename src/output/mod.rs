@@ -1,1 +1,17 @@
-//! (being written)
+//! What is shown of a run: the executor says what happened ([`Event`]), a printer shows it.
+//!
+//! A printer is one file and one variant of [`Format`]. [`human`] prints what Ansible's default callback
+//! prints, since people and their scripts read it.
+
+mod colour;
+pub mod diff;
+mod event;
+pub mod human;
+
+pub use self::colour::{Colour, Paint};
+pub use self::event::{Event, Label, Report, State, Stats};
+
+/// Shows events.
+pub trait Printer: Send {
+    fn show(&mut self, event: &Event<'_>);
+}

@@ -1,1 +1,26 @@
-//! (being written)
+//! Templates: from what a user wrote ([`Node`](crate::yaml::Node)) to data ([`Value`](crate::value::Value)).
+//!
+//! The engine is `minijinja`; this module makes it speak Ansible's dialect: native types, variables that are
+//! evaluated when they are used, `omit`, undefined errors that name the variable, Python's spelling.
+//!
+//! - [`scope`]: where names come from, in order of precedence.
+//! - [`evaluate`]: nodes, conditions and whole files to values.
+//! - [`environment`]: the engine and its settings; [`filters`], [`tests`], [`lookups`] are its tables.
+//! - [`rewrite`]: what Jinja would do and the engine does not, as edits of the text before it is compiled.
+//!
+//! Nothing here reads inventories or playbooks; only lookups touch files.
+
+mod convert;
+mod environment;
+mod error;
+mod evaluate;
+mod filters;
+mod lookups;
+mod rewrite;
+mod scope;
+mod tests;
+
+pub use self::environment::Options;
+pub use self::error::EvalError;
+pub use self::evaluate::{condition, evaluate, evaluate_text, is_omitted, render_file};
+pub use self::scope::{Layer, Names, Scope, Scopes, SearchPath, Variable};

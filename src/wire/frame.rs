@@ -13,6 +13,21 @@ pub const MAX_FRAME: usize = 64 << 20;
 /// Contents travel in pieces of this size, so that a result can pass between two of them.
 pub const CHUNK: usize = 256 << 10;
 
+/// A SHA-256, as it precedes each piece of a content.
+pub type Key = [u8; 32];
+
+/// The key of a hexadecimal digest; none if it is not one.
+pub fn key(hexadecimal: &str) -> Option<Key> {
+    if hexadecimal.len() != 64 || !hexadecimal.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (index, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&hexadecimal[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -58,6 +73,14 @@ pub enum FrameError {
 }
 
 impl Frame {
+    /// A piece of the content with this key; an empty one is its end.
+    pub fn data(key: &Key, piece: &[u8]) -> Self {
+        Self {
+            kind: Kind::Data,
+            body: [key, piece].concat(),
+        }
+    }
+
     pub fn json(kind: Kind, message: &impl Serialize) -> Result<Self, FrameError> {
         let body = serde_json::to_vec(message).map_err(|source| FrameError::Malformed { kind, source })?;
         Ok(Self { kind, body })
@@ -197,6 +220,14 @@ mod tests {
             seen.push(frame);
         }
         assert_eq!(seen, frames);
+    }
+
+    #[test]
+    fn a_key_is_sixty_four_hexadecimal_digits() {
+        assert_eq!(key(&"0f".repeat(32)), Some([0x0f; 32]));
+        assert_eq!(key("0f"), None);
+        assert_eq!(key(&"é".repeat(32)), None);
+        assert_eq!(key(&"0g".repeat(32)), None);
     }
 
     #[test]

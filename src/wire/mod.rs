@@ -7,16 +7,20 @@
 //! ```text
 //! controller                                   agent
 //!     |  <- Hello {protocol, build, uid, ...}    |     said first, unasked: it ends the start-up
+//!     |  Data (small contents that go along) ->  |     in one write with what follows
 //!     |  Run {batch: calls...} ->                |     one message for any number of calls
-//!     |  Data (small contents that go along) ->  |
 //!     |  <- Ask {content | sign}                 |     only for what could not be sent ahead
 //!     |  Data / Answer ->                        |
 //!     |  <- Result {batch, index, outcome}       |     as each call ends
 //!     |  <- Done {batch}                         |
 //! ```
 //!
+//! Before the first frame a shell speaks: [`bootstrap`]. For another user the agent is the controller of a
+//! child agent and passes frames on.
+//!
 //! Protocol versions: 1, the first.
 
+pub mod bootstrap;
 pub mod frame;
 pub mod message;
 

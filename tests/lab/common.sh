@@ -1,9 +1,10 @@
-# Shared by up, target and down (sourced, POSIX sh): names, folders, the lock.
+# Shared by up, target and down (sourced, POSIX sh): names, folders, helpers.
+# shellcheck shell=sh disable=SC2034
 
-lab_src=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+lab_src=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 lab_dir=${REGDEPLOY_LAB_DIR:-$lab_src/../../target/lab}
 mkdir -p "$lab_dir"
-lab_dir=$(CDPATH= cd -- "$lab_dir" && pwd)
+lab_dir=$(CDPATH='' cd -- "$lab_dir" && pwd)
 
 lab_key=$lab_dir/id_ed25519
 lab_label=regdeploy-lab

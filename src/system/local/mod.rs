@@ -20,7 +20,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
+use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
 
 use super::accounts::{parse_groups, parse_users};
 use super::digest::digest_stream;
@@ -151,6 +151,11 @@ impl System for Local {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
         on("rename to", to, fs::rename(from, to))
+    }
+
+    fn exchange(&self, from: &Path, to: &Path) -> Result<()> {
+        let exchanged = rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE);
+        on("exchange with", to, exchanged.map_err(io::Error::from))
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> Result<()> {

@@ -1,0 +1,70 @@
+//! `assert`: fails unless all conditions hold.
+
+use super::{Action, Done, Failure, Invocation, Pending};
+use crate::diagnostic::Diagnostic;
+use crate::modules::spec::truth;
+use crate::modules::{Arg, Spec};
+use crate::template;
+use crate::wire::message::Outcome;
+use crate::yaml::Node;
+
+pub struct Assert;
+
+static SPEC: Spec = Spec {
+    name: "assert",
+    summary: "fail unless conditions hold",
+    args: &[
+        Arg::raw("that").required().doc("a condition or a list of them, as in `when`"),
+        Arg::str("fail_msg").aliases(&["msg"]).doc("shown when one does not hold"),
+        Arg::str("success_msg").doc("shown when all hold"),
+        Arg::bool("quiet").default("no").doc("do not list each condition"),
+    ],
+    free_form: None,
+    rules: &[],
+};
+
+impl Action for Assert {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn takes_raw_arguments(&self) -> bool {
+        true
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move { assert(&task) })
+    }
+}
+
+fn assert(task: &Invocation) -> Result<Done, Failure> {
+    let that = task
+        .raw
+        .get("that")
+        .ok_or_else(|| Diagnostic::error("missing required arguments: that").at(&task.raw.span))?;
+    let text = |names: &[&str]| -> Result<Option<crate::value::Value>, Failure> {
+        let node = names.iter().find_map(|name| task.raw.get(name));
+        Ok(node.map(|node| template::evaluate(node, &task.scope)).transpose()?)
+    };
+    for condition in conditions(that) {
+        if !template::condition(condition, &task.scope)? {
+            let message = text(&["fail_msg", "msg"])?.unwrap_or_else(|| "Assertion failed".into());
+            let mut outcome = Outcome::failed("")
+                .with("assertion", condition.to_value())
+                .with("evaluated_to", false);
+            outcome.values.insert("msg".to_owned(), message);
+            return Ok(outcome.into());
+        }
+    }
+    let message = text(&["success_msg"])?.unwrap_or_else(|| "All assertions passed".into());
+    let quiet = text(&["quiet"])?.and_then(|value| truth(&value)).unwrap_or(false);
+    Ok(Done {
+        outcome: Outcome::ok().with("msg", message),
+        shown: !quiet,
+        ..Done::default()
+    })
+}
+
+fn conditions(that: &Node) -> &[Node] {
+    that.as_list().unwrap_or(std::slice::from_ref(that))
+}

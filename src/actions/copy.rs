@@ -1,0 +1,238 @@
+//! `copy`: the controller's half. It names the contents by their digests; the target asks for what differs.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+
+use super::template::{hex, sha256};
+use super::{Action, Done, Failure, Held, Invocation, Pending};
+use crate::connection::Content;
+use crate::diagnostic::Diagnostic;
+use crate::modules::{self, Spec};
+use crate::value::{Map, Value};
+
+pub struct Copy;
+
+/// Contents up to this size go along with the question: sending them costs less than another exchange.
+const LENT: u64 = 256 << 10;
+
+/// The arguments that `place` shares with `copy` and `template`.
+const PASSED: &[&str] = &[
+    "dest",
+    "mode",
+    "directory_mode",
+    "owner",
+    "group",
+    "backup",
+    "force",
+    "validate",
+    "follow",
+    "attributes",
+    "seuser",
+    "serole",
+    "setype",
+    "selevel",
+    "unsafe_writes",
+];
+
+impl Action for Copy {
+    fn spec(&self) -> &'static Spec {
+        modules::find("copy").map_or_else(|| unreachable!("`copy` is in the table of modules"), |module| module.spec())
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move {
+            if task.arguments["remote_src"] == Value::Bool(true) {
+                return Ok(task.target.call("copy", task.arguments.clone(), Held::default()).await?.into());
+            }
+            match (&task.arguments["content"], &task.arguments["src"]) {
+                (Value::Null, Value::Str(src)) => copy_source(&task, src).await,
+                (Value::Null, _) => Err(Failure::new("src (or content) is required")),
+                (content, _) => {
+                    let text = match content {
+                        Value::Map(_) | Value::List(_) => crate::output::human::json(content, false),
+                        other => other.to_string(),
+                    };
+                    let bytes: Arc<[u8]> = text.into_bytes().into();
+                    place_single(&task, lent(&task.arguments), "", &bytes).await
+                }
+            }
+        })
+    }
+}
+
+/// The arguments that go on to `place`.
+pub(super) fn lent(arguments: &Map) -> Map {
+    PASSED
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), arguments.get(*name)?.clone())))
+        .filter(|(_, value)| *value != Value::Null)
+        .collect()
+}
+
+/// Puts bytes that are in memory into one file.
+pub(super) async fn place_single(
+    task: &Invocation<'_>,
+    mut arguments: Map,
+    name: &str,
+    bytes: &Arc<[u8]>,
+) -> Result<Done, Failure> {
+    let digest = sha256(bytes);
+    let entry = Map::from_iter([
+        ("path".to_owned(), Value::from("")),
+        ("digest".to_owned(), Value::from(digest.as_str())),
+        ("sha1".to_owned(), Value::from(sha1(bytes))),
+        ("size".to_owned(), Value::from(bytes.len())),
+    ]);
+    arguments.insert("files".to_owned(), Value::from(vec![Value::Map(entry)]));
+    if !name.is_empty() {
+        arguments.insert("source_name".to_owned(), Value::from(name.trim_end_matches(".j2")));
+        arguments.insert("source_label".to_owned(), Value::from(name));
+    }
+    arguments.insert("diff".to_owned(), Value::Bool(task.diff));
+    let held = Held {
+        contents: vec![Content {
+            digest,
+            bytes: Arc::clone(bytes),
+        }],
+        ..Held::default()
+    };
+    Ok(task.target.call("place", arguments, held).await?.into())
+}
+
+async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> {
+    let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
+    let path = task.scope.search.find("files", src).ok_or_else(|| {
+        let places: Vec<String> =
+            task.scope.search.candidates("files", src).iter().map(|path| path.display().to_string()).collect();
+        Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
+            .at(span)
+            .hint(format!("looked for {}", places.join(", ")))
+    })?;
+    let mut arguments = lent(&task.arguments);
+    let preserve = arguments.get("mode").and_then(Value::as_str) == Some("preserve");
+    if preserve {
+        arguments.shift_remove("mode");
+    }
+    let mut held = Held::default();
+    let local_follow = task.arguments["local_follow"] != Value::Bool(false);
+    let files = if path.is_dir() {
+        // `src/` copies what is in the folder, `src` the folder itself.
+        let prefix = if src.ends_with('/') { PathBuf::new() } else { path.file_name().map(PathBuf::from).unwrap_or_default() };
+        let mut entries = Vec::new();
+        walk(&path, &prefix, preserve, local_follow, &mut held, &mut entries)?;
+        entries
+    } else {
+        if !is_set(&arguments, "source_name") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            arguments.insert("source_name".to_owned(), Value::from(name));
+        }
+        arguments.insert("source_label".to_owned(), Value::from(path.display().to_string()));
+        vec![file_entry(&path, Path::new(""), preserve, &mut held)?]
+    };
+    arguments.insert("files".to_owned(), Value::List(files));
+    arguments.insert("diff".to_owned(), Value::Bool(task.diff));
+    Ok(task.target.call("place", arguments, held).await?.into())
+}
+
+fn is_set(arguments: &Map, name: &str) -> bool {
+    arguments.get(name).is_some_and(|value| *value != Value::Null)
+}
+
+fn walk(
+    folder: &Path,
+    relative: &Path,
+    preserve: bool,
+    follow: bool,
+    held: &mut Held,
+    entries: &mut Vec<Value>,
+) -> Result<(), Failure> {
+    if !relative.as_os_str().is_empty() {
+        entries.push(entry(relative, "directory", preserve.then(|| mode_of(folder)).flatten()));
+    }
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?
+        .flatten()
+        .map(|found| found.file_name())
+        .collect();
+    names.sort();
+    for name in names {
+        let (path, below) = (folder.join(&name), relative.join(&name));
+        let link = std::fs::read_link(&path).ok().filter(|_| !follow || !path.exists());
+        if let Some(target) = link {
+            let mut link = Map::from_iter([("target".to_owned(), Value::from(target.display().to_string()))]);
+            if let Value::Map(map) = entry(&below, "link", None) {
+                link.extend(map);
+            }
+            entries.push(Value::Map(link));
+        } else if path.is_dir() {
+            walk(&path, &below, preserve, follow, held, entries)?;
+        } else {
+            entries.push(file_entry(&path, &below, preserve, held)?);
+        }
+    }
+    Ok(())
+}
+
+fn entry(relative: &Path, kind: &str, mode: Option<String>) -> Value {
+    let mut map = Map::from_iter([
+        ("path".to_owned(), Value::from(relative.display().to_string())),
+        ("kind".to_owned(), Value::from(kind)),
+    ]);
+    if let Some(mode) = mode {
+        map.insert("mode".to_owned(), Value::from(mode));
+    }
+    Value::Map(map)
+}
+
+fn mode_of(path: &Path) -> Option<String> {
+    let mode = path.metadata().ok()?.permissions().mode() & 0o7777;
+    Some(format!("{mode:04o}"))
+}
+
+fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> Result<Value, Failure> {
+    let problem = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let size = path.metadata().map_err(problem)?.len();
+    let (digest, sha1) = if size <= LENT {
+        let bytes: Arc<[u8]> = std::fs::read(path).map_err(problem)?.into();
+        let digests = (sha256(&bytes), sha1(&bytes));
+        held.contents.push(Content {
+            digest: digests.0.clone(),
+            bytes,
+        });
+        digests
+    } else {
+        let digests = file_digests(path).map_err(problem)?;
+        held.files.insert(digests.0.clone(), path.to_path_buf());
+        digests
+    };
+    let Value::Map(mut map) = entry(relative, "file", preserve.then(|| mode_of(path)).flatten()) else {
+        return Err(Failure::new("an entry is a map"));
+    };
+    map.insert("digest".to_owned(), Value::from(digest));
+    map.insert("sha1".to_owned(), Value::from(sha1));
+    map.insert("size".to_owned(), Value::from(size));
+    Ok(Value::Map(map))
+}
+
+fn sha1(bytes: &[u8]) -> String {
+    hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref())
+}
+
+/// SHA-256 and SHA-1 in one reading.
+fn file_digests(path: &Path) -> std::io::Result<(String, String)> {
+    use std::io::Read;
+    let mut file = std::fs::File::open(path)?;
+    let (mut strong, mut legacy) = (Context::new(&SHA256), Context::new(&SHA1_FOR_LEGACY_USE_ONLY));
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok((hex(strong.finish().as_ref()), hex(legacy.finish().as_ref())));
+        }
+        strong.update(&buffer[..count]);
+        legacy.update(&buffer[..count]);
+    }
+}

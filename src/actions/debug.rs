@@ -1,0 +1,62 @@
+//! `debug`: shows a text or a variable.
+
+use super::{Action, Done, Failure, Invocation, Pending};
+use crate::modules::{Arg, Rule, Spec};
+use crate::template;
+use crate::value::Value;
+use crate::wire::message::Outcome;
+
+pub struct Debug;
+
+static SPEC: Spec = Spec {
+    name: "debug",
+    summary: "show a text or a variable",
+    args: &[
+        Arg::raw("msg").doc("what to show"),
+        Arg::raw("var").doc("an expression whose value is shown; no braces"),
+        Arg::int("verbosity").default("0").doc("shown from this many `-v` on"),
+    ],
+    free_form: None,
+    rules: &[Rule::Exclusive(&["msg", "var"])],
+};
+
+impl Action for Debug {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move { debug(&task) })
+    }
+}
+
+fn debug(task: &Invocation) -> Result<Done, Failure> {
+    let wanted = task.arguments["verbosity"].as_int().unwrap_or(0);
+    let verbosity = task.scope.value("ansible_verbosity")?.and_then(|value| value.as_int()).unwrap_or(0);
+    if wanted > verbosity {
+        return Ok(Outcome::skipped("Verbosity threshold not met.")
+            .with("skipped_reason", "Verbosity threshold not met.")
+            .into());
+    }
+    let outcome = match &task.arguments["var"] {
+        Value::Null => {
+            let message = &task.arguments["msg"];
+            Outcome::ok().with("msg", if *message == Value::Null { Value::from("Hello world!") } else { message.clone() })
+        }
+        Value::Str(name) => {
+            let span = task.raw.get("var").map_or(&task.raw.span, |node| &node.span);
+            let value = match template::evaluate_text(&format!("{{{{ {name} }}}}"), span, &task.scope) {
+                Ok(value) => value,
+                Err(error) if error.undefined => Value::from("VARIABLE IS NOT DEFINED!"),
+                Err(error) => return Err(error.into()),
+            };
+            Outcome::ok().with(name, value)
+        }
+        other => Outcome::ok().with(&other.to_string(), other.clone()),
+    };
+    Ok(Done {
+        outcome,
+        shown: true,
+        ..Done::default()
+    })
+}

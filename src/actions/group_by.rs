@@ -1,0 +1,44 @@
+//! `group_by`: groups made from facts.
+
+use super::{Action, Done, Effect, Failure, Invocation, Pending};
+use crate::modules::{Arg, Spec};
+use crate::value::Value;
+use crate::wire::message::Outcome;
+
+pub struct GroupBy;
+
+static SPEC: Spec = Spec {
+    name: "group_by",
+    summary: "put the host into a group while the play runs",
+    args: &[
+        Arg::str("key").required().doc("the group's name"),
+        Arg::strings("parents").default("all").doc("groups that hold it"),
+    ],
+    free_form: None,
+    rules: &[],
+};
+
+impl Action for GroupBy {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move {
+            let group = task.arguments["key"].to_string().replace(' ', "-");
+            let parents: Vec<String> = task.arguments["parents"]
+                .as_list()
+                .unwrap_or_default()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            Ok(Done {
+                outcome: Outcome::ok()
+                    .with("add_group", group.as_str())
+                    .with("parent_groups", Value::from(parents.clone())),
+                effects: vec![Effect::GroupBy { group, parents }],
+                ..Done::default()
+            })
+        })
+    }
+}

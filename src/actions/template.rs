@@ -1,0 +1,113 @@
+//! `template`: rendered here, put in place there.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::copy::{lent, place_single};
+use super::{Action, Done, Failure, Invocation, Pending};
+use crate::diagnostic::Diagnostic;
+use crate::modules::{Arg, Spec};
+use crate::template::{self, Options};
+use crate::value::Value;
+
+pub struct Template;
+
+static SPEC: Spec = Spec {
+    name: "template",
+    summary: "render a template and put it into a file on the target",
+    args: &[
+        Arg::path("src").required().doc("the template, looked up in `templates/`"),
+        Arg::path("dest").required().doc("file or folder on the target"),
+        Arg::mode("mode"),
+        Arg::str("owner"),
+        Arg::str("group"),
+        Arg::bool("backup").default("no").doc("keep what was there"),
+        Arg::bool("force").default("yes").doc("replace what is there"),
+        Arg::bool("follow").default("no").doc("write through links"),
+        Arg::str("validate").doc("a command that judges %s before it is used"),
+        Arg::str("newline_sequence").choices(&["\n", "\r", "\r\n"]).default("\n"),
+        Arg::str("block_start_string"),
+        Arg::str("block_end_string"),
+        Arg::str("variable_start_string"),
+        Arg::str("variable_end_string"),
+        Arg::str("comment_start_string"),
+        Arg::str("comment_end_string"),
+        Arg::bool("trim_blocks").default("yes"),
+        Arg::bool("lstrip_blocks").default("no"),
+        Arg::str("output_encoding").choices(&["utf-8"]).default("utf-8"),
+        Arg::bool("unsafe_writes").default("no"),
+        Arg::str("attributes").aliases(&["attr"]),
+        Arg::str("seuser"),
+        Arg::str("serole"),
+        Arg::str("setype"),
+        Arg::str("selevel"),
+    ],
+    free_form: None,
+    rules: &[],
+};
+
+impl Action for Template {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move {
+            let (name, text) = render(&task)?;
+            let bytes: Arc<[u8]> = text.into_bytes().into();
+            place_single(&task, lent(&task.arguments), &name, &bytes).await
+        })
+    }
+}
+
+/// The name under which the file lands in a folder, and its text.
+fn render(task: &Invocation) -> Result<(String, String), Failure> {
+    let src = task.arguments["src"].to_string();
+    let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
+    let path = task.scope.search.find("templates", &src).ok_or_else(|| {
+        let places: Vec<String> =
+            task.scope.search.candidates("templates", &src).iter().map(|path| path.display().to_string()).collect();
+        Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
+            .at(span)
+            .hint(format!("looked for {}", places.join(", ")))
+    })?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())).at(span))?;
+    let rendered = template::render_file(&path, &text, &options(task), span, &task.scope)?;
+    let rendered = match task.arguments["newline_sequence"].as_str() {
+        Some("\n") | None => rendered,
+        Some(sequence) => rendered.replace("\r\n", "\n").replace('\n', sequence),
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok((name, rendered))
+}
+
+fn options(task: &Invocation) -> Options {
+    let text = |name: &str, usual: &str| task.arguments[name].as_str().unwrap_or(usual).to_owned();
+    let delimiters = [
+        (text("block_start_string", "{%"), text("block_end_string", "%}")),
+        (text("variable_start_string", "{{"), text("variable_end_string", "}}")),
+        (text("comment_start_string", "{#"), text("comment_end_string", "#}")),
+    ];
+    let usual = ["{%", "{{", "{#"].iter().zip(&delimiters).all(|(start, pair)| *start == pair.0);
+    Options {
+        trim_blocks: task.arguments["trim_blocks"] == Value::Bool(true),
+        lstrip_blocks: task.arguments["lstrip_blocks"] == Value::Bool(true),
+        keep_trailing_newline: true,
+        delimiters: (!usual).then_some(delimiters),
+    }
+}
+
+/// Lower-case hexadecimal SHA-256.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex(digest(&SHA256, bytes).as_ref())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,86 @@
+//! The target as a module sees it through the agent: the machine, plus what only the agent has.
+//!
+//! Everything goes to the machine (which knows the task's environment) but for the contents and signatures
+//! that come from the controller, and the agent's own executable.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::conversation::Conversation;
+use crate::system::local::Local;
+use crate::system::{
+    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
+    HttpResponse, Metadata, Result, System, SystemError, User,
+};
+
+pub struct AgentSystem<'a> {
+    pub machine: Local,
+    pub conversation: &'a RefCell<Conversation>,
+}
+
+macro_rules! delegate {
+    ($(fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
+        $(fn $name(&self, $($argument: $type),*) $(-> $result)? {
+            self.machine.$name($($argument),*)
+        })*
+    };
+}
+
+impl System for AgentSystem<'_> {
+    delegate! {
+        fn metadata(path: &Path, follow: Follow) -> Result<Option<Metadata>>;
+        fn read(path: &Path) -> Result<Vec<u8>>;
+        fn open(path: &Path) -> Result<Box<dyn Read>>;
+        fn read_dir(path: &Path) -> Result<Vec<PathBuf>>;
+        fn read_link(path: &Path) -> Result<PathBuf>;
+        fn canonicalize(path: &Path) -> Result<PathBuf>;
+        fn digest(path: &Path, algorithm: DigestAlgorithm) -> Result<String>;
+        fn xattrs(path: &Path) -> Result<BTreeMap<String, Vec<u8>>>;
+        fn access(path: &Path) -> Result<(bool, bool, bool)>;
+        fn write(path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()>;
+        fn create_dir(path: &Path, mode: u32) -> Result<()>;
+        fn remove_file(path: &Path) -> Result<()>;
+        fn remove_tree(path: &Path) -> Result<()>;
+        fn rename(from: &Path, to: &Path) -> Result<()>;
+        fn symlink(target: &Path, link: &Path) -> Result<()>;
+        fn hard_link(target: &Path, link: &Path) -> Result<()>;
+        fn set_attributes(path: &Path, attributes: Attributes, follow: Follow) -> Result<()>;
+        fn set_times(path: &Path, accessed: Option<SystemTime>, modified: Option<SystemTime>) -> Result<()>;
+        fn set_xattr(path: &Path, name: &str, value: &[u8]) -> Result<()>;
+        fn run(command: &Command) -> Result<CommandOutput>;
+        fn env(name: &str) -> Option<String>;
+        fn which(program: &str) -> Option<PathBuf>;
+        fn uid() -> u32;
+        fn users() -> Result<Vec<User>>;
+        fn groups() -> Result<Vec<Group>>;
+        fn hostname() -> Result<String>;
+        fn umask() -> u32;
+        fn http(request: &HttpRequest) -> Result<HttpResponse>;
+        fn connect(host: &str, port: u16, timeout: Duration) -> Result<Box<dyn Connection>>;
+        fn now() -> SystemTime;
+        fn sleep(duration: Duration);
+    }
+
+    fn content(&self, digest: &str) -> Result<Box<dyn Read>> {
+        self.conversation
+            .borrow_mut()
+            .content(digest)
+            .map_err(|error| SystemError::new("receive", format!("content {digest}"), error))
+    }
+
+    fn sign(&self, authority: &str, request: &str) -> Result<String> {
+        self.conversation
+            .borrow_mut()
+            .sign(authority, request)
+            .map_err(|error| {
+                SystemError::new("get a signature from", format!("authority {authority}"), error)
+            })
+    }
+
+    fn executable(&self) -> Result<PathBuf> {
+        std::env::current_exe().map_err(|error| SystemError::new("find", "the agent's own executable", error))
+    }
+}

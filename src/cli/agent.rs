@@ -1,0 +1,26 @@
+//! `regdeploy agent`: what the controller starts on a target. Not for people: it speaks frames.
+
+use std::process::ExitCode;
+
+use crate::agent;
+
+/// Serves on standard input and output until the input ends. `--build DIGEST` tells the digest of the
+/// executable to an agent whose parent knows it.
+pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    let mut arguments = arguments.into_iter();
+    let build = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (None, ..) => None,
+        (Some("--build"), Some(digest), None) => Some(digest),
+        _ => {
+            eprintln!("regdeploy agent is started by regdeploy itself and takes no arguments");
+            return ExitCode::from(2);
+        }
+    };
+    match agent::run(build) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The open connections: one a host and login, for the whole run.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::settings::LoginSettings;
+use crate::connection::{Answers, ConnectionError, Content, Executables, Link, SshOptions, Transport};
+use crate::template::{EvalError, Scope};
+use crate::value::Value;
+use crate::wire::message::{Batch, Become, Call, Outcome, Secret};
+
+/// Messages this often keep a connection alive through firewalls that forget idle ones.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+type Slot = Arc<Mutex<Option<Link>>>;
+
+/// All links, opened when they are first needed.
+pub struct Links {
+    executables: Arc<Executables>,
+    slots: std::sync::Mutex<HashMap<String, Slot>>,
+}
+
+impl Links {
+    pub fn new() -> Self {
+        Self {
+            executables: Arc::new(Executables::of_this_process()),
+            slots: std::sync::Mutex::default(),
+        }
+    }
+
+    fn slot(&self, host: &str, transport: &Transport) -> Slot {
+        let key = match transport {
+            Transport::Local => format!("{host}\0local"),
+            Transport::Ssh(options) => {
+                format!("{host}\0{}\0{:?}\0{:?}", options.host, options.port, options.user)
+            }
+        };
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    /// Runs one call on a host.
+    pub async fn call(
+        &self,
+        host: &str,
+        transport: &Transport,
+        become_user: Option<Become>,
+        call: Call,
+        contents: Vec<Content>,
+        answers: Arc<dyn Answers>,
+    ) -> Result<Outcome, ConnectionError> {
+        let slot = self.slot(host, transport);
+        let mut slot = slot.lock().await;
+        let mut link = match slot.take() {
+            Some(link) => link,
+            None => Link::open(transport, &self.executables).await?,
+        };
+        let batch = Batch {
+            id: 0,
+            become_user,
+            calls: vec![call],
+        };
+        let mut outcome = None;
+        let ran = link.run(batch, contents, answers, |_, result| outcome = Some(result)).await;
+        match ran {
+            // The link is fit for more: put it back. After any other error it is dropped.
+            Ok(()) | Err(ConnectionError::Refused { .. }) => *slot = Some(link),
+            Err(_) => {}
+        }
+        ran?;
+        outcome.ok_or_else(|| ConnectionError::Agent {
+            host: host.to_owned(),
+            reason: "it ended the task without a result".to_owned(),
+        })
+    }
+
+    /// Forgets the links of a host: the next task logs in anew.
+    pub async fn reset(&self, host: &str) {
+        let slots: Vec<Slot> = {
+            let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            let prefix = format!("{host}\0");
+            slots.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, slot)| Arc::clone(slot)).collect()
+        };
+        for slot in slots {
+            if let Some(link) = slot.lock().await.take() {
+                link.close().await;
+            }
+        }
+    }
+
+    /// Ends all agents.
+    pub async fn close(&self) {
+        let slots: Vec<Slot> = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            slots.drain().map(|(_, slot)| slot).collect()
+        };
+        let mut closing = tokio::task::JoinSet::new();
+        for slot in slots {
+            closing.spawn(async move {
+                if let Some(link) = slot.lock().await.take() {
+                    link.close().await;
+                }
+            });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+}
+
+/// Keywords of the task that concern the connection, already evaluated.
+#[derive(Debug, Clone, Default)]
+pub struct Keywords {
+    pub connection: Option<String>,
+    pub remote_user: Option<String>,
+    pub port: Option<u16>,
+}
+
+/// Where `host` is, from its variables, the task's keywords and the command line, in this order.
+pub fn transport(
+    host: &str,
+    scope: &Arc<Scope>,
+    keywords: &Keywords,
+    login: &LoginSettings,
+) -> Result<Transport, EvalError> {
+    let text = |names: &[&str]| -> Result<Option<String>, EvalError> {
+        for name in names {
+            if let Some(value) = scope.value(name)?
+                && value != Value::Null
+            {
+                return Ok(Some(value.to_string()));
+            }
+        }
+        Ok(None)
+    };
+    let connection = text(&["ansible_connection"])?
+        .or_else(|| keywords.connection.clone())
+        .or_else(|| login.connection.clone())
+        .unwrap_or_else(|| "ssh".to_owned());
+    match crate::playbook::short_name(&connection) {
+        "local" => return Ok(Transport::Local),
+        "ssh" | "smart" | "paramiko" | "paramiko_ssh" => {}
+        other => {
+            return Err(EvalError::new(
+                crate::diagnostic::Diagnostic::error(format!("there is no connection `{other}` for {host}"))
+                    .hint("the connections are `ssh` and `local`"),
+            ));
+        }
+    }
+    let truth = |name: &str| -> Result<Option<bool>, EvalError> {
+        Ok(scope.value(name)?.and_then(|value| crate::playbook::arguments::truth(&value)))
+    };
+    let arguments = text(&["ansible_ssh_common_args"])?.unwrap_or_default() + &text(&["ansible_ssh_extra_args"])?.unwrap_or_default();
+    let unchecked = arguments.replace(' ', "").to_ascii_lowercase().contains("stricthostkeychecking=no");
+    let checking = truth("ansible_ssh_host_key_checking")?.or(truth("ansible_host_key_checking")?);
+    let password = text(&["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?;
+    Ok(Transport::Ssh(SshOptions {
+        host: text(&["ansible_ssh_host", "ansible_host"])?.unwrap_or_else(|| host.to_owned()),
+        port: text(&["ansible_ssh_port", "ansible_port"])?.and_then(|port| port.parse().ok()).or(keywords.port),
+        user: text(&["ansible_ssh_user", "ansible_user"])?
+            .or_else(|| keywords.remote_user.clone())
+            .or_else(|| login.user.clone()),
+        password: password.map(Secret::new).or_else(|| login.password.clone()),
+        private_key: text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?
+            .map(home)
+            .or_else(|| login.private_key.clone()),
+        private_key_passphrase: text(&["ansible_ssh_private_key_passphrase"])?.map(Secret::new),
+        host_key_checking: checking.unwrap_or(login.host_key_checking && !unchecked),
+        timeout: login.timeout,
+        keepalive: KEEPALIVE,
+    }))
+}
+
+/// A path of the controller with `~` resolved.
+pub fn home(text: String) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => PathBuf::from(text),
+    }
+}

@@ -1,0 +1,267 @@
+//! A run: what all plays share.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use indexmap::IndexMap;
+
+use super::host::Memory;
+use super::links::Links;
+use super::settings::Settings;
+use crate::actions::Effect;
+use crate::diagnostic::Diagnostic;
+use crate::inventory::{Inventory, Pattern, PatternSelection};
+use crate::output::{Event, Printer, Report, State, Stats};
+use crate::playbook::{Loader, Playbook};
+use crate::source::Span;
+use crate::template::{Names, Variable};
+use crate::value::{Map, Value};
+
+/// Everything that outlives a play.
+pub struct Run {
+    pub settings: Settings,
+    pub loader: Loader,
+    pub(super) links: Links,
+    inventory: RwLock<Inventory>,
+    memories: Mutex<HashMap<String, Memory>>,
+    layers: Mutex<HashMap<String, Vec<Arc<Names>>>>,
+    printer: Mutex<Box<dyn Printer>>,
+    stats: Mutex<IndexMap<String, Stats>>,
+    /// Hosts that later plays leave out.
+    lost: Mutex<HashSet<String>>,
+    limit: Option<Pattern>,
+}
+
+/// How a run ended, as an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ended {
+    Well,
+    /// Something concerned no host: an unknown handler.
+    Error,
+    Failed,
+    Unreachable,
+}
+
+impl Ended {
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Well => 0,
+            Self::Error => 1,
+            Self::Failed => 2,
+            Self::Unreachable => 4,
+        }
+    }
+}
+
+/// A lock that a panicking thread left behind still guards whole data: every section under these locks is
+/// a plain assignment.
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Run {
+    pub fn new(
+        settings: Settings,
+        inventory: Inventory,
+        loader: Loader,
+        printer: Box<dyn Printer>,
+    ) -> Result<Arc<Self>, Diagnostic> {
+        let limit = settings
+            .limit
+            .as_deref()
+            .map(|text| Pattern::parse_limit(text, |path| std::fs::read_to_string(path)))
+            .transpose()?;
+        Ok(Arc::new(Self {
+            links: Links::new(),
+            settings,
+            loader,
+            inventory: RwLock::new(inventory),
+            memories: Mutex::default(),
+            layers: Mutex::default(),
+            printer: Mutex::new(printer),
+            stats: Mutex::default(),
+            lost: Mutex::default(),
+            limit,
+        }))
+    }
+
+    /// Runs playbooks, one after the other, and shows the recap.
+    pub async fn playbooks(self: &Arc<Self>, playbooks: Vec<Playbook>) -> Ended {
+        let mut error = false;
+        'run: for playbook in playbooks {
+            for play in playbook.plays {
+                match self.play(Arc::new(play)).await {
+                    Ok(true) => {}
+                    Ok(false) => break 'run,
+                    Err(diagnostic) => {
+                        self.show(&Event::Diagnostic(&diagnostic));
+                        error = true;
+                        break 'run;
+                    }
+                }
+            }
+        }
+        self.links.close().await;
+        let stats = held(&self.stats).clone();
+        self.show(&Event::Recap(&stats));
+        if stats.values().any(|stats| stats.unreachable > 0) {
+            Ended::Unreachable
+        } else if stats.values().any(|stats| stats.failed > 0) {
+            Ended::Failed
+        } else if error {
+            Ended::Error
+        } else {
+            Ended::Well
+        }
+    }
+
+    pub fn show(&self, event: &Event<'_>) {
+        held(&self.printer).show(event);
+    }
+
+    pub(super) fn warn_all(&self) {
+        let inventory = self.inventory().take_warnings();
+        for warning in self.loader.take_warnings().into_iter().chain(inventory) {
+            self.show(&Event::Diagnostic(&warning));
+        }
+    }
+
+    /// Shows a result and counts it.
+    pub(super) fn report(&self, report: &Report) {
+        self.show(&Event::Result(report));
+    }
+
+    /// Counts a task's end on a host.
+    pub(super) fn count(&self, host: &str, state: State, ignored: bool) {
+        self.count_with(host, |stats| match state {
+            State::Ok => stats.ok += 1,
+            State::Changed => {
+                stats.ok += 1;
+                stats.changed += 1;
+            }
+            State::Skipped => stats.skipped += 1,
+            State::Failed if ignored => {
+                stats.ok += 1;
+                stats.ignored += 1;
+            }
+            State::Failed => stats.failed += 1,
+            State::Unreachable if ignored => stats.ignored += 1,
+            State::Unreachable => stats.unreachable += 1,
+        });
+    }
+
+    pub(super) fn count_with(&self, host: &str, change: impl FnOnce(&mut Stats)) {
+        change(held(&self.stats).entry(host.to_owned()).or_default());
+    }
+
+    pub(super) fn lose(&self, host: &str) {
+        held(&self.lost).insert(host.to_owned());
+    }
+
+    pub(super) fn regain(&self, host: &str) {
+        held(&self.lost).remove(host);
+    }
+
+    pub(super) fn is_lost(&self, host: &str) -> bool {
+        held(&self.lost).contains(host)
+    }
+
+    pub(super) fn memory(&self, host: &str) -> Memory {
+        held(&self.memories).get(host).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn remember(&self, host: &str, change: impl FnOnce(&mut Memory)) {
+        change(held(&self.memories).entry(host.to_owned()).or_default());
+    }
+
+    /// What a task's result means for the variables of `host`.
+    pub(super) fn apply(&self, host: &str, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Assign { names, cacheable } => self.remember(host, |memory| {
+                    if cacheable {
+                        memory.cache(&names);
+                    }
+                    for (name, value) in names {
+                        memory.assign(&name, value);
+                    }
+                }),
+                Effect::Include(variables) => self.remember(host, |memory| memory.include(variables)),
+                Effect::AddHost { name, groups, variables } => {
+                    let variables = variables
+                        .into_iter()
+                        .map(|(name, value)| (name, Variable::Value(value)))
+                        .collect();
+                    self.change_inventory(|inventory| inventory.add_host(&name, &groups, variables));
+                }
+                Effect::GroupBy { group, .. } => {
+                    self.change_inventory(|inventory| inventory.add_to_group(host, &group));
+                }
+            }
+        }
+    }
+
+    fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
+        change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
+        held(&self.layers).clear();
+    }
+
+    pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {
+        self.inventory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hosts that a play's pattern names, less what `--limit` leaves out.
+    pub(super) fn select(&self, pattern: &str, span: &Span) -> Result<PatternSelection, Diagnostic> {
+        Ok(self.inventory().select_limited(&Pattern::parse(pattern, span)?, self.limit.as_ref()))
+    }
+
+    /// The limit's own selection, to tell a limit that matches nothing from a play that does.
+    pub fn limited(&self) -> Option<PatternSelection> {
+        self.limit.as_ref().map(|limit| self.inventory().select(limit))
+    }
+
+    /// The inventory's variables of a host, weakest first; none where its files cannot be read, which
+    /// [`Self::check_variables`] has said before the play.
+    pub(super) fn inventory_layers(&self, host: &str, folder: Option<&Path>) -> Vec<Arc<Names>> {
+        let key = format!("{host}\0{}", folder.map(|folder| folder.display().to_string()).unwrap_or_default());
+        if let Some(layers) = held(&self.layers).get(&key) {
+            return layers.clone();
+        }
+        let layers: Vec<Arc<Names>> = self
+            .inventory()
+            .variables(host, folder)
+            .map(|layers| layers.weakest_first().cloned().collect())
+            .unwrap_or_default();
+        held(&self.layers).insert(key, layers.clone());
+        layers
+    }
+
+    /// Reads the variables of these hosts, so that what is wrong in their files is said before anything runs.
+    pub(super) fn check_variables(&self, hosts: &[String], folder: &Path) -> Result<(), Diagnostic> {
+        let inventory = self.inventory();
+        hosts.iter().try_for_each(|host| inventory.variables(host, Some(folder)).map(|_| ()))
+    }
+
+    pub(super) fn knows_host(&self, host: &str) -> bool {
+        self.inventory().contains(host) || held(&self.memories).contains_key(host)
+    }
+
+    pub(super) fn host_names(&self) -> Vec<String> {
+        self.inventory().hosts().map(str::to_owned).collect()
+    }
+
+    pub(super) fn group_names(&self, host: &str) -> Vec<String> {
+        self.inventory().group_names(host)
+    }
+
+    /// The variable `groups`.
+    pub(super) fn groups(&self) -> Value {
+        let inventory = self.inventory();
+        let groups: Map = inventory
+            .groups()
+            .map(|group| (group.to_owned(), Value::from(inventory.group_hosts(group))))
+            .collect();
+        Value::Map(groups)
+    }
+}

@@ -1,0 +1,318 @@
+//! The variables of a host at a task.
+//!
+//! The layers, strongest first: what a loop or an error handler sets, the magic variables, extra variables,
+//! parameters of inclusions and roles, what was set and registered, included files, the variables of task,
+//! blocks and imports, of roles, `vars_files`, of the play, facts, the inventory's, role defaults.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use super::play::ActivePlay;
+use super::run::Run;
+use crate::playbook::{Context, Include};
+use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+use crate::value::{Map, Value};
+use crate::yaml::Node;
+
+/// The version of the language that playbooks can ask for.
+const LANGUAGE: [i64; 3] = [2, 19, 14];
+
+impl Run {
+    /// The scope of `host`, in a play and at a task where there is one; `local` are the strongest layers.
+    pub fn scope(
+        self: &Arc<Self>,
+        host: &str,
+        play: Option<&Arc<ActivePlay>>,
+        context: Option<&Arc<Context>>,
+        local: Vec<Arc<dyn Layer>>,
+    ) -> Arc<Scope> {
+        let memory = self.memory(host);
+        let mut layers = local;
+        layers.push(Arc::new(Magic {
+            run: Arc::downgrade(self),
+            host: host.to_owned(),
+            play: play.cloned(),
+            context: context.cloned(),
+        }));
+        layers.push(Arc::clone(&self.settings.extra_vars) as Arc<dyn Layer>);
+        if let Some(context) = context {
+            parameters(context, &mut layers);
+        }
+        layers.push(memory.assigned);
+        layers.push(memory.included);
+        if let Some(context) = context {
+            inner_variables(context, &mut layers);
+            role_variables(context, &mut layers);
+        }
+        if let Some(play) = play {
+            for role in play.visible_roles().iter().rev() {
+                layers.push(Arc::clone(&role.role.vars) as Arc<dyn Layer>);
+            }
+            for file in play.files.get(host).into_iter().flatten() {
+                layers.push(Arc::clone(file) as Arc<dyn Layer>);
+            }
+            for outer in play.play.context.chain() {
+                layers.extend(variables(outer));
+            }
+        }
+        layers.push(memory.facts);
+        let folder = play.map(|play| play.play.folder.as_path());
+        let inventory = self.inventory_layers(host, folder);
+        layers.extend(inventory.into_iter().rev().map(|names| names as Arc<dyn Layer>));
+        if let Some(context) = context {
+            role_defaults(context, &mut layers);
+        }
+        if let Some(play) = play {
+            for role in play.visible_roles().iter().rev() {
+                layers.push(Arc::clone(&role.role.defaults) as Arc<dyn Layer>);
+            }
+        }
+        Scope::new(layers, search_path(play, context))
+    }
+}
+
+/// The `vars` of one context.
+fn variables(context: &Context) -> Option<Arc<dyn Layer>> {
+    let node = context.attributes.get("vars")?;
+    Some(Arc::clone(node.as_map()?) as Arc<dyn Layer>)
+}
+
+/// Parameters of roles, and the variables of what was included while the play ran; innermost first.
+fn parameters(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
+    for context in context.chain() {
+        if context.include == Include::Dynamic {
+            layers.extend(variables(context));
+        }
+        if let Some(role) = &context.role {
+            layers.push(Arc::clone(&role.params) as Arc<dyn Layer>);
+        }
+    }
+}
+
+/// Of the task and the blocks and imports around it, short of the play.
+fn inner_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
+    for context in context.chain() {
+        if context.include == Include::Static && context.parent.is_some() {
+            layers.extend(variables(context));
+        }
+    }
+}
+
+fn role_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
+    let roles = context.chain().filter_map(|context| context.role.as_ref());
+    layers.extend(roles.map(|role| Arc::clone(&role.role.vars) as Arc<dyn Layer>));
+}
+
+fn role_defaults(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
+    let roles = context.chain().filter_map(|context| context.role.as_ref());
+    layers.extend(roles.map(|role| Arc::clone(&role.role.defaults) as Arc<dyn Layer>));
+}
+
+/// The roles' folders, the folders of the files around the task, the playbook's.
+fn search_path(play: Option<&Arc<ActivePlay>>, context: Option<&Arc<Context>>) -> SearchPath {
+    let mut folders = Vec::new();
+    for context in context.into_iter().flat_map(|context| context.chain()) {
+        folders.extend(context.role.as_ref().map(|role| role.role.path.clone()));
+        folders.extend(context.folder.clone());
+    }
+    folders.extend(play.map(|play| play.play.folder.clone()));
+    let mut seen = Vec::new();
+    folders.retain(|folder| {
+        let new = !seen.contains(folder);
+        seen.push(folder.clone());
+        new
+    });
+    SearchPath { folders }
+}
+
+/// The variables that the engine itself provides, made when they are asked for.
+struct Magic {
+    run: Weak<Run>,
+    host: String,
+    play: Option<Arc<ActivePlay>>,
+    context: Option<Arc<Context>>,
+}
+
+/// All magic names; each is in [`Magic::get`].
+const NAMES: &[&str] = &[
+    "inventory_hostname",
+    "inventory_hostname_short",
+    "inventory_dir",
+    "inventory_file",
+    "groups",
+    "group_names",
+    "hostvars",
+    "playbook_dir",
+    "role_path",
+    "role_name",
+    "ansible_role_name",
+    "ansible_parent_role_names",
+    "ansible_play_role_names",
+    "role_names",
+    "ansible_play_name",
+    "ansible_play_hosts",
+    "ansible_play_hosts_all",
+    "ansible_play_batch",
+    "play_hosts",
+    "ansible_check_mode",
+    "ansible_diff_mode",
+    "ansible_forks",
+    "ansible_limit",
+    "ansible_run_tags",
+    "ansible_skip_tags",
+    "ansible_verbosity",
+    "ansible_version",
+    "ansible_inventory_sources",
+    "ansible_search_path",
+];
+
+impl Layer for Magic {
+    fn get(&self, name: &str) -> Option<Variable> {
+        if !NAMES.contains(&name) {
+            return None;
+        }
+        let run = self.run.upgrade()?;
+        if name == "hostvars" {
+            return Some(Variable::Scopes(Arc::new(HostVariables {
+                run: self.run.clone(),
+                play: self.play.clone(),
+            })));
+        }
+        self.value(name, &run).map(Variable::Value)
+    }
+
+    fn names(&self) -> Vec<String> {
+        NAMES.iter().map(|name| (*name).to_owned()).collect()
+    }
+}
+
+impl Magic {
+    fn value(&self, name: &str, run: &Run) -> Option<Value> {
+        let settings = &run.settings;
+        let play = self.play.as_ref();
+        let role = self.context.as_ref().and_then(|context| context.role());
+        let path = |path: &std::path::Path| Value::from(path.display().to_string());
+        Some(match name {
+            "inventory_hostname" => Value::from(self.host.as_str()),
+            "inventory_hostname_short" => Value::from(short(&self.host)),
+            "inventory_file" => Value::from(settings.inventories.first()?.as_str()),
+            "inventory_dir" => inventory_folder(settings.inventories.first()?)?,
+            "groups" => run.groups(),
+            "group_names" => Value::from(run.group_names(&self.host)),
+            "playbook_dir" => path(&play?.play.folder),
+            "role_path" => path(&role?.role.path),
+            "role_name" | "ansible_role_name" => Value::from(role?.role.name.as_str()),
+            "ansible_parent_role_names" => Value::from(self.parent_roles()),
+            "ansible_play_role_names" | "role_names" => {
+                Value::from(play?.play.roles.iter().map(|role| role.role.name.clone()).collect::<Vec<_>>())
+            }
+            "ansible_play_name" => Value::from(play?.name.as_str()),
+            "ansible_play_hosts" => Value::from(play?.active_hosts()),
+            "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),
+            "ansible_play_batch" | "play_hosts" => Value::from(play?.batch.clone()),
+            "ansible_check_mode" => Value::Bool(self.truth("check_mode", settings.check)),
+            "ansible_diff_mode" => Value::Bool(self.truth("diff", settings.diff)),
+            "ansible_forks" => Value::from(settings.forks),
+            "ansible_limit" => Value::from(settings.limit.clone()?),
+            "ansible_run_tags" if settings.selection.tags.is_empty() => Value::from(vec!["all"]),
+            "ansible_run_tags" => Value::from(settings.selection.tags.clone()),
+            "ansible_skip_tags" => Value::from(settings.selection.skip.clone()),
+            "ansible_verbosity" => Value::from(i64::from(settings.verbosity)),
+            "ansible_version" => version(),
+            "ansible_inventory_sources" => Value::from(settings.inventories.clone()),
+            "ansible_search_path" => {
+                let folders = search_path(play, self.context.as_ref()).folders;
+                Value::from(folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>())
+            }
+            _ => return None,
+        })
+    }
+
+    /// A keyword of the task that is written as a plain boolean, else the run's setting.
+    fn truth(&self, keyword: &str, usual: bool) -> bool {
+        let node: Option<&Node> = self.context.as_ref().and_then(|context| context.nearest(keyword));
+        node.and_then(|node| node.to_value().as_bool()).unwrap_or(usual)
+    }
+
+    fn parent_roles(&self) -> Vec<String> {
+        let Some(context) = &self.context else {
+            return Vec::new();
+        };
+        context
+            .chain()
+            .filter_map(|context| context.role.as_ref())
+            .skip(1)
+            .map(|role| role.role.name.clone())
+            .collect()
+    }
+}
+
+fn short(host: &str) -> &str {
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        return host;
+    }
+    host.split('.').next().unwrap_or(host)
+}
+
+fn inventory_folder(source: &str) -> Option<Value> {
+    let path = std::path::absolute(source).ok()?;
+    let folder = if path.is_dir() { path.as_path() } else { path.parent()? };
+    Some(Value::from(folder.display().to_string()))
+}
+
+fn version() -> Value {
+    let [major, minor, revision] = LANGUAGE;
+    let text = format!("{major}.{minor}.{revision}");
+    Value::Map(Map::from_iter([
+        ("full".to_owned(), Value::from(text.as_str())),
+        ("string".to_owned(), Value::from(text)),
+        ("major".to_owned(), Value::Int(major)),
+        ("minor".to_owned(), Value::Int(minor)),
+        ("revision".to_owned(), Value::Int(revision)),
+    ]))
+}
+
+/// `hostvars`: each host's variables, without those of the current task.
+struct HostVariables {
+    run: Weak<Run>,
+    play: Option<Arc<ActivePlay>>,
+}
+
+impl fmt::Debug for HostVariables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostVariables")
+    }
+}
+
+impl Scopes for HostVariables {
+    fn get(&self, name: &str) -> Option<Arc<Scope>> {
+        let run = self.run.upgrade()?;
+        run.knows_host(name).then(|| run.scope(name, self.play.as_ref(), None, Vec::new()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.run.upgrade().map(|run| run.host_names()).unwrap_or_default()
+    }
+}
+
+/// One layer with a few names in it.
+pub fn layer(names: impl IntoIterator<Item = (String, Value)>) -> Arc<dyn Layer> {
+    let names: Names = names.into_iter().map(|(name, value)| (name, Variable::Value(value))).collect();
+    Arc::new(names)
+}
+
+/// No variables at all, for what is evaluated before there are hosts.
+pub fn bare(extra: &Arc<Names>, context: &Context) -> Arc<Scope> {
+    let mut layers: Vec<Arc<dyn Layer>> = vec![Arc::clone(extra) as Arc<dyn Layer>];
+    parameters(context, &mut layers);
+    inner_variables(context, &mut layers);
+    role_variables(context, &mut layers);
+    layers.extend(context.chain().filter_map(variables));
+    role_defaults(context, &mut layers);
+    let folder = context.chain().filter_map(|context| context.folder.clone()).last();
+    if let Some(folder) = &folder {
+        layers.push(layer([("playbook_dir".to_owned(), Value::from(folder.display().to_string()))]));
+    }
+    Scope::new(layers, SearchPath { folders: folder.into_iter().collect() })
+}
+

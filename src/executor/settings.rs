@@ -1,0 +1,49 @@
+//! What the command line says of a run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::playbook::Selection;
+use crate::template::Names;
+use crate::wire::message::Secret;
+
+/// How a run is to be done.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Hosts that are worked on at the same time.
+    pub forks: usize,
+    pub check: bool,
+    pub diff: bool,
+    pub selection: Selection,
+    /// A pattern that every play's hosts must match, too.
+    pub limit: Option<String>,
+    pub extra_vars: Arc<Names>,
+    pub start_at_task: Option<String>,
+    pub force_handlers: bool,
+    pub login: LoginSettings,
+    pub become_as: BecomeSettings,
+    pub verbosity: u8,
+    /// As given with `-i`, for the variables that name them.
+    pub inventories: Vec<String>,
+}
+
+/// How to log in, where no variable says otherwise.
+#[derive(Debug, Clone)]
+pub struct LoginSettings {
+    pub connection: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<Secret>,
+    pub private_key: Option<PathBuf>,
+    pub host_key_checking: bool,
+    pub timeout: Duration,
+}
+
+/// Who to become, where neither keyword nor variable says otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct BecomeSettings {
+    pub enabled: bool,
+    pub user: Option<String>,
+    pub method: Option<String>,
+    pub password: Option<Secret>,
+}

@@ -1,0 +1,161 @@
+//! `group`: groups of the target, by `groupadd` and its kin. After ansible.builtin.group.
+//!
+//! Deliberately no `local` (libuser) and no BusyBox tools: where `groupadd` is missing the task says so.
+
+use serde::Deserialize;
+
+use super::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::{Command, System};
+use crate::wire::message::Outcome;
+
+pub struct Group;
+
+#[derive(Debug, Deserialize)]
+pub struct Args {
+    name: String,
+    gid: Option<u32>,
+    state: String,
+    system: bool,
+    non_unique: bool,
+    force: bool,
+}
+
+/// The program to run and the result if it succeeds.
+#[derive(Debug)]
+pub struct Change {
+    command: Command,
+    outcome: Outcome,
+}
+
+impl Module for Group {
+    type Args = Args;
+    type Change = Change;
+
+    const SPEC: Spec = Spec {
+        name: "group",
+        summary: "Keep a group",
+        args: &[
+            Arg::str("name").required().doc("The group."),
+            Arg::int("gid").doc("Its number."),
+            Arg::str("state")
+                .choices(&["present", "absent"])
+                .default("present")
+                .doc("Whether it is there."),
+            Arg::bool("system")
+                .default("no")
+                .doc("A number from the range for services."),
+            Arg::bool("non_unique")
+                .default("no")
+                .doc("Allow a number that another group has."),
+            Arg::bool("force")
+                .default("no")
+                .doc("Remove it even if it is a user's primary group."),
+        ],
+        free_form: None,
+        rules: &[Rule::If("non_unique", "True", &["gid"])],
+    };
+
+    fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
+        let groups = system.groups()?;
+        let current = groups.iter().find(|group| group.name == args.name);
+        let mut argv: Vec<String> = Vec::new();
+        let mut outcome = Outcome::ok()
+            .with("name", args.name.as_str())
+            .with("state", args.state.as_str())
+            .with("system", args.system);
+        match (args.state.as_str(), current) {
+            ("absent", None) => {}
+            ("absent", Some(_)) => {
+                argv.push("groupdel".to_owned());
+                if args.force {
+                    argv.push("-f".to_owned());
+                }
+            }
+            (_, None) => {
+                argv.push("groupadd".to_owned());
+                if args.system {
+                    argv.push("-r".to_owned());
+                }
+            }
+            (_, Some(group)) if args.gid.is_some_and(|gid| gid != group.gid) => {
+                argv.push("groupmod".to_owned())
+            }
+            (_, Some(_)) => {}
+        }
+        let gid = args.gid.or(current.map(|group| group.gid));
+        if args.state == "present"
+            && let Some(gid) = gid
+        {
+            outcome = outcome.with("gid", gid);
+        }
+        let Some(program) = argv.first().cloned() else {
+            return Ok(Plan::Same(outcome));
+        };
+        tool::require(system, &program, "manage groups")?;
+        if args.state == "present"
+            && let Some(gid) = args.gid
+        {
+            argv.extend(["-g".to_owned(), gid.to_string()]);
+            if args.non_unique {
+                argv.push("-o".to_owned());
+            }
+        }
+        argv.push(args.name);
+        outcome.changed = true;
+        Ok(Plan::Change {
+            change: Change {
+                command: Command::new(argv),
+                outcome: outcome.clone(),
+            },
+            predicted: outcome,
+        })
+    }
+
+    fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
+        tool::run(system, &change.command)?;
+        let name = change.command.argv.last();
+        let groups = system.groups()?;
+        Ok(match groups.iter().find(|group| Some(&group.name) == name) {
+            Some(group) => change.outcome.with("gid", group.gid),
+            None => change.outcome,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::{AnyModule, Mode, entry};
+    use crate::system::fake::Fake;
+
+    fn run(fake: &Fake, arguments: &str) -> Outcome {
+        let arguments = Group::SPEC
+            .resolve(&serde_json::from_str(arguments).unwrap())
+            .unwrap();
+        entry::<Group>().run(&arguments, Mode::default(), fake)
+    }
+
+    #[test]
+    fn runs_the_program_that_makes_the_difference() {
+        let fake = Fake::new();
+        for program in ["groupadd", "groupmod", "groupdel"] {
+            fake.program(&format!("/usr/sbin/{program}"));
+        }
+        fake.answer("groupadd -r -g 900 registry", 0, "")
+            .answer("groupmod -g 77 ann", 0, "")
+            .answer("groupdel ann", 0, "");
+        assert!(run(&fake, r#"{"name":"registry","gid":900,"system":true}"#).changed);
+        assert!(run(&fake, r#"{"name":"ann","gid":77}"#).changed);
+        assert!(!run(&fake, r#"{"name":"ann","gid":1000}"#).changed);
+        assert!(run(&fake, r#"{"name":"ann","state":"absent"}"#).changed);
+        assert!(!run(&fake, r#"{"name":"bob","state":"absent"}"#).changed);
+        assert_eq!(
+            fake.ran(),
+            [
+                "groupadd -r -g 900 registry",
+                "groupmod -g 77 ann",
+                "groupdel ann"
+            ]
+        );
+    }
+}

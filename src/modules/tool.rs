@@ -1,0 +1,57 @@
+//! The programs of a target that modules call: run, and judged by their exit status.
+
+use super::Error;
+use crate::system::{Command, CommandOutput, System};
+use crate::value::Value;
+
+/// Runs a program; an exit status other than zero is an error that carries what it said.
+pub fn run(system: &dyn System, command: &Command) -> Result<CommandOutput, Error> {
+    let output = system.run(command)?;
+    if output.success() {
+        Ok(output)
+    } else {
+        Err(failure(command, &output))
+    }
+}
+
+/// [`run`], standard output as text.
+pub fn text_of(system: &dyn System, command: &Command) -> Result<String, Error> {
+    run(system, command).map(|output| output.stdout_text())
+}
+
+/// Refuses early, with what to do, where a program is missing.
+pub fn require(system: &dyn System, program: &str, purpose: &str) -> Result<(), Error> {
+    match system.which(program) {
+        Some(_) => Ok(()),
+        None => Err(Error::new(format!(
+            "`{program}` is not on the target and is needed to {purpose}; install the package that has it"
+        ))),
+    }
+}
+
+/// An error that says which program failed and how.
+pub fn failure(command: &Command, output: &CommandOutput) -> Error {
+    let stderr = output.stderr_text();
+    let stdout = output.stdout_text();
+    let told = [stderr.trim(), stdout.trim()]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .unwrap_or("it said nothing");
+    let ending = if output.timed_out {
+        "did not end in time".to_owned()
+    } else {
+        format!("failed with status {}", output.code)
+    };
+    Error::new(format!("`{}` {ending}: {told}", command.argv.join(" ")))
+        .with("cmd", command.argv.clone())
+        .with("rc", output.code)
+        .with("stdout_lines", lines(&stdout))
+        .with("stderr_lines", lines(&stderr))
+        .with("stdout", stdout)
+        .with("stderr", stderr)
+}
+
+/// A text's lines, as results carry them beside the text itself.
+pub fn lines(text: &str) -> Value {
+    text.lines().map(str::to_owned).collect::<Vec<_>>().into()
+}

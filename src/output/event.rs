@@ -1,0 +1,86 @@
+//! What a run has to say.
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::Diagnostic;
+use crate::value::Value;
+use crate::wire::message::Diff;
+
+/// How a task, or one item of its loop, ended on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Ok,
+    Changed,
+    Skipped,
+    Failed,
+    Unreachable,
+}
+
+/// Which host, and on whose behalf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    pub host: String,
+    /// The host that the task was delegated to.
+    pub delegate: Option<String>,
+}
+
+/// One result.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub label: Label,
+    pub state: State,
+    /// The failure does not count: `ignore_errors`, `ignore_unreachable`.
+    pub ignored: bool,
+    /// What the result of one item of a loop is labelled with; none for a task without a loop.
+    pub item: Option<String>,
+    /// The result, secrets already taken out; a map.
+    pub result: Value,
+    pub diff: Vec<Diff>,
+    /// Shown whatever the verbosity: `debug`.
+    pub always: bool,
+    /// The module, by its short name.
+    pub action: String,
+    /// Why it failed, where a place in a file is to blame.
+    pub diagnostic: Option<Diagnostic>,
+}
+
+/// Counts of one host for the recap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    pub ok: usize,
+    pub changed: usize,
+    pub unreachable: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    pub rescued: usize,
+    pub ignored: usize,
+}
+
+#[derive(Debug)]
+pub enum Event<'a> {
+    Play {
+        name: &'a str,
+        check: bool,
+    },
+    NoHostsMatched,
+    NoHostsLeft,
+    Task {
+        name: &'a str,
+        place: &'a str,
+        handler: bool,
+        check: bool,
+    },
+    Result(&'a Report),
+    Included {
+        file: &'a str,
+        hosts: &'a [String],
+    },
+    Retrying {
+        label: &'a Label,
+        task: &'a str,
+        left: u32,
+    },
+    Warning(&'a str),
+    Diagnostic(&'a Diagnostic),
+    Recap(&'a IndexMap<String, Stats>),
+}

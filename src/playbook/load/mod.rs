@@ -1,0 +1,122 @@
+//! Reads playbooks, roles and task files, and builds the tree.
+//!
+//! [`tasks`] turns lists of nodes into items and follows `import_tasks` and `import_role`; [`roles`] finds and
+//! reads roles; [`plays`] puts plays together. What is included while a play runs comes through the same
+//! functions.
+
+mod plays;
+mod roles;
+mod tasks;
+
+pub use self::roles::Placed;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::context::Context;
+use super::role::Role;
+use crate::diagnostic::Diagnostic;
+use crate::source::{Source, Span};
+use crate::yaml::{self, Node};
+
+/// What the tree has to know of the modules and of variables, without depending on either.
+pub trait Vocabulary: Send + Sync {
+    /// All modules and actions, for the nearest name.
+    fn modules(&self) -> Vec<&'static str>;
+    /// Whether the module takes a free-form text.
+    fn is_free_form(&self, module: &str) -> bool;
+    /// Whether the module has an argument of this name; the message and the nearest name if not.
+    fn check_argument(&self, module: &str, argument: &str) -> Result<(), (String, Option<String>)>;
+    /// The lookup behind `with_NAME`.
+    fn has_lookup(&self, name: &str) -> bool;
+    /// A text that must be known before the play runs: the name in a static import.
+    fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic>;
+}
+
+/// Reads files and keeps what it read.
+pub struct Loader {
+    vocabulary: Box<dyn Vocabulary>,
+    /// Folders in which roles are looked for after the playbook's own `roles`.
+    role_path: Vec<PathBuf>,
+    roles: Mutex<HashMap<PathBuf, Arc<Role>>>,
+    warnings: Mutex<Vec<Diagnostic>>,
+}
+
+impl Loader {
+    pub fn new(vocabulary: Box<dyn Vocabulary>, role_path: Vec<PathBuf>) -> Self {
+        Self {
+            vocabulary,
+            role_path,
+            roles: Mutex::default(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    /// What was noticed since the last call.
+    pub fn take_warnings(&self) -> Vec<Diagnostic> {
+        self.warnings
+            .lock()
+            .map(|mut warnings| std::mem::take(&mut *warnings))
+            .unwrap_or_default()
+    }
+
+    fn warn(&self, warnings: impl IntoIterator<Item = Diagnostic>) {
+        if let Ok(mut all) = self.warnings.lock() {
+            all.extend(warnings);
+        }
+    }
+
+    /// Reads and loads a YAML file; `referrer` is the place that asked for it.
+    pub fn file(&self, path: &Path, referrer: Option<&Span>) -> Result<Node, Diagnostic> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            let failed = Diagnostic::error(format!("cannot read {}: {}", path.display(), reason(&error)));
+            match referrer {
+                Some(span) => failed.at(span),
+                None => failed,
+            }
+        })?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", path.display())))?;
+        if text.starts_with("$ANSIBLE_VAULT;") {
+            let failed = Diagnostic::error(format!(
+                "{} is encrypted, and vaults cannot be opened yet",
+                path.display()
+            ));
+            return Err(match referrer {
+                Some(span) => failed.at(span),
+                None => failed,
+            });
+        }
+        let document = yaml::load(&Source::new(shown(path), text))?;
+        self.warn(document.warnings);
+        Ok(document.root)
+    }
+}
+
+/// A path as a user would type it: relative to the current folder where it is below it.
+pub(super) fn shown(path: &Path) -> String {
+    std::env::current_dir()
+        .ok()
+        .and_then(|folder| path.strip_prefix(folder).ok())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// The error for a file that none of `candidates` is.
+fn not_found(what: &str, name: &str, candidates: &[PathBuf], span: &Span) -> Diagnostic {
+    let places: Vec<String> = candidates.iter().map(|path| shown(path)).collect();
+    Diagnostic::error(format!("{what} '{name}' was not found"))
+        .at(span)
+        .hint(format!("looked for {}", places.join(", ")))
+}

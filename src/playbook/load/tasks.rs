@@ -1,0 +1,402 @@
+//! Lists of tasks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Loader, not_found};
+use crate::diagnostic::Diagnostic;
+use crate::playbook::arguments;
+use crate::playbook::context::{Attributes, Context, Include};
+use crate::playbook::keyword::{self, Level};
+use crate::playbook::task::{Block, Item, Loop, Meta, Task, What, short_name};
+use crate::source::Span;
+use crate::yaml::{Entry, Mapping, Node};
+
+/// Static imports deeper than this import themselves.
+const MAX_IMPORTS: usize = 64;
+
+impl Loader {
+    /// A list of tasks and blocks, inside `parent`.
+    pub fn items(&self, list: &Node, parent: &Arc<Context>, level: Level) -> Result<Vec<Item>, Diagnostic> {
+        if list.is_null() {
+            return Ok(Vec::new());
+        }
+        let nodes = list.as_list().ok_or_else(|| {
+            Diagnostic::error(format!("expected a list of tasks, not a {}", list.type_name()))
+                .at(&list.span)
+                .hint("each task starts with `- `")
+        })?;
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            self.item(node, parent, level, &mut items)?;
+        }
+        Ok(items)
+    }
+
+    fn item(
+        &self,
+        node: &Node,
+        parent: &Arc<Context>,
+        level: Level,
+        items: &mut Vec<Item>,
+    ) -> Result<(), Diagnostic> {
+        let map = node.as_map().ok_or_else(|| {
+            Diagnostic::error(format!("a task is a map, not a {}", node.type_name())).at(&node.span)
+        })?;
+        if ["block", "rescue", "always"]
+            .iter()
+            .any(|name| map.contains_key(*name))
+        {
+            items.push(Item::Block(Arc::new(self.block(node, map, parent, level)?)));
+            return Ok(());
+        }
+        let task = self.task(node, map, parent, level)?;
+        match task.action.as_str() {
+            name if short_name(name) == "import_tasks" => self.import_tasks(&task, level, items),
+            name if short_name(name) == "import_role" => self.import_role(&task, items),
+            _ => {
+                items.push(Item::Task(Arc::new(task)));
+                Ok(())
+            }
+        }
+    }
+
+    fn block(
+        &self,
+        node: &Node,
+        map: &Arc<Mapping>,
+        parent: &Arc<Context>,
+        level: Level,
+    ) -> Result<Block, Diagnostic> {
+        keyword::check_all(map, Level::Block)?;
+        let null = Node::null(node.span.source());
+        let section = |name: &str| map.get(name).map_or(&null, |entry| &entry.value);
+        if !map.contains_key("block") {
+            return Err(Diagnostic::error("`rescue` and `always` need a `block` beside them").at(&node.span));
+        }
+        let kept: Mapping = map
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "block" | "rescue" | "always"))
+            .map(|(name, entry)| (name.clone(), entry.clone()))
+            .collect();
+        let context = child(parent, Arc::new(kept), &node.span, Include::Static);
+        Ok(Block {
+            tasks: self.items(section("block"), &context, level)?.into(),
+            rescue: self.items(section("rescue"), &context, level)?.into(),
+            always: self.items(section("always"), &context, level)?.into(),
+        })
+    }
+
+    fn task(
+        &self,
+        node: &Node,
+        map: &Arc<Mapping>,
+        parent: &Arc<Context>,
+        level: Level,
+    ) -> Result<Task, Diagnostic> {
+        let mut kept = Mapping::new();
+        let mut action: Option<(&str, &Entry)> = None;
+        let mut repeat: Option<Loop> = None;
+        for (name, entry) in map.iter() {
+            if let Some(keyword) = keyword::find(name, level) {
+                keyword.check(entry)?;
+                kept.insert(name.clone(), entry.clone());
+            } else if let Some(lookup) = name.strip_prefix("with_") {
+                if !self.vocabulary.has_lookup(lookup) {
+                    return Err(Diagnostic::error(format!("there is no lookup `{lookup}`")).at(&entry.key));
+                }
+                repeat = Some(new_loop(Some(lookup), entry, repeat.as_ref())?);
+            } else if let Some((first, _)) = action {
+                return Err(self.two_actions(first, name, entry, level));
+            } else {
+                action = Some((name, entry));
+            }
+        }
+        if let Some(entry) = kept.shift_remove("loop") {
+            repeat = Some(new_loop(None, &entry, repeat.as_ref())?);
+        }
+        let span = node.span.clone();
+        let (name, action_span, given) = match action {
+            Some((name, entry)) => (name.to_owned(), entry.key.clone(), entry.value.clone()),
+            None => old_style(&mut kept).ok_or_else(|| no_action(&span, map))?,
+        };
+        let short = short_name(&name).to_owned();
+        let modules = self.vocabulary.modules();
+        if !modules.contains(&short.as_str()) {
+            return Err(self.unknown_module(&name, &action_span, level));
+        }
+        let arguments = self.arguments(&short, given, kept.shift_remove("args"))?;
+        let what = kind_of(&short, &arguments)?;
+        Ok(Task {
+            what,
+            action: name,
+            action_span,
+            arguments,
+            repeat,
+            context: child(parent, Arc::new(kept), &span, Include::Static),
+            implicit: false,
+        })
+    }
+
+    /// The arguments as one map: from a text, from a map, and from `args`.
+    fn arguments(&self, module: &str, given: Node, args: Option<Entry>) -> Result<Node, Diagnostic> {
+        let given = match given.as_str() {
+            Some(_) => arguments::parse(&given, self.vocabulary.is_free_form(module))?,
+            None if given.is_null() => Node::new(crate::yaml::Kind::Map(Arc::default()), &given.span),
+            None if given.as_map().is_some() => given,
+            None => {
+                return Err(Diagnostic::error(format!(
+                    "the arguments of `{module}` are a map or a text, not a {}",
+                    given.type_name()
+                ))
+                .at(&given.span));
+            }
+        };
+        let mut map = given.as_map().map(|map| map.as_ref().clone()).unwrap_or_default();
+        if let Some(entry) = args {
+            match entry.value.as_map() {
+                Some(extra) => {
+                    for (name, value) in extra.iter() {
+                        map.entry(name.clone()).or_insert_with(|| value.clone());
+                    }
+                }
+                // `args: "{{ map }}"` is known only when the task runs.
+                None if entry.value.as_str().is_some() => {
+                    map.insert("args".to_owned(), entry);
+                    return Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span));
+                }
+                None => {
+                    return Err(Diagnostic::error("`args` takes a map").at(&entry.value.span));
+                }
+            }
+        }
+        for (name, entry) in &map {
+            if let Err((message, nearest)) = self.vocabulary.check_argument(module, name) {
+                let error = Diagnostic::error(message).at(&entry.key);
+                return Err(match nearest {
+                    Some(name) => error.hint(format!("did you mean `{name}`?")),
+                    None => error,
+                });
+            }
+        }
+        Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span))
+    }
+
+    fn unknown_module(&self, name: &str, span: &Span, level: Level) -> Diagnostic {
+        let modules = self.vocabulary.modules();
+        let error = Diagnostic::error(format!("couldn't resolve module/action '{name}'")).at(span);
+        let short = short_name(name);
+        let keywords: Vec<&str> = keyword::names(level).chain(modules).collect();
+        match crate::diagnostic::nearest(short, keywords) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint("`regdeploy doc --list` names the modules that there are"),
+        }
+    }
+
+    fn two_actions(&self, first: &str, second: &str, entry: &Entry, level: Level) -> Diagnostic {
+        let modules = self.vocabulary.modules();
+        let known = |name: &str| modules.contains(&short_name(name));
+        if known(first) && known(second) {
+            return Diagnostic::error(format!("conflicting action statements: {first}, {second}"))
+                .at(&entry.key)
+                .hint("a task runs one module; start another task with `- `");
+        }
+        let unknown = if known(first) { second } else { first };
+        keyword::unknown(unknown, &entry.key, level)
+    }
+
+    /// `import_tasks`: the file's tasks take the place of the import, with all that it says.
+    fn import_tasks(&self, task: &Task, level: Level, items: &mut Vec<Item>) -> Result<(), Diagnostic> {
+        refuse_loop(task, "include_tasks")?;
+        if task.context.chain().count() > MAX_IMPORTS {
+            return Err(Diagnostic::error("this file imports itself").at(&task.action_span));
+        }
+        let (name, span) = self.file_name(task)?;
+        let path = self.find_tasks(&name, &task.context, &span)?;
+        let context = file_context(&task.context, &path, Include::Static);
+        let root = self
+            .file(&path, Some(&span))
+            .map_err(|error| error.via("imported here", &span))?;
+        items.extend(self.items(&root, &context, level)?);
+        Ok(())
+    }
+
+    /// The file that an import or include names.
+    fn file_name(&self, task: &Task) -> Result<(String, Span), Diagnostic> {
+        let node = [arguments::RAW, "file", "_raw_params"]
+            .iter()
+            .find_map(|name| task.arguments.get(name))
+            .ok_or_else(|| Diagnostic::error("which file is to be imported?").at(&task.action_span))?;
+        Ok((self.vocabulary.evaluate(node, &task.context)?, node.span.clone()))
+    }
+
+    /// Where a file of tasks is: beside the file that names it, then in the role, then beside the playbook.
+    pub fn find_tasks(&self, name: &str, context: &Context, span: &Span) -> Result<PathBuf, Diagnostic> {
+        let candidates = task_candidates(name, context);
+        candidates
+            .iter()
+            .find(|path| path.is_file())
+            .cloned()
+            .ok_or_else(|| not_found("file of tasks", name, &candidates, span))
+    }
+
+    /// The items of a file that is included while a play runs; `params` are the include's variables.
+    pub fn include_tasks(&self, task: &Task, path: &Path, level: Level) -> Result<Vec<Item>, Diagnostic> {
+        let context = file_context(&task.context, path, Include::Dynamic);
+        let root = self
+            .file(path, Some(&task.action_span))
+            .map_err(|error| error.via("included here", &task.action_span))?;
+        self.items(&root, &with_apply(&context, task), level)
+    }
+}
+
+/// `apply:` of an include: keywords for everything in it.
+pub(super) fn with_apply(context: &Arc<Context>, task: &Task) -> Arc<Context> {
+    match task.arguments.get("apply").and_then(Node::as_map) {
+        Some(map) => child(context, Arc::clone(map), &task.action_span, Include::Static),
+        None => Arc::clone(context),
+    }
+}
+
+fn task_candidates(name: &str, context: &Context) -> Vec<PathBuf> {
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return vec![path.to_path_buf()];
+    }
+    let mut candidates: Vec<PathBuf> = Vec::new();
+    let mut push = |path: PathBuf| {
+        if !candidates.contains(&path) {
+            candidates.push(path);
+        }
+    };
+    for folder in context.chain().filter_map(|context| context.folder.as_ref()) {
+        push(folder.join(path));
+    }
+    if let Some(role) = context.role() {
+        push(role.role.path.join("tasks").join(path));
+    }
+    candidates
+}
+
+/// A context inside `parent`.
+pub(super) fn child(parent: &Arc<Context>, map: Arc<Mapping>, span: &Span, include: Include) -> Arc<Context> {
+    Arc::new(Context {
+        attributes: Attributes {
+            map,
+            span: span.clone(),
+        },
+        parent: Some(Arc::clone(parent)),
+        include,
+        role: None,
+        folder: None,
+    })
+}
+
+/// The context of what a file holds: that of the import or include, with the file's folder.
+pub(super) fn file_context(parent: &Arc<Context>, path: &Path, include: Include) -> Arc<Context> {
+    let keep = |name: &str| include == Include::Static || matches!(name, "vars");
+    Arc::new(Context {
+        attributes: Attributes {
+            map: Arc::new(
+                parent
+                    .attributes
+                    .map
+                    .iter()
+                    .filter(|(name, _)| keep(name) && !matches!(name.as_str(), "name" | "register"))
+                    .map(|(name, entry)| (name.clone(), entry.clone()))
+                    .collect(),
+            ),
+            span: parent.attributes.span.clone(),
+        },
+        parent: parent.parent.clone(),
+        include,
+        role: None,
+        folder: path.parent().map(Path::to_path_buf),
+    })
+}
+
+fn new_loop(lookup: Option<&str>, entry: &Entry, earlier: Option<&Loop>) -> Result<Loop, Diagnostic> {
+    if let Some(earlier) = earlier {
+        return Err(Diagnostic::error("a task has one loop")
+            .at(&entry.key)
+            .via("the other one is here", &earlier.span));
+    }
+    Ok(Loop {
+        lookup: lookup.map(str::to_owned),
+        items: entry.value.clone(),
+        span: entry.key.clone(),
+    })
+}
+
+/// `action: copy src=a` and `local_action`.
+fn old_style(kept: &mut Mapping) -> Option<(String, Span, Node)> {
+    let local = kept.contains_key("local_action");
+    let entry = kept
+        .shift_remove("local_action")
+        .or_else(|| kept.shift_remove("action"))?;
+    if local {
+        let here = Entry {
+            key: entry.key.clone(),
+            value: Node::text("localhost", &entry.key),
+        };
+        kept.insert("delegate_to".to_owned(), here);
+    }
+    if let Some(map) = entry.value.as_map() {
+        let mut map = map.as_ref().clone();
+        let module = map.shift_remove("module")?;
+        let name = module.value.as_str()?.to_owned();
+        let arguments = Node::new(crate::yaml::Kind::Map(Arc::new(map)), &entry.value.span);
+        return Some((name, module.value.span, arguments));
+    }
+    let text = entry.value.as_str()?;
+    let (name, rest) = text
+        .trim()
+        .split_once(char::is_whitespace)
+        .unwrap_or((text.trim(), ""));
+    Some((
+        name.to_owned(),
+        entry.value.span.clone(),
+        Node::text(rest.trim(), &entry.value.span),
+    ))
+}
+
+fn no_action(span: &Span, map: &Mapping) -> Diagnostic {
+    let error = Diagnostic::error("no module/action detected in task").at(span);
+    match map.keys().find(|name| name.as_str() == "import_playbook") {
+        Some(_) => error.hint("`import_playbook` stands at the level of plays"),
+        None => error.hint("name the module that the task runs, for example `command: ls`"),
+    }
+}
+
+fn kind_of(short: &str, arguments: &Node) -> Result<What, Diagnostic> {
+    Ok(match short {
+        "include_tasks" | "include" => What::IncludeTasks,
+        "include_role" => What::IncludeRole,
+        "meta" => {
+            let word = arguments
+                .get(arguments::RAW)
+                .and_then(Node::as_str)
+                .unwrap_or_default();
+            let meta = Meta::TABLE.iter().find(|(name, _)| *name == word);
+            let (_, meta) = meta.ok_or_else(|| {
+                Diagnostic::error(format!("invalid meta action requested: {word}"))
+                    .at(&arguments.span)
+                    .nearest(word, Meta::TABLE.iter().map(|(name, _)| *name))
+            })?;
+            What::Meta(*meta)
+        }
+        other => What::Run(other.to_owned()),
+    })
+}
+
+pub(super) fn refuse_loop(task: &Task, instead: &str) -> Result<(), Diagnostic> {
+    match &task.repeat {
+        Some(repeat) => Err(Diagnostic::error(format!(
+            "you cannot use loops on '{}' statements",
+            task.action
+        ))
+        .at(&repeat.span)
+        .hint(format!("use `{instead}` instead"))),
+        None => Ok(()),
+    }
+}

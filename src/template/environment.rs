@@ -1,0 +1,125 @@
+//! The engine, set up as Ansible sets up Jinja: strict about what is undefined, Python's spelling in output,
+//! newlines after blocks removed, the last newline kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
+
+use super::{convert, filters, lookups, rewrite, tests};
+
+/// What a template file may choose for itself: the arguments of the `template` module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    pub trim_blocks: bool,
+    pub lstrip_blocks: bool,
+    pub keep_trailing_newline: bool,
+    /// Block, variable and comment delimiters, where they are not the usual ones.
+    pub delimiters: Option<[(String, String); 3]>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            trim_blocks: true,
+            lstrip_blocks: false,
+            keep_trailing_newline: true,
+            delimiters: None,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn syntax(&self) -> Result<SyntaxConfig, Error> {
+        let mut builder = SyntaxConfig::builder();
+        builder
+            .trim_blocks(self.trim_blocks)
+            .lstrip_blocks(self.lstrip_blocks)
+            .keep_trailing_newline(self.keep_trailing_newline);
+        if let Some([block, variable, comment]) = &self.delimiters {
+            builder
+                .block_delimiters(block.0.clone(), block.1.clone())
+                .variable_delimiters(variable.0.clone(), variable.1.clone())
+                .comment_delimiters(comment.0.clone(), comment.1.clone());
+        }
+        builder.build()
+    }
+}
+
+/// The engine with the usual options, made once.
+pub(super) static USUAL: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    build(&Options::default()).unwrap_or_else(|error| unreachable!("the usual syntax is valid: {error}"))
+});
+
+pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
+    let mut environment = Environment::new();
+    let syntax = options.syntax()?;
+    environment.set_syntax(syntax.clone());
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    // Only then does the engine say what was undefined.
+    environment.set_debug(true);
+    environment.set_recursion_limit(200);
+    environment.set_formatter(|out, state, value| {
+        if value.is_undefined() {
+            // The engine's own formatter makes the error, and names what is undefined.
+            return minijinja::escape_formatter(out, state, value);
+        }
+        if value.is_none() {
+            return Ok(());
+        }
+        let text =
+            convert::display(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
+        out.write_str(&text).map_err(Error::from)
+    });
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_path_join_callback(|name, parent| join(name, parent).into());
+    environment.set_loader(move |name| {
+        if !Path::new(name).is_absolute() {
+            return Ok(None);
+        }
+        match std::fs::read_to_string(name) {
+            Ok(text) => Ok(Some(rewrite::template(&text, &syntax).into_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("cannot read {name}: {error}"),
+            )),
+        }
+    });
+    filters::install(&mut environment);
+    tests::install(&mut environment);
+    lookups::install(&mut environment);
+    environment.add_global("omit", convert::OMIT.clone());
+    environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
+    environment.add_function(rewrite::CONCAT, concat);
+    Ok(environment)
+}
+
+/// A template's includes are looked up beside it, and in the folders above it up to its `templates`.
+fn join(name: &str, parent: &str) -> String {
+    let name_path = Path::new(name);
+    if name_path.is_absolute() || !Path::new(parent).is_absolute() {
+        return name.to_owned();
+    }
+    let mut folder = Path::new(parent).parent();
+    let beside: PathBuf = folder.map_or_else(PathBuf::new, |folder| folder.join(name_path));
+    while let Some(current) = folder {
+        let candidate = current.join(name_path);
+        if candidate.exists() {
+            return candidate.display().to_string();
+        }
+        if current.file_name().is_some_and(|last| last == "templates") {
+            break;
+        }
+        folder = current.parent();
+    }
+    beside.display().to_string()
+}
+
+/// `a ~ b` with Python's spelling of both.
+#[expect(clippy::needless_pass_by_value, reason = "the engine's signature")]
+fn concat(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
+    Ok(Value::from(state.format(left)? + &state.format(right)?))
+}

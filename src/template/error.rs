@@ -1,0 +1,125 @@
+//! Errors of evaluation: a diagnostic, and whether it was for want of a variable.
+
+use std::fmt;
+
+use minijinja::ErrorKind;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+
+/// Why something could not be evaluated.
+#[derive(Debug, Clone)]
+pub struct EvalError {
+    pub diagnostic: Diagnostic,
+    /// A name was undefined: what `default` and `is defined` forgive.
+    pub undefined: bool,
+}
+
+impl EvalError {
+    pub fn new(diagnostic: Diagnostic) -> Self {
+        Self {
+            diagnostic,
+            undefined: false,
+        }
+    }
+
+    pub fn undefined(diagnostic: Diagnostic) -> Self {
+        Self {
+            diagnostic,
+            undefined: true,
+        }
+    }
+
+    /// An engine's error in the text at `span`; one of ours that went through the engine comes out as it was.
+    pub(super) fn from_engine(error: &minijinja::Error, span: &Span, text: &str) -> Self {
+        if let Some(inner) = inner(error) {
+            let mut inner = inner.clone();
+            if inner.diagnostic.span.as_ref() != Some(span) {
+                inner.diagnostic = inner.diagnostic.via("while evaluating", span);
+            }
+            return inner;
+        }
+        let place = error
+            .range()
+            .map_or_else(|| span.clone(), |range| place(span, text, &range));
+        let undefined = error.kind() == ErrorKind::UndefinedError;
+        let mut message = if undefined {
+            undefined_message(error)
+        } else {
+            describe(error)
+        };
+        if let (Some(name), Some(line)) = (error.name(), error.line())
+            && name.starts_with('/')
+        {
+            message = format!("{message} (in {name}, line {line})");
+        }
+        Self {
+            diagnostic: Diagnostic::error(message).at(&place),
+            undefined,
+        }
+    }
+}
+
+/// Our own error, if the engine's merely carries it.
+fn inner(error: &minijinja::Error) -> Option<&EvalError> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref::<EvalError>() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn undefined_message(error: &minijinja::Error) -> String {
+    // The engine says `... (NAME is undefined)` or shows the expression in backquotes.
+    match error.detail() {
+        Some(detail) => detail.replace('`', "'"),
+        None => "a variable is undefined".to_owned(),
+    }
+}
+
+fn describe(error: &minijinja::Error) -> String {
+    let what = match error.kind() {
+        ErrorKind::SyntaxError => "template syntax error",
+        ErrorKind::UnknownFilter => "no such filter",
+        ErrorKind::UnknownTest => "no such test",
+        ErrorKind::UnknownFunction => "no such function",
+        ErrorKind::UnknownMethod => "no such method",
+        ErrorKind::TemplateNotFound => "template not found",
+        _ => "template error",
+    };
+    match error.detail() {
+        Some(detail) => format!("{what}: {detail}"),
+        None => format!("{what}: {}", error.kind()),
+    }
+}
+
+/// Where a range of the evaluated text is in the file: exact where the scalar stands as written, else the
+/// whole scalar.
+fn place(span: &Span, text: &str, range: &std::ops::Range<usize>) -> Span {
+    match span.text().find(text) {
+        Some(offset) if range.end <= text.len() => span.part(offset + range.start, offset + range.end),
+        _ => span.clone(),
+    }
+}
+
+impl fmt::Display for EvalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.diagnostic.message)
+    }
+}
+
+impl std::error::Error for EvalError {}
+
+impl From<EvalError> for minijinja::Error {
+    fn from(error: EvalError) -> Self {
+        let kind = if error.undefined {
+            ErrorKind::UndefinedError
+        } else {
+            ErrorKind::InvalidOperation
+        };
+        minijinja::Error::new(kind, error.diagnostic.message.clone()).with_source(error)
+    }
+}

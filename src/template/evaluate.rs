@@ -1,0 +1,421 @@
+//! Nodes to values.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, RwLock};
+
+use minijinja::Expression;
+
+use super::convert;
+use super::environment::{self, Options, USUAL};
+use super::error::EvalError;
+use super::rewrite;
+use super::scope::Scope;
+use crate::diagnostic::Diagnostic;
+use crate::source::Span;
+use crate::value::{Map, Value};
+use crate::yaml::{Kind, Node};
+
+/// A node's value. A top-level `omit` gives null; use [`is_omitted`] where that matters.
+pub fn evaluate(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalError> {
+    Ok(evaluate_or_omit(node, scope)?.unwrap_or(Value::Null))
+}
+
+/// Whether the node evaluates to `omit`: the argument is then as if it had not been written.
+pub fn is_omitted(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+    match &node.kind {
+        Kind::Text(text) if text.contains("omit") => Ok(evaluate_or_omit(node, scope)?.is_none()),
+        _ => Ok(false),
+    }
+}
+
+fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, EvalError> {
+    if !node.is_dynamic() {
+        return Ok(Some(node.to_value()));
+    }
+    match &node.kind {
+        Kind::List(items) => {
+            let mut values = Vec::with_capacity(items.len());
+            for item in items.iter() {
+                values.extend(evaluate_or_omit(item, scope)?);
+            }
+            Ok(Some(Value::List(values)))
+        }
+        Kind::Map(map) => {
+            let mut values = Map::with_capacity(map.len());
+            for (name, entry) in map.iter() {
+                let name = if name.contains("{{") {
+                    evaluate_text(name, &entry.key, scope)?.to_string()
+                } else {
+                    name.clone()
+                };
+                if let Some(value) = evaluate_or_omit(&entry.value, scope)? {
+                    values.insert(name, value);
+                }
+            }
+            Ok(Some(Value::Map(values)))
+        }
+        _ => {
+            let value = native(node, scope)?;
+            convert::to_value_or_omit(&value).map_err(|message| unusable(&message, &node.span))
+        }
+    }
+}
+
+/// What a text evaluates to; `span` is where it was written.
+pub fn evaluate_text(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<Value, EvalError> {
+    evaluate(&Node::text(text, span), scope)
+}
+
+/// A scalar node as the engine's value.
+pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
+    let Kind::Text(text) = &node.kind else {
+        if matches!(node.kind, Kind::Vault(_)) {
+            return Err(EvalError::new(
+                Diagnostic::error("this value is encrypted, and vaults cannot be opened yet").at(&node.span),
+            ));
+        }
+        return Ok(convert::from_value(&node.to_value()));
+    };
+    match single_expression(text) {
+        Some(expression) => expression_value(expression, text, &node.span, scope),
+        None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
+        None => Ok(text.as_ref().into()),
+    }
+}
+
+/// The inside of a text that is one `{{ expression }}` and nothing else.
+fn single_expression(text: &str) -> Option<&str> {
+    let inside = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside);
+    let inside = inside.strip_suffix(['-', '+']).unwrap_or(inside);
+    let mut quote = None;
+    let mut escaped = false;
+    let mut depth = 0_usize;
+    let mut characters = inside.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (Some(_), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(open), c) if c == open && !escaped => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') if depth == 0 && characters.peek() == Some(&'}') => return None,
+            (None, '}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        escaped = false;
+    }
+    Some(inside.trim())
+}
+
+/// Compiled expressions by their text: each is compiled once in a run.
+static COMPILED: LazyLock<RwLock<HashMap<String, Arc<Expression<'static, 'static>>>>> =
+    LazyLock::new(RwLock::default);
+
+fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, minijinja::Error> {
+    if let Some(compiled) = COMPILED
+        .read()
+        .ok()
+        .and_then(|cache| cache.get(expression).cloned())
+    {
+        return Ok(compiled);
+    }
+    let compiled = Arc::new(USUAL.compile_expression_owned(rewrite::expression(expression).into_owned())?);
+    if let Ok(mut cache) = COMPILED.write() {
+        cache.insert(expression.to_owned(), Arc::clone(&compiled));
+    }
+    Ok(compiled)
+}
+
+fn expression_value(
+    expression: &str,
+    text: &str,
+    span: &Span,
+    scope: &Arc<Scope>,
+) -> Result<minijinja::Value, EvalError> {
+    let value = compile(expression)
+        .and_then(|compiled| compiled.eval(scope.context()))
+        .map_err(|error| failure(&error, span, expression, scope))?;
+    let value = rewrite::Chain::unwrap(&value);
+    if value.is_undefined() {
+        let _ = text;
+        return Err(undefined(expression, span, scope));
+    }
+    Ok(value)
+}
+
+fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<String, EvalError> {
+    let syntax = Options::default()
+        .syntax()
+        .map_err(|error| EvalError::from_engine(&error, span, text))?;
+    USUAL
+        .render_str(&rewrite::template(text, &syntax), scope.context())
+        .map_err(|error| failure(&error, span, text, scope))
+}
+
+/// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
+///
+/// A boolean node stands for itself; a text is an expression, whether or not it has braces around it.
+pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+    let value = match &node.kind {
+        Kind::Text(text) => {
+            let expression = single_expression(text.trim()).unwrap_or(text.trim());
+            if expression.contains("{{") || expression.contains("{%") {
+                let text = render(text, &node.span, scope)?;
+                return condition(&Node::text(&text, &node.span), scope);
+            }
+            let value = expression_value(expression, text, &node.span, scope)?;
+            convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
+        }
+        _ => node.to_value(),
+    };
+    value.as_bool().ok_or_else(|| {
+        EvalError::new(
+            Diagnostic::error(format!(
+                "conditional result ({}) was derived from value of type '{}'; conditionals must have a boolean result",
+                if value.to_string().len() > 60 { "..." } else { "" }.to_owned() + &shorten(&value.to_string()),
+                value.type_name()
+            ))
+            .at(&node.span)
+            .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
+        )
+    })
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// Renders a template file's text. `path` is where it was read from; includes are looked up beside it.
+pub fn render_file(
+    path: &Path,
+    text: &str,
+    options: &Options,
+    span: &Span,
+    scope: &Arc<Scope>,
+) -> Result<String, EvalError> {
+    let name = path.display().to_string();
+    let render = || -> Result<String, minijinja::Error> {
+        let own;
+        let environment = if *options == Options::default() {
+            &*USUAL
+        } else {
+            own = environment::build(options)?;
+            &own
+        };
+        let text = rewrite::template(text, &options.syntax()?).into_owned();
+        environment.render_named_str(&name, &text, scope.context())
+    };
+    let source = crate::source::Source::new(name.as_str(), text);
+    render().map_err(|error| {
+        let place = error.line().map_or_else(
+            || Span::whole(&source),
+            |line| {
+                let start = source.line_start(line);
+                let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+                Span::new(&source, start, end)
+            },
+        );
+        let mut failed = failure(&error, &place, "", scope);
+        failed.diagnostic = failed.diagnostic.via("rendered here", span);
+        failed
+    })
+}
+
+/// An engine's error, with the deeper cause where a variable exists and could not be evaluated.
+fn failure(error: &minijinja::Error, span: &Span, text: &str, scope: &Arc<Scope>) -> EvalError {
+    let failed = EvalError::from_engine(error, span, text);
+    if !failed.undefined {
+        return failed;
+    }
+    let place = failed.diagnostic.span.clone().unwrap_or_else(|| span.clone());
+    let name = undefined_name(error).unwrap_or_else(|| place.text().to_owned());
+    if name.is_empty() {
+        failed
+    } else {
+        undefined(&name, &place, scope)
+    }
+}
+
+/// The expression that the engine says is undefined.
+fn undefined_name(error: &minijinja::Error) -> Option<String> {
+    let detail = error.detail()?;
+    let (_, rest) = detail.split_once('`')?;
+    Some(rest.split_once('`')?.0.to_owned())
+}
+
+/// The error for an expression that came to nothing: which part of it is missing, and what may be meant.
+fn undefined(expression: &str, span: &Span, scope: &Arc<Scope>) -> EvalError {
+    let root: String = expression
+        .trim()
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
+    if let Some(mut cause) = scope.cause(&root) {
+        cause.diagnostic = cause.diagnostic.via(format!("needed for `{root}`"), span);
+        return cause;
+    }
+    let at = span.text().find(expression).map_or_else(
+        || span.clone(),
+        |offset| span.part(offset, offset + expression.len()),
+    );
+    let diagnostic = if root.is_empty() || scope.get(&root).is_some() {
+        Diagnostic::error(format!("'{expression}' is undefined"))
+            .at(&at)
+            .hint(format!("`{root}` is defined, but has no such part"))
+    } else {
+        let names = scope.names();
+        Diagnostic::error(format!("'{root}' is undefined"))
+            .at(&at)
+            .nearest(&root, names.iter().map(String::as_str))
+    };
+    EvalError::undefined(diagnostic)
+}
+
+fn unusable(message: &str, span: &Span) -> EvalError {
+    EvalError {
+        diagnostic: Diagnostic::error(message.to_owned()).at(span),
+        undefined: message.contains("undefined"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+    use crate::template::{Names, SearchPath};
+
+    const VARIABLES: &str = r#"
+name: web
+port: 80
+flags: [1, true, null, "it's"]
+nested: {a: {b: deep}, t: "{{ name }}-{{ port }}"}
+lazy: "{{ port }}"
+broken: "{{ nowhere }}"
+loop_a: "{{ loop_b }}"
+loop_b: "{{ loop_a }}"
+"#;
+
+    fn scope() -> Arc<Scope> {
+        let root = crate::yaml::load(&Source::new("vars.yml", VARIABLES))
+            .unwrap()
+            .root;
+        let names: Names = root
+            .as_map()
+            .unwrap()
+            .iter()
+            .map(|(name, entry)| (name.clone(), entry.value.clone().into()))
+            .collect();
+        Scope::new(vec![Arc::new(names)], SearchPath::default())
+    }
+
+    fn run(text: &str) -> Result<String, String> {
+        let source = Source::new("t.yml", text);
+        evaluate(&Node::text(text, &Span::whole(&source)), &scope())
+            .map(|value| serde_json::to_string(&value).unwrap())
+            .map_err(|error| error.diagnostic.message)
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(run(text).unwrap(), expected, "{text}");
+    }
+
+    #[test]
+    fn native_types() {
+        check("{{ port }}", "80");
+        check("{{ lazy }}", "80");
+        check(" {{ port }}", r#"" 80""#);
+        check("{{ port }}{{ port }}", r#""8080""#);
+        check("{{ flags }}", r#"[1,true,null,"it's"]"#);
+        check("{{ nested }}", r#"{"a":{"b":"deep"},"t":"web-80"}"#);
+        check("{% if true %}{{ port }}{% endif %}", r#""80""#);
+        check("{{ {'a': '}}'} }}", r#"{"a":"}}"}"#);
+        check("plain", r#""plain""#);
+    }
+
+    #[test]
+    fn pythons_spelling() {
+        check("x {{ flags }}", r#""x [1, True, None, \"it's\"]""#);
+        check("{{ true }}!", r#""True!""#);
+        check("{{ 'a' ~ true ~ 1 }}", r#""aTrue1""#);
+        check("{{ port / 2 }}", "40.0");
+        check("{{ 7 // 2 }}", "3");
+    }
+
+    #[test]
+    fn forgiving_chains() {
+        check("{{ a.b.c | default('x') }}", r#""x""#);
+        check("{{ nested.a.b | default('x') }}", r#""deep""#);
+        check("{{ nested.q.b | default('x') }}", r#""x""#);
+        check("{{ nested['q'] is defined }}", "false");
+        check("{{ broken is defined }}", "false");
+        check("{{ broken | default('x') }}", r#""x""#);
+        check("{{ nested.a.b is defined }}", "true");
+        check("{{ none | default('x', true) }}", r#""x""#);
+    }
+
+    #[test]
+    fn undefined_is_named() {
+        assert_eq!(run("{{ nmae }}").unwrap_err(), "'nmae' is undefined");
+        assert_eq!(run("a {{ nmae }}").unwrap_err(), "'nmae' is undefined");
+        assert_eq!(run("{{ nested.x }}").unwrap_err(), "'nested.x' is undefined");
+        assert_eq!(run("{{ nested.x.y }}").unwrap_err(), "'nested.x' is undefined");
+        assert_eq!(run("{{ broken }}").unwrap_err(), "'nowhere' is undefined");
+        assert_eq!(run("{{ nmae == 'x' }}").unwrap_err(), "'nmae' is undefined");
+        assert_eq!(
+            run("{{ 'a' if nmae else 'b' }}").unwrap_err(),
+            "'nmae' is undefined"
+        );
+        assert_eq!(run("{{ nmae | upper }}").unwrap_err(), "'nmae' is undefined");
+        assert!(run("{{ loop_a }}").unwrap_err().contains("recursive loop"));
+    }
+
+    #[test]
+    fn conditions_are_boolean() {
+        let source = Source::new("t.yml", "x");
+        let test = |text: &str| condition(&Node::text(text, &Span::whole(&source)), &scope());
+        assert!(test("port == 80").unwrap());
+        assert!(test("{{ port == 80 }}").unwrap());
+        assert!(!test("name == 'db' or port > 100").unwrap());
+        assert!(
+            test("name")
+                .unwrap_err()
+                .diagnostic
+                .message
+                .contains("must have a boolean result")
+        );
+    }
+
+    #[test]
+    fn omit_drops() {
+        let source = Source::new(
+            "t.yml",
+            "a: '{{ omit }}'\nb: [1, '{{ omit }}']\nc: {d: '{{ omit }}'}\n",
+        );
+        let node = crate::yaml::load(&source).unwrap().root;
+        let value = evaluate(&node, &scope()).unwrap();
+        assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"b":[1],"c":{}}"#);
+        assert!(is_omitted(&Node::text("{{ omit }}", &Span::whole(&source)), &scope()).unwrap());
+    }
+
+    #[test]
+    fn shows_where() {
+        let source = Source::new("t.yml", "msg: hello {{ nmae }}!\n");
+        let node = crate::yaml::load(&source).unwrap().root;
+        let error = evaluate(&node, &scope()).unwrap_err();
+        insta::assert_snapshot!(error.diagnostic.render(false), @r"
+        error: 'nmae' is undefined
+         --> t.yml:1:15
+          |
+        1 | msg: hello {{ nmae }}!
+          |               ^^^^
+          |
+          = help: did you mean `name`?
+        ");
+    }
+}
