@@ -22,6 +22,7 @@ mod variables;
 pub mod words;
 mod yaml;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use self::graph::Graph;
@@ -80,8 +81,8 @@ impl Inventory {
     pub fn select_limited(&self, pattern: &Pattern, limit: Option<&Pattern>) -> Selection {
         let mut selection = self.select(pattern);
         if let Some(limit) = limit {
-            let allowed = self.select(limit);
-            selection.hosts.retain(|host| allowed.hosts.contains(host));
+            let allowed: HashSet<String> = self.select(limit).hosts.into_iter().collect();
+            selection.hosts.retain(|host| allowed.contains(host));
         }
         selection
     }
