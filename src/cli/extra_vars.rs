@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::diagnostic::Diagnostic;
-use crate::inventory::words::{self, Dialect};
+use crate::inventory::words::{self, Dialect, Word};
 use crate::source::{Source, Span};
 use crate::template::{Names, Variable};
 use crate::yaml::{Node, load};
@@ -51,18 +51,19 @@ fn option_names(option: &str, warnings: &mut Vec<Diagnostic>) -> Result<Names, D
     }
     words::split(&whole, Dialect::ExtraVars)?
         .iter()
-        .map(assignment)
+        .map(|word| assignment(word, warnings))
         .collect()
 }
 
-fn assignment(word: &words::Word) -> Result<(String, Variable), Diagnostic> {
-    let (name, value, place) = word.assignment().ok_or_else(|| {
+fn assignment(word: &Word, warnings: &mut Vec<Diagnostic>) -> Result<(String, Variable), Diagnostic> {
+    let assignment = word.assignment().filter(|(name, ..)| !name.is_empty());
+    let (name, value, place) = assignment.ok_or_else(|| {
         Diagnostic::error(format!("expected `name=value`, got `{}`", word.text))
             .at(&word.span)
             .hint("a value with spaces needs quotes of its own: -e \"name='a b'\"")
             .hint("a file of variables needs an `@` in front: -e @file.yml")
     })?;
-    check_name(name, &word.span.part(0, name.len()))?;
+    warnings.extend(unusable_name(name, &word.span.part(0, name.len())));
     Ok((name.to_owned(), Node::text(value, &place).into()))
 }
 
@@ -82,25 +83,22 @@ fn document(source: &std::sync::Arc<Source>, warnings: &mut Vec<Diagnostic>) -> 
     })?;
     let mut names = Names::new();
     for (name, entry) in map.iter() {
-        check_name(name, &entry.key)?;
+        warnings.extend(unusable_name(name, &entry.key));
         names.insert(name.clone(), entry.value.clone().into());
     }
     Ok(names)
 }
 
-/// A name that no template could ever use is a slip.
-fn check_name(name: &str, place: &Span) -> Result<(), Diagnostic> {
-    let valid = !name.starts_with(|c: char| c.is_ascii_digit())
-        && !name.is_empty()
+/// A name that templates can only reach through `vars[...]` is most likely a slip.
+fn unusable_name(name: &str, place: &Span) -> Option<Diagnostic> {
+    let usable = !name.starts_with(|c: char| c.is_ascii_digit())
         && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    if valid {
-        return Ok(());
-    }
-    Err(
-        Diagnostic::error(format!("`{name}` is not the name of a variable"))
+    let warning = || {
+        Diagnostic::warning(format!("`{name}` cannot be used as the name of a variable"))
             .at(place)
-            .hint("names are letters, digits and underscores, and do not start with a digit"),
-    )
+            .hint("names are letters, digits and underscores, and do not start with a digit")
+    };
+    (!usable).then(warning)
 }
 
 #[cfg(test)]
@@ -161,15 +159,7 @@ mod tests {
           = help: a value with spaces needs quotes of its own: -e "name='a b'"
           = help: a file of variables needs an `@` in front: -e @file.yml
         "#);
-        insta::assert_snapshot!(error("a-b=1"), @r"
-        error: `a-b` is not the name of a variable
-         --> <extra vars>:1:1
-          |
-        1 | a-b=1
-          | ^^^
-          |
-          = help: names are letters, digits and underscores, and do not start with a digit
-        ");
+        assert!(error("=1").starts_with("error: expected `name=value`, got `=1`\n"));
         insta::assert_snapshot!(error("[1, 2]"), @r"
         error: extra vars must be a map, not a list
          --> <extra vars>:1:1
@@ -207,5 +197,17 @@ mod tests {
           |
           = help: close it with ', or put the whole value between the other kind of quotes
         ");
+    }
+
+    #[test]
+    fn odd_names_are_kept_and_warned_of() {
+        for (option, place) in [("x=1 a-b=1", "5"), ("{a-b: 1}", "2")] {
+            let (names, warnings) = read(&[option.to_owned()]).unwrap();
+            assert!(names.contains_key("a-b"));
+            assert_eq!(
+                warnings[0].to_string(),
+                format!("<extra vars>:1:{place}: `a-b` cannot be used as the name of a variable")
+            );
+        }
     }
 }

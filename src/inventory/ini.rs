@@ -152,7 +152,7 @@ impl Reader<'_> {
             variables.push(("ansible_port", port));
         }
         for word in assignments {
-            let (name, value, place) = word.assignment().ok_or_else(|| {
+            let (name, value, place) = word.assignment().filter(|(name, ..)| !name.is_empty()).ok_or_else(|| {
                 Diagnostic::error(format!("expected `name=value` after the host, got `{}`", word.text))
                     .at(&word.span)
                     .hint("a host's variables are `name=value` without spaces around the `=`; a value with spaces needs quotes")
@@ -170,7 +170,7 @@ impl Reader<'_> {
 
     fn variable(&mut self, line: &Span) -> Result<(), Diagnostic> {
         let text = line.text();
-        let Some((name, _)) = text.split_once('=') else {
+        let Some((name, _)) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
             return Err(Diagnostic::error(format!("expected `name=value`, got `{text}`"))
                 .at(line)
                 .hint(format!(

@@ -58,6 +58,11 @@ impl Inventory {
         self.graph.groups().keys().map(String::as_str)
     }
 
+    /// The folders of the sources, weakest first: what `inventory_dir` is made of.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
     /// The groups of a host, those that hold it through children too: sorted, without `all`.
     pub fn group_names(&self, host: &str) -> Vec<String> {
         let mut names = self.graph.groups_of(host);
