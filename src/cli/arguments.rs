@@ -50,15 +50,15 @@ impl Invocation {
 
 const EXAMPLES: &str = "\
 Examples:
-  regdeploy init .                                  write out the playbooks, to look at and to change
-  regdeploy -i inventories/local.ini site.yml       this machine, without SSH
-  regdeploy -i hosts.ini site.yml --check --diff    what would change on the hosts of hosts.ini
-  regdeploy -i web1,web2, -u admin -b site.yml      two hosts without an inventory file, with sudo
-  regdeploy -i hosts.ini site.yml -t with_cacerts   only the tasks with a tag
-  regdeploy -i hosts.ini site.yml -e @values.yml -e registry_port=5000
+  regdeploy init .                                 write out the playbooks
+  regdeploy -i inventories/local.ini site.yml      this machine, without SSH
+  regdeploy -i hosts.ini site.yml --check --diff   only say what would change
+  regdeploy -i web1,web2, -u admin -b site.yml     no inventory file; with sudo
+  regdeploy -i hosts.ini site.yml -t with_cacerts  only the tasks with a tag
+  regdeploy -i hosts.ini site.yml -e port=5000     with a value of one's own
 
 Verbs (as the first word; write `./init` for a playbook of such a name):
-  init DIR    write the playbooks, roles and inventories that are in this program to a folder
+  init DIR    write out the playbooks, roles and inventories inside this program
   registry    the registry server; see `regdeploy registry --help`
   agent       what this program does on a target; not for people
 

@@ -185,9 +185,7 @@ mod tests {
           |
           = help: write -e @./values.yml
         ");
-        insta::assert_snapshot!(error("@no/such.yml"), @r"
-        error: cannot read the extra vars file `no/such.yml`: No such file or directory (os error 2)
-        ");
+        insta::assert_snapshot!(error("@no/such.yml"), @"error: cannot read the extra vars file `no/such.yml`: No such file or directory (os error 2)");
         insta::assert_snapshot!(error("a='x"), @r"
         error: a quote is opened here and never closed
          --> <extra vars>:1:3

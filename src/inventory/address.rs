@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::yaml::{Kind, Node};
 
 /// Hosts that one line may stand for: more is a typing slip, and would fill the memory.
 const MAX_HOSTS: usize = 100_000;
@@ -15,6 +16,14 @@ const RANGES: &str = "a range is [begin:end] or [begin:end:step]: [1:10], [01:10
 pub struct Address {
     pub hosts: Vec<String>,
     pub port: Option<u16>,
+}
+
+impl Address {
+    /// The port as the variable that connections look at.
+    pub fn variable(&self, place: &Span) -> Option<(&'static str, Node)> {
+        let port = i64::from(self.port?);
+        Some(("ansible_port", Node::new(Kind::Scalar(port.into()), place)))
+    }
 }
 
 /// Reads what stands at the start of a host's line.

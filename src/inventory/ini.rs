@@ -147,10 +147,7 @@ impl Reader<'_> {
         }
         let address = address::parse(&first.text, &first.span)?;
         let mut variables = Vec::with_capacity(assignments.len() + 1);
-        if let Some(port) = address.port {
-            let port = Node::new(Kind::Scalar(i64::from(port).into()), &first.span);
-            variables.push(("ansible_port", port));
-        }
+        variables.extend(address.variable(&first.span));
         for word in assignments {
             let (name, value, place) = word.assignment().filter(|(name, ..)| !name.is_empty()).ok_or_else(|| {
                 Diagnostic::error(format!("expected `name=value` after the host, got `{}`", word.text))
