@@ -9,11 +9,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
-/// Words that, as the first argument, are verbs and not playbooks.
+/// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
 pub const VERBS: [(&str, &str); 3] = [
     (
-        "init",
-        "write the playbooks, roles and inventories that are in this program to a folder",
+        "init DIR",
+        "write out the playbooks, roles and inventories inside this program",
     ),
     ("registry", "the registry server; see `regdeploy registry --help`"),
     ("agent", "what this program does on a target; not for people"),
@@ -56,14 +56,21 @@ Examples:
   regdeploy -i web1,web2, -u admin -b site.yml     no inventory file; with sudo
   regdeploy -i hosts.ini site.yml -t with_cacerts  only the tasks with a tag
   regdeploy -i hosts.ini site.yml -e port=5000     with a value of one's own
+";
 
-Verbs (as the first word; write `./init` for a playbook of such a name):
-  init DIR    write out the playbooks, roles and inventories inside this program
-  registry    the registry server; see `regdeploy registry --help`
-  agent       what this program does on a target; not for people
-
+const EXIT_CODES: &str = "\
 Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option is wrong,
            4 a host could not be reached, 99 interrupted, 250 a defect of regdeploy";
+
+fn after_help() -> String {
+    let verbs: String = VERBS
+        .iter()
+        .map(|(verb, about)| format!("  {verb:<10}  {about}\n"))
+        .collect();
+    format!(
+        "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n{EXIT_CODES}"
+    )
+}
 
 /// Brings hosts to the state that playbooks describe.
 #[derive(Debug, Parser)]
@@ -71,7 +78,7 @@ Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option
     name = "regdeploy",
     bin_name = "regdeploy",
     version,
-    after_help = EXAMPLES,
+    after_help = after_help(),
     args_override_self = true,
     max_term_width = 110
 )]
@@ -292,14 +299,15 @@ mod tests {
     fn the_table_is_sound() {
         Arguments::command().debug_assert();
         InitArguments::command().debug_assert();
-        for (verb, about) in VERBS {
+        for (verb, _) in VERBS {
+            let name = verb.split(' ').next().unwrap_or_default();
             assert!(
-                EXAMPLES
-                    .lines()
-                    .any(|line| line.trim_start().starts_with(verb) && line.ends_with(about)),
-                "{verb} is missing in the help"
+                !matches!(parse(&format!("regdeploy {name} .")), Ok(Invocation::Play(_))),
+                "{name}"
             );
         }
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.contains("\n  init DIR    write out the playbooks"), "{help}");
     }
 
     #[test]
