@@ -63,12 +63,11 @@ Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option
            4 a host could not be reached, 99 interrupted, 250 a defect of regdeploy";
 
 fn after_help() -> String {
-    let verbs: String = VERBS
-        .iter()
-        .map(|(verb, about)| format!("  {verb:<10}  {about}\n"))
-        .collect();
+    let verbs = VERBS
+        .map(|(verb, about)| format!("  {verb:<10}  {about}"))
+        .join("\n");
     format!(
-        "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n{EXIT_CODES}"
+        "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n\n{EXIT_CODES}"
     )
 }
 
