@@ -10,6 +10,7 @@
 pub mod apt;
 pub mod command;
 pub mod dnf;
+pub mod docker;
 mod expand;
 pub mod group;
 pub mod package;
