@@ -18,7 +18,7 @@ use crate::wire::message::{Diff, Outcome};
 
 pub struct X509Certificate;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Nobody but the server reads its key.
 const KEY_MODE: u32 = 0o600;
 const CERTIFICATE_MODE: u32 = 0o644;
@@ -389,7 +389,10 @@ fn tell(outcome: Outcome, certificate: &Certificate) -> Outcome {
 }
 
 fn listing(names: &BTreeSet<Name>) -> String {
-    names.iter().map(|name| format!("{name}\n")).collect()
+    names
+        .iter()
+        .flat_map(|name| [name.to_string(), "\n".to_owned()])
+        .collect()
 }
 
 fn read_text(path: &Path, system: &dyn System) -> Result<Option<String>, Error> {

@@ -1,4 +1,4 @@
-//! `docker_container`: one container, as described. After community.docker.docker_container.
+//! `docker_container`: one container, as described. After `community.docker.docker_container`.
 //!
 //! It is made anew only for a real difference, and the differences are in the result. Deliberately no
 //! `default_host_ip`, `mounts`, `links` or device rates: they are refused as unknown arguments. `pull: always`
@@ -152,7 +152,7 @@ impl Module for DockerContainer {
             let side = |pick: fn(&Difference) -> &str| -> String {
                 differences
                     .iter()
-                    .map(|difference| format!("{}: {}\n", difference.name, pick(difference)))
+                    .flat_map(|difference| [&difference.name, ": ", pick(difference), "\n"])
                     .collect()
             };
             outcome.diff.push(Diff {

@@ -1,4 +1,4 @@
-//! `docker_image`: one image in the engine's store. After community.docker.docker_image.
+//! `docker_image`: one image in the engine's store. After `community.docker.docker_image`.
 //!
 //! Sources: `pull` from a registry, `load` from an archive, `local` for what is there. Deliberately no
 //! `build`: an image is built where its sources are.
@@ -17,6 +17,10 @@ use crate::wire::message::Outcome;
 pub struct DockerImage;
 
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     name: String,
     tag: String,

@@ -179,9 +179,8 @@ impl Wanted {
             let key = format!("{inner}/{protocol}");
             let binding = json!({ "HostIp": address.trim_matches(['[', ']']), "HostPort": host });
             exposed.insert(key.clone(), json!({}));
-            match bindings.entry(key).or_insert_with(|| json!([])) {
-                Json::Array(list) => list.push(binding),
-                _ => {}
+            if let Json::Array(list) = bindings.entry(key).or_insert_with(|| json!([])) {
+                list.push(binding);
             }
         }
         for port in list(args, "exposed_ports") {
@@ -198,8 +197,8 @@ impl Wanted {
                 .insert("PortBindings".to_owned(), Json::Object(bindings));
         }
         if !exposed.is_empty() {
-            let ports: Vec<&String> = exposed.keys().collect();
-            self.config.insert("ExposedPorts".to_owned(), json!(ports));
+            self.config
+                .insert("ExposedPorts".to_owned(), Json::Object(exposed));
         }
         Ok(())
     }
@@ -394,7 +393,7 @@ mod tests {
         let wanted = Wanted::new(&args).unwrap();
         assert_eq!(
             Json::Object(wanted.config.clone()),
-            json!({"Cmd":["serve","--x","a b"],"Env":["A=1"],"Volumes":{"/c":{}},"ExposedPorts":["80/tcp","53/udp"],
+            json!({"Cmd":["serve","--x","a b"],"Env":["A=1"],"Volumes":{"/c":{}},"ExposedPorts":{"80/tcp":{},"53/udp":{}},
                 "Healthcheck":{"Test":["CMD-SHELL","true"],"Interval":90_000_000_000_i64}})
         );
         assert_eq!(
