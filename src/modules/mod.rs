@@ -33,7 +33,22 @@ use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 /// Every module, by name.
-pub static MODULES: &[&dyn AnyModule] = &[&entry::<command::Command>(), &entry::<shell::Shell>()];
+pub static MODULES: &[&dyn AnyModule] = &[
+    &entry::<apt::Apt>(),
+    &entry::<command::Command>(),
+    &entry::<dnf::Dnf>(),
+    &entry::<docker::container::DockerContainer>(),
+    &entry::<docker::image::DockerImage>(),
+    &entry::<group::Group>(),
+    &entry::<package::Package>(),
+    &entry::<relocate::Relocate>(),
+    &entry::<service::Service>(),
+    &entry::<setup::Setup>(),
+    &entry::<shell::Shell>(),
+    &entry::<systemd_service::SystemdService>(),
+    &entry::<user::User>(),
+    &entry::<x509_certificate::X509Certificate>(),
+];
 
 /// Other names of modules, as playbooks still write them.
 pub static ALIASES: &[(&str, &str)] = &[("systemd", "systemd_service"), ("yum", "dnf")];
