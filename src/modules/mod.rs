@@ -8,20 +8,43 @@
 //! [`crate::actions`].
 
 pub mod apt;
+mod attributes;
+pub mod blockinfile;
 pub mod command;
+mod content;
+pub mod copy;
 pub mod dnf;
 pub mod docker;
+mod editing;
 mod expand;
+pub mod file;
+pub mod find;
+pub mod get_url;
 pub mod group;
+pub mod lineinfile;
+mod mode;
 pub mod package;
+mod path;
+mod pattern;
+pub mod ping;
+pub mod place;
+mod placing;
 pub mod relocate;
 pub mod service;
 pub mod setup;
 pub mod shell;
+pub mod slurp;
 pub mod spec;
+pub mod stat;
+mod steps;
 pub mod systemd_service;
+#[cfg(test)]
+mod testing;
 mod tool;
+pub mod uri;
 pub mod user;
+pub mod wait_for;
+mod web;
 pub mod x509_ca;
 pub mod x509_certificate;
 
@@ -35,18 +58,30 @@ use crate::wire::message::Outcome;
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
+    &entry::<copy::Copy>(),
     &entry::<dnf::Dnf>(),
     &entry::<docker::container::DockerContainer>(),
     &entry::<docker::image::DockerImage>(),
+    &entry::<file::File>(),
+    &entry::<find::Find>(),
+    &entry::<get_url::GetUrl>(),
     &entry::<group::Group>(),
+    &entry::<lineinfile::Lineinfile>(),
     &entry::<package::Package>(),
+    &entry::<ping::Ping>(),
+    &entry::<place::Place>(),
     &entry::<relocate::Relocate>(),
     &entry::<service::Service>(),
     &entry::<setup::Setup>(),
     &entry::<shell::Shell>(),
+    &entry::<slurp::Slurp>(),
+    &entry::<stat::Stat>(),
     &entry::<systemd_service::SystemdService>(),
+    &entry::<uri::Uri>(),
     &entry::<user::User>(),
+    &entry::<wait_for::WaitFor>(),
     &entry::<x509_certificate::X509Certificate>(),
 ];
 

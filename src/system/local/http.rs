@@ -102,14 +102,16 @@ async fn open(
 ) -> io::Result<Box<dyn Stream>> {
     let stream: Box<dyn Stream> = match (&request.unix_socket, proxy) {
         (Some(path), _) => Box::new(tokio::net::UnixStream::connect(path).await?),
-        (None, None) => Box::new(connect_async(host, port).await?),
+        (None, None) => Box::new(connect_async(host, port, request.timeout).await?),
         (None, Some(proxy)) => {
-            let stream = connect_async(&proxy.host, proxy.port).await.map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("proxy {}:{}: {error}", proxy.host, proxy.port),
-                )
-            })?;
+            let stream = connect_async(&proxy.host, proxy.port, request.timeout)
+                .await
+                .map_err(|error| {
+                    io::Error::new(
+                        error.kind(),
+                        format!("proxy {}:{}: {error}", proxy.host, proxy.port),
+                    )
+                })?;
             let mut stream: Box<dyn Stream> = Box::new(stream);
             if secure {
                 tunnel(&mut stream, host, port, proxy).await?;
@@ -253,5 +255,235 @@ impl Read for Body {
         let length = buffer.len().min(self.waiting.len());
         buffer[..length].copy_from_slice(&self.waiting.split_to(length));
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use hyper::service::service_fn;
+    use hyper::{Method, Request, Response, StatusCode};
+    use tokio::net::{TcpListener, UnixListener};
+
+    use super::*;
+    use crate::system::System;
+    use crate::system::local::Local;
+
+    /// Answers with what it was asked, one connection after the other, until the test process ends.
+    async fn answer(stream: Box<dyn Stream>) {
+        let service = service_fn(|request: Request<Incoming>| async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            if head.uri.path() == "/slow" {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+            let host = head.headers.get("host").and_then(|host| host.to_str().ok());
+            let text = format!(
+                "{} {} {} {}",
+                head.method,
+                head.uri,
+                host.unwrap_or_default(),
+                String::from_utf8_lossy(&body)
+            );
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            if head.uri.path() == "/gone" {
+                *response.status_mut() = StatusCode::GONE;
+            }
+            Ok::<_, hyper::Error>(response)
+        });
+        let _ = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+    }
+
+    /// Runs a server of its own thread; returns what `start` returned.
+    fn serve<T: Send + 'static, F: Future<Output = ()>>(
+        start: impl FnOnce(std::sync::mpsc::Sender<T>) -> F + Send + 'static,
+    ) -> T {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || runtime().unwrap().block_on(start(sender)));
+        receiver.recv().unwrap()
+    }
+
+    fn plain_server() -> u16 {
+        serve(|ready| async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ready.send(listener.local_addr().unwrap().port()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(Box::new(stream)));
+            }
+        })
+    }
+
+    /// A server with a certificate for `localhost`, which is written to `folder`.
+    fn tls_server(folder: &Path) -> u16 {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(folder.join("ca.pem"), made.cert.pem()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let configuration = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(configuration));
+        serve(|ready| async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ready.send(listener.local_addr().unwrap().port()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    tokio::spawn(answer(Box::new(stream)));
+                }
+            }
+        })
+    }
+
+    /// A proxy that tunnels, and answers other requests itself.
+    fn proxy_server() -> u16 {
+        serve(|ready| async move {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            ready.send(listener.local_addr().unwrap().port()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let service = service_fn(|request: Request<Incoming>| async move {
+                    if request.method() != Method::CONNECT {
+                        return Ok(Response::new(Full::new(Bytes::from(format!(
+                            "proxied {}",
+                            request.uri()
+                        )))));
+                    }
+                    let to = request.uri().authority().unwrap().to_string();
+                    tokio::spawn(async move {
+                        let near = hyper::upgrade::on(request).await.unwrap();
+                        let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+                        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(near), &mut far).await;
+                    });
+                    Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::new())))
+                });
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service)
+                    .with_upgrades();
+                tokio::spawn(connection);
+            }
+        })
+    }
+
+    fn request(url: String) -> HttpRequest {
+        HttpRequest {
+            method: "GET".to_owned(),
+            url,
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Duration::from_secs(10),
+            validate_certs: true,
+            ca_path: None,
+            client_cert: None,
+            client_key: None,
+            unix_socket: None,
+            use_proxy: true,
+        }
+    }
+
+    fn text(mut response: HttpResponse) -> String {
+        let mut text = String::new();
+        response.body.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The answer, with no proxy in the environment.
+    fn get(request: &HttpRequest) -> io::Result<HttpResponse> {
+        send(request, |_| None)
+    }
+
+    #[test]
+    fn a_request_and_its_answer() {
+        let port = plain_server();
+        let mut asked = request(format!("http://localhost:{port}/a?b=c#d"));
+        asked.method = "PUT".to_owned();
+        asked.body = b"body".to_vec();
+        assert_eq!(
+            text(get(&asked).unwrap()),
+            format!("PUT /a?b=c localhost:{port} body")
+        );
+        assert_eq!(
+            get(&request(format!("http://127.0.0.1:{port}/gone")))
+                .unwrap()
+                .status,
+            410
+        );
+    }
+
+    #[test]
+    fn silence_and_closed_ports_are_errors() {
+        let port = plain_server();
+        let mut slow = request(format!("http://127.0.0.1:{port}/slow"));
+        slow.timeout = Duration::from_millis(200);
+        let error = get(&slow).err().unwrap();
+        assert_eq!(error.to_string(), "no answer within 0.2 seconds");
+        let error = Local::default()
+            .http(&request("http://127.0.0.1:1/".to_owned()))
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.to_string(),
+            "cannot reach http://127.0.0.1:1/: Connection refused (os error 111)"
+        );
+        assert!(get(&request("ftp://localhost/".to_owned())).is_err());
+    }
+
+    #[test]
+    fn a_server_is_verified_unless_that_is_waived() {
+        let folder = tempfile::tempdir().unwrap();
+        let port = tls_server(folder.path());
+        let mut asked = request(format!("https://localhost:{port}/"));
+        let error = get(&asked).err().unwrap();
+        assert!(error.to_string().contains("certificate"), "{error}");
+        asked.ca_path = Some(folder.path().join("ca.pem"));
+        assert_eq!(text(get(&asked).unwrap()), format!("GET / localhost:{port} "));
+        asked.ca_path = None;
+        asked.validate_certs = false;
+        assert!(get(&asked).is_ok());
+        asked.validate_certs = true;
+        asked.ca_path = Some(folder.path().join("none.pem"));
+        let error = get(&asked).err().unwrap();
+        assert!(error.to_string().contains("none.pem"), "{error}");
+    }
+
+    #[test]
+    fn proxies_pass_on_and_tunnel() {
+        let folder = tempfile::tempdir().unwrap();
+        let (proxy, secure) = (proxy_server(), tls_server(folder.path()));
+        let env = |name: &str| {
+            name.ends_with("_proxy")
+                .then(|| format!("http://127.0.0.1:{proxy}"))
+                .filter(|_| name != "no_proxy")
+        };
+        let plain = send(&request("http://example.invalid/x".to_owned()), env).unwrap();
+        assert_eq!(text(plain), "proxied http://example.invalid/x");
+        let mut tunnelled = request(format!("https://localhost:{secure}/y"));
+        tunnelled.ca_path = Some(folder.path().join("ca.pem"));
+        assert_eq!(
+            text(send(&tunnelled, env).unwrap()),
+            format!("GET /y localhost:{secure} ")
+        );
+    }
+
+    #[test]
+    fn unix_sockets_are_spoken_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let bound = path.clone();
+        serve(|ready| async move {
+            let listener = UnixListener::bind(bound).unwrap();
+            ready.send(()).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(Box::new(stream)));
+            }
+        });
+        let mut asked = request("http://docker/version".to_owned());
+        asked.unix_socket = Some(path);
+        assert_eq!(text(get(&asked).unwrap()), "GET /version docker ");
     }
 }

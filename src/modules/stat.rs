@@ -1,0 +1,205 @@
+//! `stat`: all that is to be known about a file. Changes nothing.
+
+use serde::Deserialize;
+
+use super::file::seconds;
+use super::mode::octal;
+use super::path::expand;
+use super::{Arg, Error, Module, Plan, Spec};
+use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
+use crate::value::{Map, Value};
+use crate::wire::message::Outcome;
+
+pub struct Stat;
+
+#[derive(Debug, Deserialize)]
+pub struct Args {
+    path: String,
+    follow: bool,
+    get_checksum: bool,
+    checksum_algorithm: String,
+}
+
+impl Module for Stat {
+    type Args = Args;
+    type Change = std::convert::Infallible;
+    const SPEC: Spec = Spec {
+        name: "stat",
+        summary: "tell all about a file",
+        args: &[
+            Arg::path("path")
+                .aliases(&["dest", "name"])
+                .required()
+                .doc("the file"),
+            Arg::bool("follow")
+                .default("no")
+                .doc("tell about what a link points to"),
+            Arg::bool("get_checksum")
+                .default("yes")
+                .doc("compute the digest of a regular file"),
+            Arg::str("checksum_algorithm")
+                .aliases(&["checksum", "checksum_algo"])
+                .choices(&["md5", "sha1", "sha224", "sha256", "sha384", "sha512"])
+                .default("sha1")
+                .doc("which digest"),
+            Arg::bool("get_mime")
+                .aliases(&["mime", "mime_type", "mime-type"])
+                .default("yes")
+                .doc("accepted; types are not guessed"),
+            Arg::bool("get_attributes")
+                .aliases(&["attr", "attributes"])
+                .default("yes")
+                .doc("accepted; flags are not read"),
+            Arg::bool("get_selinux_context")
+                .default("no")
+                .doc("accepted; contexts are not read"),
+        ],
+        free_form: None,
+        rules: &[],
+    };
+
+    fn check(args: Args, system: &dyn System) -> Result<Plan<Self::Change>, Error> {
+        let path = expand(&args.path, system)?;
+        let follow = if args.follow { Follow::Yes } else { Follow::No };
+        let Some(metadata) = system.metadata(&path, follow)? else {
+            let absent = [("exists".to_owned(), Value::Bool(false))];
+            return Ok(Plan::Same(Outcome::ok().with("stat", Map::from(absent))));
+        };
+        let mut stat = describe(&metadata);
+        let mut add = |key: &str, value: Value| {
+            stat.insert(key.to_owned(), value);
+        };
+        add("path", path.display().to_string().into());
+        let user = system.users()?.into_iter().find(|user| user.uid == metadata.uid);
+        let group = system
+            .groups()?
+            .into_iter()
+            .find(|group| group.gid == metadata.gid);
+        add("pw_name", user.map_or_else(String::new, |user| user.name).into());
+        add(
+            "gr_name",
+            group.map_or_else(String::new, |group| group.name).into(),
+        );
+        if metadata.kind == FileKind::Link {
+            add(
+                "lnk_target",
+                system.read_link(&path)?.display().to_string().into(),
+            );
+            // A circle of links has no end to tell.
+            if let Ok(end) = system.canonicalize(&path) {
+                add("lnk_source", end.display().to_string().into());
+            }
+        }
+        let (readable, writeable, executable) = system.access(&path)?;
+        add("readable", readable.into());
+        add("writeable", writeable.into());
+        add("executable", executable.into());
+        if metadata.kind == FileKind::File && readable && args.get_checksum {
+            let algorithm = DigestAlgorithm::by_name(&args.checksum_algorithm)
+                .ok_or_else(|| Error::new(format!("unknown digest {}", args.checksum_algorithm)))?;
+            add("checksum", system.digest(&path, algorithm)?.into());
+        }
+        Ok(Plan::Same(Outcome::ok().with("stat", stat)))
+    }
+
+    fn apply(change: Self::Change, _system: &dyn System) -> Result<Outcome, Error> {
+        match change {}
+    }
+}
+
+/// Result key, and the bits that it tells about.
+const PERMISSIONS: [(&str, u32); 11] = [
+    ("isuid", 0o4000),
+    ("isgid", 0o2000),
+    ("rusr", 0o400),
+    ("wusr", 0o200),
+    ("xusr", 0o100),
+    ("rgrp", 0o040),
+    ("wgrp", 0o020),
+    ("xgrp", 0o010),
+    ("roth", 0o004),
+    ("woth", 0o002),
+    ("xoth", 0o001),
+];
+
+const KINDS: [(&str, FileKind); 7] = [
+    ("isdir", FileKind::Directory),
+    ("isreg", FileKind::File),
+    ("islnk", FileKind::Link),
+    ("isfifo", FileKind::Fifo),
+    ("issock", FileKind::Socket),
+    ("isblk", FileKind::BlockDevice),
+    ("ischr", FileKind::CharDevice),
+];
+
+/// What the metadata alone tell.
+pub fn describe(metadata: &Metadata) -> Map {
+    let plain: [(&str, Value); 11] = [
+        ("exists", true.into()),
+        ("mode", octal(metadata.mode).into()),
+        ("uid", metadata.uid.into()),
+        ("gid", metadata.gid.into()),
+        ("size", metadata.size.into()),
+        ("inode", metadata.inode.into()),
+        ("dev", metadata.device.into()),
+        ("nlink", metadata.links.into()),
+        ("atime", seconds(metadata.accessed).into()),
+        ("mtime", seconds(metadata.modified).into()),
+        ("ctime", seconds(metadata.status_changed).into()),
+    ];
+    let kinds = KINDS.map(|(key, kind)| (key, Value::Bool(metadata.kind == kind)));
+    let permissions = PERMISSIONS.map(|(key, bits)| (key, Value::Bool(metadata.mode & bits != 0)));
+    plain
+        .into_iter()
+        .chain(kinds)
+        .chain(permissions)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::run;
+    use crate::system::fake::Fake;
+
+    fn stat(fake: &Fake, args: &str) -> Map {
+        run::<Stat>(fake, args).values["stat"].as_map().unwrap().clone()
+    }
+
+    #[test]
+    fn tells_about_files_and_links() {
+        let fake = Fake::new();
+        fake.file("/srv/file", "abc").link("/srv/link", "file");
+        let file = stat(&fake, r#"{"path":"/srv/file"}"#);
+        for (key, value) in [
+            ("exists", Value::from(true)),
+            ("isreg", true.into()),
+            ("isdir", false.into()),
+            ("mode", "0644".into()),
+            ("pw_name", "root".into()),
+            ("size", 3.into()),
+            ("checksum", "a9993e364706816aba3e25717850c26c9cd0d89d".into()),
+            ("mtime", 1_700_000_000.0.into()),
+            ("wgrp", false.into()),
+        ] {
+            assert_eq!(file[key], value, "{key}");
+        }
+        let link = stat(&fake, r#"{"path":"/srv/link"}"#);
+        assert_eq!(link["islnk"], true.into());
+        assert_eq!(link["lnk_target"], "file".into());
+        assert_eq!(link["lnk_source"], "/srv/file".into());
+        assert!(!link.contains_key("checksum"));
+        let followed = stat(
+            &fake,
+            r#"{"path":"/srv/link","follow":true,"checksum_algorithm":"md5"}"#,
+        );
+        assert_eq!(followed["checksum"], "900150983cd24fb0d6963f7d28e17f72".into());
+    }
+
+    #[test]
+    fn nothing_there_is_an_answer() {
+        let absent = stat(&Fake::new(), r#"{"path":"/no"}"#);
+        assert_eq!(serde_json::to_string(&absent).unwrap(), r#"{"exists":false}"#);
+    }
+}
