@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Rule, Spec, expand, tool};
+use super::{Arg, Error, Module, Plan, Rule, Spec, expand, path, tool};
 use crate::system::{self, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -95,7 +95,7 @@ impl Module for Command {
             return Err(Error::new("no command given").with("rc", 256));
         }
         let expanded = if args.expand_argument_vars {
-            let expand = |word: &String| expand::home(&expand::variables(word, system), system);
+            let expand = |word: &String| expand::home(&path::with_variables(word, system), system);
             words.iter().map(expand).collect()
         } else {
             words.clone()
@@ -124,9 +124,13 @@ pub fn plan(
     let directory = setting
         .chdir
         .as_deref()
-        .map(|path| expand::path(path, None, system));
+        .map(|text| path::expand(text, system))
+        .transpose()?;
     let exists = |pattern: &str| {
-        let path = expand::path(pattern, directory.as_deref(), system);
+        let path = path::expand(pattern, system)?;
+        let path = directory
+            .as_ref()
+            .map_or(path.clone(), |directory| directory.join(&path));
         expand::any_exists(&path, system)
     };
     let mut reason = None;

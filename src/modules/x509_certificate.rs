@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Rule, Spec, expand};
+use super::{Arg, Error, Module, Plan, Rule, Spec, path};
 use crate::certificate::{self, Certificate, Name, Request};
 use crate::system::{Attributes, Follow, System};
 use crate::wire::message::{Diff, Outcome};
@@ -270,9 +270,9 @@ impl From<certificate::Error> for Error {
 }
 
 fn files(args: &Args, system: &dyn System) -> Result<Files, Error> {
-    let certificate = expand::path(&args.path, None, system);
+    let certificate = path::expand(&args.path, system)?;
     let key = match &args.private_key_path {
-        Some(path) => expand::path(path, None, system),
+        Some(path) => path::expand(path, system)?,
         None => certificate.with_extension("key"),
     };
     let uid = match &args.owner {

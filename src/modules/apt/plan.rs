@@ -6,7 +6,7 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 use url::Url;
 
-use super::super::{expand, tool};
+use super::super::{path, tool};
 use super::cache::{self, Fetch, Offer};
 use super::dpkg::Database;
 use super::{Args, Error, State, Upgrade, apt_get, diff};
@@ -389,7 +389,7 @@ fn install_file(args: &Args, deb: &str, system: &dyn System) -> Result<Option<Ca
         call.download = Some(Download { url, path });
         return Ok(Some(call));
     }
-    let path = expand::path(deb, None, system);
+    let path = path::expand(deb, system)?;
     let field = |field: &str| {
         let path = path.display().to_string();
         tool::text_of(system, &Command::new(["dpkg-deb", "-f", &path, field]))

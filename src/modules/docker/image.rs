@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::engine::Engine;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, expand};
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, path};
 use crate::system::{Follow, System};
 use crate::value::Value;
 use crate::wire::message::Outcome;
@@ -106,7 +106,8 @@ impl Module for DockerImage {
         let archive = args
             .archive_path
             .as_deref()
-            .map(|path| expand::path(path, None, system));
+            .map(|text| path::expand(text, system))
+            .transpose()?;
         let archived = match &archive {
             Some(path) => system.metadata(path, Follow::Yes)?.is_some(),
             None => false,
@@ -114,7 +115,8 @@ impl Module for DockerImage {
         let load = args
             .load_path
             .as_deref()
-            .map(|path| expand::path(path, None, system));
+            .map(|text| path::expand(text, system))
+            .transpose()?;
         let found = Found {
             image: image.as_ref(),
             tagged: tagged.as_ref(),
