@@ -6,7 +6,7 @@
 //! they are set; a replaced file keeps its label.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 
@@ -100,7 +100,8 @@ impl FileArgs {
 }
 
 pub fn parse_mode(text: &str) -> Result<ModeChange, Error> {
-    ModeChange::parse(text).map_err(Error::new)
+    ModeChange::parse(text)
+        .map_err(|why| Error::new(format!("mode must be in octal or symbolic form ({why})")))
 }
 
 fn user_id(name: &str, system: &dyn System) -> Result<u32, Error> {
@@ -287,34 +288,4 @@ pub fn state(metadata: &Metadata) -> &'static str {
         FileKind::File if metadata.links > 1 => "hard",
         _ => "file",
     }
-}
-
-/// A path argument with `~` and `~user` replaced; without a trailing slash.
-pub fn expand(text: &str, system: &dyn System) -> Result<PathBuf, Error> {
-    let text = match text.trim_end_matches('/') {
-        "" if text.starts_with('/') => "/",
-        trimmed => trimmed,
-    };
-    let Some(rest) = text.strip_prefix('~') else {
-        return Ok(PathBuf::from(text));
-    };
-    let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
-    let own = system.env("HOME").filter(|_| name.is_empty());
-    let home = match own {
-        Some(home) => Some(PathBuf::from(home)),
-        None => system
-            .users()?
-            .into_iter()
-            .find(|user| {
-                if name.is_empty() {
-                    user.uid == system.uid()
-                } else {
-                    user.name == name
-                }
-            })
-            .map(|user| user.home),
-    };
-    let home =
-        home.ok_or_else(|| Error::new(format!("the home folder that {text} begins with is not known")))?;
-    Ok(if rest.is_empty() { home } else { home.join(rest) })
 }

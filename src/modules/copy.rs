@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::attributes::{self, FileArgs, with_file_args};
+use super::attributes::{FileArgs, with_file_args};
 use super::mode::octal;
+use super::path::expand;
 use super::placing::{Entry, EntryKind, Placed, Placing};
 use super::steps::Source;
 use super::{Arg, Error, Module, Plan, Rule, Spec};
@@ -30,7 +31,7 @@ pub struct Args {
     remote_src: bool,
     validate: Option<String>,
     follow: bool,
-    local_follow: bool,
+    local_follow: Option<bool>,
     checksum: Option<String>,
     #[serde(flatten)]
     file: FileArgs,
@@ -57,9 +58,7 @@ impl Module for Copy {
             Arg::bool("follow")
                 .default("no")
                 .doc("write through links at dest"),
-            Arg::bool("local_follow")
-                .default("yes")
-                .doc("copy what links in src point to"),
+            Arg::bool("local_follow").doc("copy what links in src point to; yes but for remote_src"),
             Arg::str("checksum").doc("SHA-1 that the source must have"),
             Arg::bool("decrypt")
                 .default("yes")
@@ -81,14 +80,15 @@ impl Module for Copy {
                 ));
             }
         };
-        let path = attributes::expand(src, system)?;
+        let path = expand(src, system)?;
         let name = path.display().to_string();
         let Some(metadata) = system.metadata(&path, Follow::Yes)? else {
             return Err(Error::new(format!("Source {name} not found")));
         };
         let mut reading = Reading {
             preserve: args.file.mode.as_deref() == Some("preserve"),
-            follow: args.local_follow,
+            // Links on the target stay links unless it is said otherwise, those of the controller do not.
+            follow: args.local_follow.unwrap_or(false),
             system,
             entries: Vec::new(),
         };
@@ -236,10 +236,7 @@ mod tests {
         fake.file("/srv/app/deep/file", "x")
             .link("/srv/app/link", "deep")
             .directory("/opt");
-        check_agrees::<Copy>(
-            &fake,
-            r#"{"src":"/srv/app","dest":"/opt","remote_src":true,"local_follow":false}"#,
-        );
+        check_agrees::<Copy>(&fake, r#"{"src":"/srv/app","dest":"/opt","remote_src":true}"#);
         assert_eq!(fake.text("/opt/app/link/file"), "x");
         check_agrees::<Copy>(
             &fake,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::{self, FileArgs, StateDiff};
 use super::content::{Writing, check_validate, text_diff};
 use super::file::missing_folders;
+use super::path::expand;
 use super::steps::{Source, Step, perform};
 use super::{Error, Plan};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
@@ -36,7 +37,7 @@ pub struct Edited {
 impl Editing {
     /// The file; with nothing in it if there is none.
     pub fn open(path: &str, system: &dyn System) -> Result<Self, Error> {
-        let mut path = attributes::expand(path, system)?;
+        let mut path = expand(path, system)?;
         if system.metadata(&path, Follow::No)?.is_some() {
             path = system.canonicalize(&path)?;
         }

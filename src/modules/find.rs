@@ -7,8 +7,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use regex::bytes::Regex;
 use serde::Deserialize;
 
-use super::attributes::{expand, parse_mode};
+use super::attributes::parse_mode;
 use super::editing::{chomped, lines};
+use super::path::expand;
 use super::{Arg, Error, Module, Plan, Spec, pattern, stat};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};

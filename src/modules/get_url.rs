@@ -10,8 +10,9 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use url::Url;
 
-use super::attributes::{self, FileArgs, expand};
+use super::attributes::{self, FileArgs};
 use super::content::Writing;
+use super::path::expand;
 use super::web::{Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args};
 use super::{Arg, Error, Module, Plan, Spec};
 use crate::system::digest::Hasher;

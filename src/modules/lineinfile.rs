@@ -209,7 +209,9 @@ impl Args {
                 .pick(&all, |now| pattern.is_match(chomped(now)))
                 .unwrap_or(all.len()),
         };
-        if let Some(last) = all.last_mut().filter(|last| !last.ends_with(b"\n")) {
+        if at == all.len()
+            && let Some(last) = all.last_mut()
+        {
             *last = ended(std::mem::take(last));
         }
         all.insert(at, ended(line.to_vec()));
@@ -258,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of cases")]
     fn lines_come_go_and_change() {
         for (before, args, after, message) in [
             ("a\n", r#""line":"b""#, "a\nb\n", "line added"),
@@ -286,6 +289,18 @@ mod tests {
                 "a\nb\na\n",
                 r#""line":"x","insertbefore":"^b""#,
                 "a\nx\nb\na\n",
+                "line added",
+            ),
+            (
+                "a\nb",
+                r#""line":"x","insertafter":"^b""#,
+                "a\nb\nx\n",
+                "line added",
+            ),
+            (
+                "a\nb",
+                r#""line":"x","insertbefore":"^b""#,
+                "a\nx\nb",
                 "line added",
             ),
             (

@@ -14,6 +14,7 @@ pub mod command;
 mod content;
 pub mod copy;
 pub mod dnf;
+pub mod docker;
 mod editing;
 mod expand;
 pub mod file;
@@ -23,6 +24,7 @@ pub mod group;
 pub mod lineinfile;
 mod mode;
 pub mod package;
+mod path;
 mod pattern;
 pub mod ping;
 pub mod place;
@@ -60,6 +62,8 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
     &entry::<dnf::Dnf>(),
+    &entry::<docker::container::DockerContainer>(),
+    &entry::<docker::image::DockerImage>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),

@@ -30,7 +30,7 @@ impl ModeChange {
                 .ok()
                 .filter(|bits| *bits <= ALL_BITS)
                 .map(Self::Octal)
-                .ok_or_else(|| format!("mode must be in octal or symbolic form, got: {text}"));
+                .ok_or_else(|| format!("not an octal mode: {text}"));
         }
         text.split(',')
             .map(|clause| {

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use super::attributes::{self, FileArgs, StateDiff, Wanted};
 use super::content::{MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use super::file::missing_folders;
+use super::path::expand;
 use super::steps::{Source, Step, perform};
 use super::{Error, Plan};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
@@ -155,7 +156,7 @@ impl Work<'_> {
     fn single(&mut self) -> Result<PathBuf, Error> {
         let entry = &self.placing.entries[0];
         let given = &self.placing.dest;
-        let mut path = attributes::expand(given, self.system)?;
+        let mut path = expand(given, self.system)?;
         let into = given.ends_with('/') || self.is_folder(&path)?;
         if into {
             let name = self
@@ -184,7 +185,7 @@ impl Work<'_> {
     }
 
     fn tree(&mut self) -> Result<PathBuf, Error> {
-        let root = attributes::expand(&self.placing.dest, self.system)?;
+        let root = expand(&self.placing.dest, self.system)?;
         self.make_folders(&root)?;
         for entry in &self.placing.entries {
             let inside = entry

@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Spec, attributes};
+use super::path::expand;
+use super::{Arg, Error, Module, Plan, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -29,13 +30,13 @@ impl Module for Slurp {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Self::Change>, Error> {
-        let path = attributes::expand(&args.src, system)?;
+        let path = expand(&args.src, system)?;
         let name = path.display().to_string();
         match system.metadata(&path, Follow::Yes)? {
-            None => return Err(Error::new(format!("file not found: {name}"))),
+            None => return Err(Error::new(format!("File not found: {name}"))),
             Some(found) if found.kind == FileKind::Directory => {
                 return Err(Error::new(format!(
-                    "source is a directory and must be a file: {name}"
+                    "Source is a directory and must be a file: {name}"
                 )));
             }
             Some(found) if found.size > MAX_SIZE => {
@@ -71,10 +72,10 @@ mod tests {
         fake.file("/etc/hostname", "one\n");
         let outcome = run::<Slurp>(&fake, r#"{"path":"/etc/hostname"}"#);
         assert_eq!(outcome.values["content"], "b25lCg==".into());
-        assert_eq!(failure::<Slurp>(&fake, r#"{"src":"/no"}"#), "file not found: /no");
+        assert_eq!(failure::<Slurp>(&fake, r#"{"src":"/no"}"#), "File not found: /no");
         assert_eq!(
             failure::<Slurp>(&fake, r#"{"src":"/etc"}"#),
-            "source is a directory and must be a file: /etc"
+            "Source is a directory and must be a file: /etc"
         );
     }
 }

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use super::attributes::expand;
 use super::file::seconds;
 use super::mode::octal;
+use super::path::expand;
 use super::{Arg, Error, Module, Plan, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};

@@ -99,3 +99,57 @@ fn named(new: &std::path::Path, link: &std::path::Path, system: &dyn System) -> 
         error.into()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::local::Local;
+
+    #[test]
+    fn each_step_does_on_a_real_machine_what_it_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let local = Local::default();
+        let mode = |mode| Attributes {
+            mode: Some(mode),
+            ..Attributes::default()
+        };
+        let writing = |name: &str, attributes: Attributes| Writing {
+            path: at(name),
+            attributes,
+            ..Writing::default()
+        };
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        let link = |target: &str, link: &str| Step::Link {
+            target: target.into(),
+            link: at(link),
+        };
+        let steps = [
+            Step::CreateDirectory(at("a"), mode(0o2775)),
+            Step::Write(writing("a/file", mode(0o640)), Source::Bytes(b"text".to_vec())),
+            Step::Write(writing("a/copy", mode(0o640)), Source::File(at("a/file"))),
+            link("nowhere", "link"),
+            link("a", "link"),
+            Step::HardLink {
+                target: at("a/file"),
+                link: at("hard"),
+            },
+            Step::Times(at("hard"), None, Some(time)),
+            Step::Attributes(at("hard"), mode(0o600), Follow::No),
+            Step::CreateDirectory(at("b"), mode(0o700)),
+            Step::RemoveTree(at("b")),
+            Step::Remove(at("a/copy")),
+        ];
+        assert_eq!(perform(&steps, &local).unwrap(), None);
+        let file = local.metadata(&at("link/file"), Follow::Yes).unwrap().unwrap();
+        assert_eq!(
+            (file.mode, file.size, file.links, file.modified),
+            (0o600, 4, 2, time)
+        );
+        let folder_made = local.metadata(&at("a"), Follow::No).unwrap().unwrap();
+        assert_eq!(folder_made.mode, 0o2775);
+        let names = local.read_dir(folder.path()).unwrap();
+        assert_eq!(names, ["a", "hard", "link"].map(PathBuf::from));
+        assert_eq!(local.read_dir(&at("a")).unwrap(), [PathBuf::from("file")]);
+    }
+}

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::attributes::{FileArgs, expand};
+use super::attributes::FileArgs;
 use super::content::Writing;
+use super::path::expand;
 use super::web::{
     Fetch, Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
 };

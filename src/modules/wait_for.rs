@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use regex::bytes::Regex;
 use serde::Deserialize;
 
-use super::attributes::{self, expand};
+use super::attributes;
+use super::path::expand;
 use super::web::seconds;
 use super::{Arg, Error, Module, Plan, Rule, Spec, pattern};
 use crate::system::{FileKind, Follow, System};

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::Error;
-use super::attributes::expand;
+use super::path::expand;
 use crate::system::{HttpRequest, HttpResponse, System, SystemError};
 use crate::value::Map;
 

@@ -5,8 +5,16 @@ use std::path::Path;
 use super::Check;
 use crate::modules::Error;
 use crate::modules::attributes;
+use crate::modules::path::expand;
 use crate::modules::steps::Step;
 use crate::system::{FileKind, Follow};
+
+/// What something would have to make room for.
+#[derive(Clone, Copy)]
+enum Made {
+    Symlink,
+    HardLink,
+}
 
 impl Check<'_> {
     pub(super) fn link(&mut self) -> Result<(), Error> {
@@ -17,20 +25,20 @@ impl Check<'_> {
             Some(FileKind::Directory) => self.path.clone(),
             _ => self.path.parent().unwrap_or(Path::new("/")).to_owned(),
         };
-        let target = attributes::expand(&src, self.system)?;
+        let target = expand(&src, self.system)?;
         let absolute = folder.join(&target);
         let exists = self.system.metadata(&absolute, Follow::Yes)?;
         if exists.is_none() && !self.args.force {
             return Err(self
                 .refusal(format!(
-                    "src file does not exist, use \"force=yes\" if you really want to create the link: {}",
+                    "src file does not exist, use 'force=yes' if you really want to create the link: {}",
                     absolute.display()
                 ))
                 .with("src", src));
         }
         let same = self.link_target().is_some_and(|now| Path::new(&now) == target);
         if !same {
-            self.make_room("symlink")?;
+            self.make_room(Made::Symlink)?;
             self.note_state("link");
             let link = self.path.clone();
             self.steps.push(Step::Link { target, link });
@@ -49,7 +57,7 @@ impl Check<'_> {
 
     pub(super) fn hard(&mut self) -> Result<(), Error> {
         let src = self.args.src.clone().unwrap_or_default();
-        let target = attributes::expand(&src, self.system)?;
+        let target = expand(&src, self.system)?;
         let Some(source) = self.system.metadata(&target, Follow::Yes)? else {
             return Err(self.refusal("src does not exist").with("src", src));
         };
@@ -63,7 +71,7 @@ impl Check<'_> {
                     .refusal("hard links to folders are not possible")
                     .with("src", src));
             }
-            self.make_room("hard link")?;
+            self.make_room(Made::HardLink)?;
             self.note_state("hard");
             let link = self.path.clone();
             self.steps.push(Step::HardLink {
@@ -80,14 +88,17 @@ impl Check<'_> {
     }
 
     /// What is in the way of a link goes only if that was asked for; a folder that holds something never.
-    fn make_room(&mut self, what: &str) -> Result<(), Error> {
+    fn make_room(&mut self, what: Made) -> Result<(), Error> {
         let Some(kind) = self.kind().filter(|kind| *kind != FileKind::Link) else {
             return Ok(());
         };
         let state = self.now.as_ref().map_or("absent", attributes::state);
         let name = self.path.display().to_string();
         if !self.args.force {
-            return Err(self.refusal(format!("refusing to convert from {state} to {what} for {name}")));
+            return Err(self.refusal(match what {
+                Made::Symlink => format!("refusing to convert from {state} to symlink for {name}"),
+                Made::HardLink => format!("Cannot link, {state} exists at destination"),
+            }));
         }
         if kind == FileKind::Directory {
             if !self.system.read_dir(&self.path)?.is_empty() {

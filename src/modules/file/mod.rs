@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::attributes::{self, FileArgs, StateDiff, Wanted, with_file_args};
 use super::content::Writing;
+use super::path::expand;
 use super::steps::{Source, Step, perform};
 use super::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::{FileKind, Follow, Metadata, System};
@@ -109,7 +110,7 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn new(args: Args, system: &'a dyn System) -> Result<Self, Error> {
-        let path = attributes::expand(&args.path, system)?;
+        let path = expand(&args.path, system)?;
         let now = system.metadata(&path, Follow::No)?;
         Ok(Self {
             wanted: args.file.resolve(system)?,
@@ -149,10 +150,10 @@ impl<'a> Check<'a> {
 
     fn finish(self, state: &str) -> Result<Plan<Change>, Error> {
         let mut values = Map::new();
-        let key = if matches!(state, "absent" | "directory") || self.args.state.is_none() {
-            "path"
-        } else {
+        let key = if matches!(state, "touch" | "link" | "hard") {
             "dest"
+        } else {
+            "path"
         };
         values.insert(key.to_owned(), self.path.display().to_string().into());
         if matches!(state, "link" | "hard") {
@@ -556,11 +557,19 @@ mod tests {
             ),
             (
                 r#"{"path":"/l","src":"no","state":"link"}"#,
-                "src file does not exist, use \"force=yes\" if you really want to create the link: /no",
+                "src file does not exist, use 'force=yes' if you really want to create the link: /no",
             ),
             (
                 r#"{"path":"/file","src":"full","state":"link"}"#,
                 "refusing to convert from file to symlink for /file",
+            ),
+            (
+                r#"{"path":"/full/x","src":"/file","state":"hard"}"#,
+                "Cannot link, file exists at destination",
+            ),
+            (
+                r#"{"path":"/h","src":"/no","state":"hard"}"#,
+                "src does not exist",
             ),
             (
                 r#"{"path":"/full","src":"/file","state":"link","force":true}"#,
@@ -572,7 +581,7 @@ mod tests {
             ),
             (
                 r#"{"path":"/file","mode":"u=z"}"#,
-                "bad symbolic permission for mode: u=z",
+                "mode must be in octal or symbolic form (bad symbolic permission for mode: u=z)",
             ),
         ] {
             assert_eq!(failure::<File>(&fake, args), message);

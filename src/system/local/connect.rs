@@ -68,12 +68,13 @@ pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream
         .block_on(async { tokio::time::timeout(timeout, resolve(host)).await })
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    let mut untried = addresses.len();
     for address in addresses {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        match TcpStream::connect_timeout(&SocketAddr::new(address, port), left) {
+        match TcpStream::connect_timeout(&SocketAddr::new(address, port), share(left, untried)) {
             Ok(stream) => {
                 stream.set_read_timeout(Some(timeout))?;
                 stream.set_write_timeout(Some(timeout))?;
@@ -81,20 +82,34 @@ pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream
             }
             Err(error) => last = error,
         }
+        untried -= 1;
     }
     Err(last)
 }
 
 /// The same over asynchronous streams.
-pub async fn connect_async(host: &str, port: u16) -> io::Result<tokio::net::TcpStream> {
+pub async fn connect_async(host: &str, port: u16, timeout: Duration) -> io::Result<tokio::net::TcpStream> {
+    let deadline = Instant::now() + timeout;
+    let addresses = resolve(host).await?;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for address in resolve(host).await? {
-        match tokio::net::TcpStream::connect((address, port)).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+    let mut untried = addresses.len();
+    for address in addresses {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let attempt = tokio::net::TcpStream::connect((address, port));
+        match tokio::time::timeout(share(left, untried), attempt).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
         }
+        untried -= 1;
     }
     Err(last)
+}
+
+/// One address's part of the time: a family that leads nowhere must not use up what the other needs.
+fn share(left: Duration, untried: usize) -> Duration {
+    let addresses = u32::try_from(untried.max(1)).unwrap_or(u32::MAX);
+    left / addresses
 }
 
 /// Modules are plain blocking code: each of their requests has a small runtime to itself.
@@ -112,6 +127,13 @@ mod tests {
         assert_eq!(in_hosts(text, "Registry.LAN"), [IpAddr::from([10, 0, 0, 5])]);
         assert_eq!(in_hosts(text, "localhost").len(), 2);
         assert_eq!(in_hosts(text, "other"), Vec::<IpAddr>::new());
+    }
+
+    #[test]
+    fn no_address_takes_all_the_time() {
+        let second = Duration::from_secs(1);
+        assert_eq!(share(second, 2), second / 2);
+        assert_eq!(share(second, 1), second);
     }
 
     #[test]

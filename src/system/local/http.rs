@@ -102,14 +102,16 @@ async fn open(
 ) -> io::Result<Box<dyn Stream>> {
     let stream: Box<dyn Stream> = match (&request.unix_socket, proxy) {
         (Some(path), _) => Box::new(tokio::net::UnixStream::connect(path).await?),
-        (None, None) => Box::new(connect_async(host, port).await?),
+        (None, None) => Box::new(connect_async(host, port, request.timeout).await?),
         (None, Some(proxy)) => {
-            let stream = connect_async(&proxy.host, proxy.port).await.map_err(|error| {
-                io::Error::new(
-                    error.kind(),
-                    format!("proxy {}:{}: {error}", proxy.host, proxy.port),
-                )
-            })?;
+            let stream = connect_async(&proxy.host, proxy.port, request.timeout)
+                .await
+                .map_err(|error| {
+                    io::Error::new(
+                        error.kind(),
+                        format!("proxy {}:{}: {error}", proxy.host, proxy.port),
+                    )
+                })?;
             let mut stream: Box<dyn Stream> = Box::new(stream);
             if secure {
                 tunnel(&mut stream, host, port, proxy).await?;

@@ -412,6 +412,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let error = write(&path, "", Attributes::default()).unwrap_err();
+        assert!(error.to_string().ends_with("not a file"), "{error}");
+        assert!(write(folder.path(), "", Attributes::default()).is_err());
+    }
+
+    #[test]
     fn the_tasks_environment_reaches_commands() {
         let local = Local::new([("GREETING".to_owned(), "hello".to_owned())].into());
         let output = local.run(&Command::new(["sh", "-c", "echo $GREETING"])).unwrap();

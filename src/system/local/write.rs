@@ -24,7 +24,9 @@ pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umas
     let replaced = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(metadata) if metadata.is_file() => Some(metadata),
-        Ok(_) => None,
+        Ok(metadata) if metadata.is_symlink() => None,
+        // A rename over `/dev/null` would leave the machine without one.
+        Ok(_) => return Err(io::Error::other("it is a device, a pipe or a socket, not a file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
