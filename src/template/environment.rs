@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
 use super::{convert, filters, lookups, rewrite, tests};
@@ -93,7 +94,8 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     lookups::install(&mut environment);
     environment.add_global("omit", convert::OMIT.clone());
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
-    environment.add_function(rewrite::CONCAT, concat);
+    environment.add_function(rewrite::CONCAT, text);
+    environment.add_filter(rewrite::PERCENT, percent);
     Ok(environment)
 }
 
@@ -118,8 +120,52 @@ fn join(name: &str, parent: &str) -> String {
     beside.display().to_string()
 }
 
-/// `a ~ b` with Python's spelling of both.
-#[expect(clippy::needless_pass_by_value, reason = "the engine's signature")]
-fn concat(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
-    Ok(Value::from(state.format(left)? + &state.format(right)?))
+/// One side of `a ~ b` in Python's spelling, none too: only where it is printed alone is none nothing.
+fn text(value: &Value) -> Result<Value, Error> {
+    if value.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    convert::display(value)
+        .map(Value::from)
+        .map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
+}
+
+/// `a % b`: formats where `a` is a text.
+fn percent(state: &mut State, left: &Value, right: &Value) -> Result<Value, Error> {
+    if left.as_str().is_none() {
+        return modulo(left, right);
+    }
+    let mut arguments = vec![left.clone()];
+    if right.is_tuple() {
+        arguments.extend(right.try_iter()?);
+    } else {
+        arguments.push(right.clone());
+    }
+    state.apply_filter("format", &arguments)
+}
+
+/// Python's remainder has the sign of the divisor.
+fn modulo(left: &Value, right: &Value) -> Result<Value, Error> {
+    if left.is_undefined() || right.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    let failed = |message: &str| Error::new(ErrorKind::InvalidOperation, message.to_owned());
+    if left.kind() != ValueKind::Number || right.kind() != ValueKind::Number {
+        return Err(failed("unsupported operand type(s) for %"));
+    }
+    if !right.is_true() {
+        return Err(failed("modulo by zero"));
+    }
+    if let (true, Some(left), true, Some(right)) = (
+        left.is_integer(),
+        left.as_i64(),
+        right.is_integer(),
+        right.as_i64(),
+    ) {
+        let rest = left.wrapping_rem(right);
+        let across = rest != 0 && (rest < 0) != (right < 0);
+        return Ok(Value::from(if across { rest + right } else { rest }));
+    }
+    let (left, right) = (f64::try_from(left.clone())?, f64::try_from(right.clone())?);
+    Ok(Value::from(left - right * (left / right).floor()))
 }

@@ -34,7 +34,12 @@ impl EvalError {
     pub(super) fn from_engine(error: &minijinja::Error, span: &Span, text: &str) -> Self {
         if let Some(inner) = inner(error) {
             let mut inner = inner.clone();
-            if inner.diagnostic.span.as_ref() != Some(span) {
+            if inner.diagnostic.span.is_none() {
+                let place = error
+                    .range()
+                    .map_or_else(|| span.clone(), |range| place(span, text, &range));
+                inner.diagnostic = inner.diagnostic.at(&place);
+            } else if inner.diagnostic.span.as_ref() != Some(span) {
                 inner.diagnostic = inner.diagnostic.via("while evaluating", span);
             }
             return inner;

@@ -78,7 +78,9 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(expression, text, &node.span, scope),
+        Some(expression) => {
+            expression_value(&rewrite::literal_expression(expression), text, &node.span, scope)
+        }
         None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
         None => Ok(text.as_ref().into()),
     }
@@ -153,7 +155,10 @@ fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<String, EvalErr
         .syntax()
         .map_err(|error| EvalError::from_engine(&error, span, text))?;
     USUAL
-        .render_str(&rewrite::template(text, &syntax), scope.context())
+        .render_str(
+            &rewrite::template(&rewrite::literal(text), &syntax),
+            scope.context(),
+        )
         .map_err(|error| failure(&error, span, text, scope))
 }
 
