@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-use super::{convert, filters, lookups, rewrite, tests};
+use super::{convert, filters, lookups, methods, rewrite, tests};
 
 /// What a template file may choose for itself: the arguments of the `template` module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
             convert::display(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
         out.write_str(&text).map_err(Error::from)
     });
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_path_join_callback(|name, parent| join(name, parent).into());
     environment.set_loader(move |name| {
         if !Path::new(name).is_absolute() {

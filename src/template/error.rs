@@ -30,6 +30,11 @@ impl EvalError {
         }
     }
 
+    /// Whether the engine's error is one of ours that went through it.
+    pub(super) fn is_carried(error: &minijinja::Error) -> bool {
+        inner(error).is_some()
+    }
+
     /// An engine's error in the text at `span`; one of ours that went through the engine comes out as it was.
     pub(super) fn from_engine(error: &minijinja::Error, span: &Span, text: &str) -> Self {
         if let Some(inner) = inner(error) {

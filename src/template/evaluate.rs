@@ -234,7 +234,8 @@ pub fn render_file(
 /// An engine's error, with the deeper cause where a variable exists and could not be evaluated.
 fn failure(error: &minijinja::Error, span: &Span, text: &str, scope: &Arc<Scope>) -> EvalError {
     let failed = EvalError::from_engine(error, span, text);
-    if !failed.undefined {
+    // One of ours says what it has to say already.
+    if !failed.undefined || EvalError::is_carried(error) {
         return failed;
     }
     let place = failed.diagnostic.span.clone().unwrap_or_else(|| span.clone());

@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod filters;
 mod lookups;
+mod methods;
 mod random;
 mod rewrite;
 mod scope;

@@ -66,3 +66,47 @@ fn filters() {
 fn tests_and_lookups() {
     measured(include_str!("../measured/tests_and_lookups.txt"));
 }
+
+#[test]
+fn failures_say_what_and_why() {
+    for (template, message) in [
+        ("{{ nowhere | to_json }}", "'nowhere' is undefined"),
+        ("{{ nowhere | mandatory }}", "Mandatory variable not defined."),
+        ("{{ nowhere | mandatory('set it') }}", "set it"),
+        ("{{ nowhere is match('x') }}", "'nowhere' is undefined"),
+        ("{{ undef('set x first') }}", "set x first"),
+        ("{{ '{' | from_json }}", "`from_json` failed: this is not JSON"),
+        (
+            "{{ s | combine(d) }}",
+            "it needs dicts, and got str (Hello World)",
+        ),
+        ("{{ s | b64encode(nope=1) }}", "there is no argument `nope`"),
+        ("{{ s is failed }}", "it needs a task's result"),
+        (
+            "{{ lookup('vars', 'usres') }}",
+            "no variable named `usres` was found",
+        ),
+        ("{{ lookup('nosuch') }}", "there is no lookup `nosuch`"),
+        (
+            "{{ lookup('file', '/nowhere/x') }}",
+            "unable to find `/nowhere/x`",
+        ),
+        (
+            "{{ 'x' | regex_replace('(', '') }}",
+            "is not a valid regular expression",
+        ),
+        ("{{ users | sum(attribute='zz') }}", "has no attribute 'zz'"),
+    ] {
+        let found = run(template).unwrap_err();
+        assert!(found.contains(message), "{template}: {found}");
+    }
+}
+
+#[test]
+fn what_hangs_from_missing_parts_is_forgiven() {
+    assert_eq!(run("{{ [] | first | default('z') }}").unwrap(), Value::from("z"));
+    assert_eq!(
+        run("{{ (users | first).nope | default(1) }}").unwrap(),
+        Value::from(1)
+    );
+}

@@ -269,4 +269,40 @@ mod tests {
         assert_eq!(names.len(), count);
         assert!(documentation().all(|(_, doc)| !doc.is_empty() && !doc.ends_with('.')));
     }
+
+    fn lookup(name: &str, terms: &str) -> Result<Value, EvalError> {
+        let terms: Value = serde_json::from_str(terms).unwrap();
+        let scope = Scope::new(Vec::new(), crate::template::SearchPath::default());
+        let span = Span::whole(&Source::new("t.yml", "with"));
+        run(name, terms.as_list().unwrap().to_vec(), Map::new(), &scope, &span).map(Value::from)
+    }
+
+    #[test]
+    fn loops_open_lists_as_with_does() {
+        for (name, terms, expected) in [
+            ("items", "[[1,2],[[3]],4]", "[1, 2, [3], 4]"),
+            ("dict", r#"[{"a":1}]"#, "[{'key': 'a', 'value': 1}]"),
+            ("flattened", "[[1,[2,[3]]]]", "[1, 2, 3]"),
+            ("sequence", r#"["start=0 end=4 stride=2"]"#, "['0', '2', '4']"),
+            ("cartesian", "[[1,2],[3]]", "[[1, 3], [2, 3]]"),
+        ] {
+            assert_eq!(lookup(name, terms).unwrap().to_string(), expected, "{name}");
+        }
+        let error = lookup("sequnce", "[]").unwrap_err();
+        assert!(error.diagnostic.span.is_some());
+        assert_eq!(error.diagnostic.hints, ["did you mean `sequence`?"]);
+    }
+
+    #[test]
+    fn a_password_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let terms = format!(
+            r#"["{}/deep/secret length=12 chars=digits"]"#,
+            folder.path().display()
+        );
+        let first = lookup("password", &terms).unwrap();
+        assert_eq!(lookup("password", &terms).unwrap(), first);
+        let text = first.as_list().unwrap()[0].to_string();
+        assert!(text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    }
 }
