@@ -108,10 +108,10 @@ impl Definition {
     }
 
     /// Named arguments, and what `*name` takes.
-    fn bind(&self, arguments: Rest<ValueOrKwargs>) -> Result<(Vec<Native>, Vec<(String, Native)>), Error> {
+    fn bind(&self, arguments: Rest<ValueOrKwargs>) -> Result<Bound, Error> {
         let mut rest = Vec::new();
         let mut named: Vec<(String, Native)> = Vec::new();
-        let mut names = self.names();
+        let mut parameters = self.names();
         let mut variadic = false;
         for argument in arguments.into_values() {
             if argument.is_kwargs() {
@@ -127,7 +127,7 @@ impl Definition {
                 }
                 continue;
             }
-            let next = if variadic { None } else { names.next() };
+            let next = if variadic { None } else { parameters.next() };
             match next {
                 Some(name) if !name.starts_with('*') => named.push((name.to_owned(), argument)),
                 Some(name) if !name.starts_with("**") => {
@@ -148,6 +148,9 @@ impl Definition {
         )
     }
 }
+
+/// What `*name` takes, and the named arguments.
+type Bound = (Vec<Native>, Vec<(String, Native)>);
 
 /// A call with its arguments bound.
 pub(super) struct Call<'c> {

@@ -110,3 +110,8 @@ fn what_hangs_from_missing_parts_is_forgiven() {
         Value::from(1)
     );
 }
+
+#[test]
+fn idioms() {
+    measured(include_str!("../measured/idioms.txt"));
+}

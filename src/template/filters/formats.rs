@@ -1,5 +1,7 @@
 //! Filters to and from JSON and YAML.
 
+use std::fmt::Write;
+
 use minijinja::Error;
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
@@ -140,7 +142,7 @@ fn ascii(text: &str) -> String {
         } else {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(out, "\\u{unit:04x}");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Digests and encodings of texts, and pseudo-random choices.
 
+use std::fmt::Write;
+
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -42,7 +44,10 @@ pub(super) const FILTERS: &[Definition] = &[
 ];
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
 }
 
 fn hash(call: &Call, algorithm: &str) -> Result<Value, Error> {

@@ -64,13 +64,13 @@ pub(in crate::template) fn compare(left: &Value, right: &Value) -> Result<Orderi
 /// A stable sort that stops at the first pair without an order. `key` is what is compared.
 pub(in crate::template) fn sort_by_key(items: &mut [(Value, Value)], reverse: bool) -> Result<(), String> {
     let mut failure = None;
-    items.sort_by(|(left, _), (right, _)| {
-        compare(left, right)
-            .map(|order| if reverse { order.reverse() } else { order })
-            .unwrap_or_else(|message| {
-                failure.get_or_insert(message);
-                Ordering::Equal
-            })
+    items.sort_by(|(left, _), (right, _)| match compare(left, right) {
+        Ok(order) if reverse => order.reverse(),
+        Ok(order) => order,
+        Err(message) => {
+            failure.get_or_insert(message);
+            Ordering::Equal
+        }
     });
     failure.map_or(Ok(()), Err)
 }

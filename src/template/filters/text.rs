@@ -1,5 +1,7 @@
 //! Filters on texts: letters, layout, splitting, quoting.
 
+use std::fmt::Write;
+
 use minijinja::Error;
 
 use crate::template::call::{Call, Definition, row};
@@ -296,12 +298,12 @@ fn comment(call: &Call) -> Result<Value, Error> {
         .collect();
     let mut out = String::new();
     if !beginning.is_empty() {
-        out.push_str(&format!("{beginning}{newline}"));
+        let _ = write!(out, "{beginning}{newline}");
     }
-    out.push_str(&format!("{prefix}{}{newline}", body.join(&newline)));
+    let _ = write!(out, "{prefix}{}{newline}", body.join(&newline));
     out.push_str(postfix.strip_suffix(newline.as_str()).unwrap_or(&postfix));
     if !end.is_empty() {
-        out.push_str(&format!("{newline}{end}"));
+        let _ = write!(out, "{newline}{end}");
     }
     Ok(out.into())
 }

@@ -45,6 +45,7 @@ pub(super) const FILTERS: &[Definition] = &[
     row("pprint", "", "The value as Python would write it", pprint),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 fn default(call: &Call) -> Result<Native, Error> {
     let value = Chain::unwrap(call.input);
     let wanted = if call.flag("boolean", false) {

@@ -33,6 +33,7 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     ),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 fn env(request: &Request) -> Answer {
     let default = request
         .options

@@ -245,6 +245,9 @@ fn joined(mut items: Vec<Value>) -> Value {
     if items.len() == 1 {
         return items.remove(0);
     }
+    if items.is_empty() {
+        return items.into();
+    }
     match items.iter().map(Value::as_str).collect::<Option<Vec<&str>>>() {
         Some(texts) => texts.join(",").into(),
         None => items.into(),

@@ -130,13 +130,14 @@ fn formatted(format: &str, number: i64) -> Option<String> {
             'o' => format!("{number:o}"),
             _ => return None,
         };
-        out.push_str(&if !zero {
+        let padded = if !zero {
             format!("{digits:>width$}")
         } else if let Some(digits) = digits.strip_prefix('-') {
             format!("-{digits:0>width$}", width = width.saturating_sub(1))
         } else {
             format!("{digits:0>width$}")
-        });
+        };
+        out.push_str(&padded);
         rest = &spec[end + 1..];
         used = true;
     }

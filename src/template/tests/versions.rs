@@ -131,9 +131,12 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
+/// The numbers, and the letter and number of a pre-release.
+type Strict = (Vec<u64>, Option<(char, u64)>);
+
 /// `1.2`, `1.2.3`, each possibly with `a1` or `b1`, which come before it.
 fn strict(left: &str, right: &str) -> Option<Ordering> {
-    let parse = |text: &str| -> Option<(Vec<u64>, Option<(char, u64)>)> {
+    let parse = |text: &str| -> Option<Strict> {
         let at = text.find(['a', 'b']);
         let (numbers, tag) = at.map_or((text, None), |at| (&text[..at], Some(&text[at..])));
         let mut numbers: Vec<u64> = numbers
