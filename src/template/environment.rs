@@ -96,6 +96,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
     environment.add_function(rewrite::CONCAT, text);
     environment.add_filter(rewrite::PERCENT, percent);
+    environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)
 }
 
@@ -120,11 +121,17 @@ fn join(name: &str, parent: &str) -> String {
     beside.display().to_string()
 }
 
-/// One side of `a ~ b` in Python's spelling, none too: only where it is printed alone is none nothing.
-fn text(value: &Value) -> Result<Value, Error> {
-    if value.is_undefined() {
-        return Err(Error::from(ErrorKind::UndefinedError));
+/// The engine's formatter makes the error for what is undefined.
+fn defined(state: &mut State, values: &[&Value]) -> Result<(), Error> {
+    match values.iter().find(|value| value.is_undefined()) {
+        Some(undefined) => state.format((*undefined).clone()).map(drop),
+        None => Ok(()),
     }
+}
+
+/// One side of `a ~ b` in Python's spelling, none too: only where it is printed alone is none nothing.
+fn text(state: &mut State, value: &Value) -> Result<Value, Error> {
+    defined(state, &[value])?;
     convert::display(value)
         .map(Value::from)
         .map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
@@ -132,6 +139,7 @@ fn text(value: &Value) -> Result<Value, Error> {
 
 /// `a % b`: formats where `a` is a text.
 fn percent(state: &mut State, left: &Value, right: &Value) -> Result<Value, Error> {
+    defined(state, &[left, right])?;
     if left.as_str().is_none() {
         return modulo(left, right);
     }
@@ -144,11 +152,24 @@ fn percent(state: &mut State, left: &Value, right: &Value) -> Result<Value, Erro
     state.apply_filter("format", &arguments)
 }
 
+/// `a - b`, of dates too.
+fn minus(state: &mut State, left: &Value, right: &Value) -> Result<Value, Error> {
+    defined(state, &[left, right])?;
+    if let Some(between) = filters::between(left, right) {
+        return Ok(between);
+    }
+    let failed = || Error::new(ErrorKind::InvalidOperation, "unsupported operand type(s) for -");
+    match (left.as_i64(), right.as_i64()) {
+        (Some(left), Some(right)) if left.checked_sub(right).is_some() => Ok(Value::from(left - right)),
+        _ if left.kind() == ValueKind::Number && right.kind() == ValueKind::Number => Ok(Value::from(
+            f64::try_from(left.clone())? - f64::try_from(right.clone())?,
+        )),
+        _ => Err(failed()),
+    }
+}
+
 /// Python's remainder has the sign of the divisor.
 fn modulo(left: &Value, right: &Value) -> Result<Value, Error> {
-    if left.is_undefined() || right.is_undefined() {
-        return Err(Error::from(ErrorKind::UndefinedError));
-    }
     let failed = |message: &str| Error::new(ErrorKind::InvalidOperation, message.to_owned());
     if left.kind() != ValueKind::Number || right.kind() != ValueKind::Number {
         return Err(failed("unsupported operand type(s) for %"));

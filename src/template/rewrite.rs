@@ -3,7 +3,7 @@
 //! - `a.b.c | default(x)` and `a.b.c is defined` are safe at any depth: the root of such a chain is wrapped,
 //!   and whatever hangs from the wrapper may be missing;
 //! - `a ~ b` prints its sides as Python does;
-//! - `a % b` formats where `a` is a text;
+//! - `a % b` formats where `a` is a text, `a - b` subtracts dates;
 //! - a backslash in a text of a playbook's `{{ }}` is itself, see [`literal`].
 //!
 //! The edits are made at the places that the engine's own parser reports; a text that it cannot parse is left
@@ -23,6 +23,8 @@ pub(super) const CHAIN: &str = "__chain__";
 /// The function behind `~`.
 pub(super) const CONCAT: &str = "__concat__";
 
+/// The filter behind `-` where there are dates.
+pub(super) const MINUS: &str = "__minus__";
 /// The filter behind `%`.
 pub(super) const PERCENT: &str = "__percent__";
 
@@ -159,7 +161,16 @@ fn doubled(text: &str, out: &mut String) -> usize {
 
 /// Cheap test: most texts have none of these.
 fn may_need(text: &str) -> bool {
-    text.contains(['~', '%']) || text.contains("default") || text.contains("defined") || text.contains("d(")
+    has_dates(text)
+        || text.contains(['~', '%'])
+        || text.contains("default")
+        || text.contains("defined")
+        || text.contains("d(")
+}
+
+/// Only what makes dates can lead to subtracting them.
+fn has_dates(text: &str) -> bool {
+    text.contains("to_datetime") || text.contains("now(")
 }
 
 /// What to insert, by offset, and the bytes to leave out.
@@ -284,8 +295,11 @@ impl<'t> Edits<'t> {
                     let (left, right) = (self.extent(&e.left), self.extent(&e.right));
                     self.concat(left, right);
                 }
+                if matches!(e.op, BinOpKind::Sub) && has_dates(self.text) {
+                    self.operator('-', MINUS, self.extent(&e.left), self.extent(&e.right));
+                }
                 if matches!(e.op, BinOpKind::Rem) {
-                    self.percent(self.extent(&e.left), self.extent(&e.right));
+                    self.operator('%', PERCENT, self.extent(&e.left), self.extent(&e.right));
                 }
                 self.expr(&e.left);
                 self.expr(&e.right);
@@ -397,14 +411,18 @@ impl<'t> Edits<'t> {
         self.wrap(right, &format!("{CONCAT}("), ")");
     }
 
-    /// `a % b` as `(a)|__percent__(b)`. Blanks and parentheses are all else that is between the two.
-    fn percent(&mut self, left: Span, right: Span) {
+    /// `a % b` as `(a)|FILTER(b)`. Blanks and parentheses are all else that is between the two.
+    fn operator(&mut self, operator: char, filter: &str, left: Span, right: Span) {
         let (start, end) = (left.end_offset as usize, right.start_offset as usize);
-        let Some(at) = self.text.get(start..end).and_then(|between| between.find('%')) else {
+        let Some(at) = self
+            .text
+            .get(start..end)
+            .and_then(|between| between.find(operator))
+        else {
             return;
         };
         self.wrap(left, "(", ")");
-        self.insertions.push((start + at, format!("|{PERCENT}(")));
+        self.insertions.push((start + at, format!("|{filter}(")));
         self.removals.push(start + at);
         self.insertions.push((right.end_offset as usize, ")".to_owned()));
     }

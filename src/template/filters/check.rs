@@ -71,6 +71,8 @@ fn tests_and_lookups() {
 fn failures_say_what_and_why() {
     for (template, message) in [
         ("{{ nowhere | to_json }}", "'nowhere' is undefined"),
+        ("{{ 'a' ~ nowhere }}", "nowhere"),
+        ("{{ nowhere % 2 }}", "nowhere"),
         ("{{ nowhere | mandatory }}", "Mandatory variable not defined."),
         ("{{ nowhere | mandatory('set it') }}", "set it"),
         ("{{ nowhere is match('x') }}", "'nowhere' is undefined"),

@@ -110,6 +110,50 @@ impl Object for Date {
     }
 }
 
+/// What is between two dates.
+#[derive(Debug)]
+struct Span(jiff::SignedDuration);
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+impl Object for Span {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Native) -> Option<Native> {
+        // As in Python, days may be negative and the rest never is.
+        match key.as_str()? {
+            "days" => Some(self.0.as_secs().div_euclid(SECONDS_PER_DAY).into()),
+            "seconds" => Some(self.0.as_secs().rem_euclid(SECONDS_PER_DAY).into()),
+            _ => None,
+        }
+    }
+
+    fn call_method(self: &Arc<Self>, _: &mut State, method: &str, _: &[Native]) -> Result<Native, Error> {
+        match method {
+            "total_seconds" => Ok(self.0.as_secs_f64().into()),
+            _ => Err(Error::new(
+                ErrorKind::UnknownMethod,
+                format!("what is between dates has no method named {method}"),
+            )),
+        }
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+/// `left - right` of two dates; none for anything else.
+pub(in crate::template) fn between(left: &Native, right: &Native) -> Option<Native> {
+    let (left, right) = (
+        left.downcast_object_ref::<Date>()?,
+        right.downcast_object_ref::<Date>()?,
+    );
+    Some(Native::from_object(Span(left.time.duration_since(right.time))))
+}
+
 fn to_datetime(call: &Call) -> Result<Native, Error> {
     let format = call.string_or("format", "%Y-%m-%d %H:%M:%S")?;
     let text = call.text()?;

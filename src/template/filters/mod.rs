@@ -19,7 +19,7 @@ use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, State, Value};
 
 use super::call::Definition;
-pub(super) use dates::Date;
+pub(super) use dates::{Date, between};
 pub(super) use lists::{cartesian, flatten_into, pairs, transpose};
 pub(super) use order::equal;
 pub(super) use paths::{expand_user, glob};
