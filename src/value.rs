@@ -109,7 +109,7 @@ impl Value {
             Self::Bool(true) => f.write_str("True"),
             Self::Bool(false) => f.write_str("False"),
             Self::Int(number) => write!(f, "{number}"),
-            Self::Float(number) => write!(f, "{number:?}"),
+            Self::Float(number) => write_float(f, *number),
             Self::Str(text) => write_quoted(f, text),
             Self::List(list) => {
                 f.write_str("[")?;
@@ -135,6 +135,30 @@ impl Value {
             }
         }
     }
+}
+
+/// Python turns to exponents (of two digits at least) below 1e-4 and from 1e16 on.
+fn write_float(f: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
+    let size = number.abs();
+    if !number.is_finite() {
+        let text = if number.is_nan() {
+            "nan"
+        } else if number > 0.0 {
+            "inf"
+        } else {
+            "-inf"
+        };
+        return f.write_str(text);
+    }
+    if number == 0.0 || (1e-4..1e16).contains(&size) {
+        return write!(f, "{number:?}");
+    }
+    let text = format!("{number:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |exponent| ('-', exponent));
+    write!(f, "{digits}e{sign}{exponent:0>2}")
 }
 
 /// Single quotes unless the text has some and no double ones, as Python does.

@@ -2,8 +2,8 @@
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::template;
 use crate::modules::{Arg, Spec};
+use crate::template;
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -13,8 +13,13 @@ static SPEC: Spec = Spec {
     name: "add_host",
     summary: "add a host to the inventory while the play runs",
     args: &[
-        Arg::str("name").aliases(&["hostname", "host"]).required().doc("its name, with `:port` if needed"),
-        Arg::strings("groups").aliases(&["group", "groupname"]).doc("groups that it joins"),
+        Arg::str("name")
+            .aliases(&["hostname", "host"])
+            .required()
+            .doc("its name, with `:port` if needed"),
+        Arg::strings("groups")
+            .aliases(&["group", "groupname"])
+            .doc("groups that it joins"),
     ],
     free_form: None,
     rules: &[],
@@ -36,7 +41,9 @@ impl Action for AddHost {
 
 fn add_host(task: &Invocation) -> Result<Done, Failure> {
     let Value::Map(mut given) = template::evaluate(task.raw, &task.scope)? else {
-        return Err(Diagnostic::error("`add_host` takes a map").at(&task.raw.span).into());
+        return Err(Diagnostic::error("`add_host` takes a map")
+            .at(&task.raw.span)
+            .into());
     };
     let mut take = |names: &[&str]| names.iter().find_map(|name| given.shift_remove(*name));
     let name = take(&["name", "hostname", "host"])
@@ -45,7 +52,11 @@ fn add_host(task: &Invocation) -> Result<Done, Failure> {
     let groups = match take(&["groups", "group", "groupname"]) {
         Some(Value::List(items)) => items.iter().map(ToString::to_string).collect(),
         Some(Value::Null) | None => Vec::new(),
-        Some(text) => text.to_string().split(',').map(|group| group.trim().to_owned()).collect(),
+        Some(text) => text
+            .to_string()
+            .split(',')
+            .map(|group| group.trim().to_owned())
+            .collect(),
     };
     let shown = crate::value::Map::from_iter([
         ("host_name".to_owned(), Value::from(name.as_str())),
@@ -54,7 +65,11 @@ fn add_host(task: &Invocation) -> Result<Done, Failure> {
     ]);
     Ok(Done {
         outcome: Outcome::changed(true).with("add_host", shown),
-        effects: vec![Effect::AddHost { name, groups, variables: given }],
+        effects: vec![Effect::AddHost {
+            name,
+            groups,
+            variables: given,
+        }],
         ..Done::default()
     })
 }

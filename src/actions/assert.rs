@@ -14,8 +14,12 @@ static SPEC: Spec = Spec {
     name: "assert",
     summary: "fail unless conditions hold",
     args: &[
-        Arg::raw("that").required().doc("a condition or a list of them, as in `when`"),
-        Arg::str("fail_msg").aliases(&["msg"]).doc("shown when one does not hold"),
+        Arg::raw("that")
+            .required()
+            .doc("a condition or a list of them, as in `when`"),
+        Arg::str("fail_msg")
+            .aliases(&["msg"])
+            .doc("shown when one does not hold"),
         Arg::str("success_msg").doc("shown when all hold"),
         Arg::bool("quiet").default("no").doc("do not list each condition"),
     ],
@@ -44,7 +48,9 @@ fn assert(task: &Invocation) -> Result<Done, Failure> {
         .ok_or_else(|| Diagnostic::error("missing required arguments: that").at(&task.raw.span))?;
     let text = |names: &[&str]| -> Result<Option<crate::value::Value>, Failure> {
         let node = names.iter().find_map(|name| task.raw.get(name));
-        Ok(node.map(|node| template::evaluate(node, &task.scope)).transpose()?)
+        Ok(node
+            .map(|node| template::evaluate(node, &task.scope))
+            .transpose()?)
     };
     for condition in conditions(that) {
         if !template::condition(condition, &task.scope)? {

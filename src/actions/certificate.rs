@@ -32,13 +32,20 @@ fn authority(task: &Invocation) -> Result<Done, Failure> {
     let text = |name: &str| task.arguments[name].as_str().map(str::to_owned);
     let path = controller_path(&task.arguments["path"].to_string());
     let name = text("name").unwrap_or_default();
-    let days = task.arguments["valid_days"].as_int().and_then(|days| u32::try_from(days).ok()).unwrap_or(3650);
+    let days = task.arguments["valid_days"]
+        .as_int()
+        .and_then(|days| u32::try_from(days).ok())
+        .unwrap_or(3650);
     let options = IssueOptions {
         valid_days: days,
         now: SystemTime::now(),
     };
     let problem = |error: crate::certificate::Error| Failure::new(error.to_string());
-    let described = |outcome: Outcome| outcome.with("path", path.display().to_string()).with("name", name.as_str());
+    let described = |outcome: Outcome| {
+        outcome
+            .with("path", path.display().to_string())
+            .with("name", name.as_str())
+    };
     if task.check {
         return Ok(match folder::load(&path).map_err(problem)? {
             Some(found) => described(Outcome::ok()).with("certificate", found.certificate_pem()),
@@ -48,22 +55,29 @@ fn authority(task: &Invocation) -> Result<Done, Failure> {
     }
     let common_name = text("common_name").unwrap_or_else(|| name.clone());
     let (made, new) = folder::load_or_create(&path, &common_name, options).map_err(problem)?;
-    Ok(described(Outcome::changed(new)).with("certificate", made.certificate_pem()).into())
+    Ok(described(Outcome::changed(new))
+        .with("certificate", made.certificate_pem())
+        .into())
 }
 
 pub struct Certificate;
 
 impl Action for Certificate {
     fn spec(&self) -> &'static Spec {
-        modules::find("x509_certificate")
-            .map_or_else(|| unreachable!("`x509_certificate` is in the table of modules"), |module| module.spec())
+        modules::find("x509_certificate").map_or_else(
+            || unreachable!("`x509_certificate` is in the table of modules"),
+            |module| module.spec(),
+        )
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move {
             let mut arguments = task.arguments.clone();
             let mut held = Held::default();
-            if let (Some(name), Some(path)) = (arguments["authority"].as_str(), arguments[AUTHORITY_PATH].as_str()) {
+            if let (Some(name), Some(path)) = (
+                arguments["authority"].as_str(),
+                arguments[AUTHORITY_PATH].as_str(),
+            ) {
                 let path = controller_path(path);
                 let found = folder::load(&path).map_err(|error| Failure::new(error.to_string()))?;
                 match found {
@@ -82,7 +96,11 @@ impl Action for Certificate {
                     }
                 }
             }
-            Ok(task.target.call("x509_certificate", arguments, held).await?.into())
+            Ok(task
+                .target
+                .call("x509_certificate", arguments, held)
+                .await?
+                .into())
         })
     }
 }
@@ -96,7 +114,9 @@ pub(super) fn sign(path: &Path, request: &str) -> Result<String, String> {
         valid_days: SERVER_DAYS,
         now: SystemTime::now(),
     };
-    authority.issue(request, options).map_err(|error| error.to_string())
+    authority
+        .issue(request, options)
+        .map_err(|error| error.to_string())
 }
 
 /// `~` is the home of whoever runs the controller.

@@ -39,13 +39,20 @@ const PASSED: &[&str] = &[
 
 impl Action for Copy {
     fn spec(&self) -> &'static Spec {
-        modules::find("copy").map_or_else(|| unreachable!("`copy` is in the table of modules"), |module| module.spec())
+        modules::find("copy").map_or_else(
+            || unreachable!("`copy` is in the table of modules"),
+            |module| module.spec(),
+        )
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move {
             if task.arguments["remote_src"] == Value::Bool(true) {
-                return Ok(task.target.call("copy", task.arguments.clone(), Held::default()).await?.into());
+                return Ok(task
+                    .target
+                    .call("copy", task.arguments.clone(), Held::default())
+                    .await?
+                    .into());
             }
             match (&task.arguments["content"], &task.arguments["src"]) {
                 (Value::Null, Value::Str(src)) => copy_source(&task, src).await,
@@ -88,7 +95,10 @@ pub(super) async fn place_single(
     ]);
     arguments.insert("files".to_owned(), Value::from(vec![Value::Map(entry)]));
     if !name.is_empty() {
-        arguments.insert("source_name".to_owned(), Value::from(name.trim_end_matches(".j2")));
+        arguments.insert(
+            "source_name".to_owned(),
+            Value::from(name.trim_end_matches(".j2")),
+        );
         arguments.insert("source_label".to_owned(), Value::from(name));
     }
     arguments.insert("diff".to_owned(), Value::Bool(task.diff));
@@ -105,8 +115,13 @@ pub(super) async fn place_single(
 async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> {
     let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
     let path = task.scope.search.find("files", src).ok_or_else(|| {
-        let places: Vec<String> =
-            task.scope.search.candidates("files", src).iter().map(|path| path.display().to_string()).collect();
+        let places: Vec<String> = task
+            .scope
+            .search
+            .candidates("files", src)
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
             .at(span)
             .hint(format!("looked for {}", places.join(", ")))
@@ -120,13 +135,21 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
     let local_follow = task.arguments["local_follow"] != Value::Bool(false);
     let files = if path.is_dir() {
         // `src/` copies what is in the folder, `src` the folder itself.
-        let prefix = if src.ends_with('/') { PathBuf::new() } else { path.file_name().map(PathBuf::from).unwrap_or_default() };
+        let prefix = if src.ends_with('/') {
+            PathBuf::new()
+        } else {
+            path.file_name().map(PathBuf::from).unwrap_or_default()
+        };
         let mut entries = Vec::new();
         walk(&path, &prefix, preserve, local_follow, &mut held, &mut entries)?;
         entries
     } else {
         if !is_set(&arguments, "source_name") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             arguments.insert("source_name".to_owned(), Value::from(name));
         }
         arguments.insert("source_label".to_owned(), Value::from(path.display().to_string()));
@@ -150,7 +173,11 @@ fn walk(
     entries: &mut Vec<Value>,
 ) -> Result<(), Failure> {
     if !relative.as_os_str().is_empty() {
-        entries.push(entry(relative, "directory", preserve.then(|| mode_of(folder)).flatten()));
+        entries.push(entry(
+            relative,
+            "directory",
+            preserve.then(|| mode_of(folder)).flatten(),
+        ));
     }
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?
@@ -160,7 +187,9 @@ fn walk(
     names.sort();
     for name in names {
         let (path, below) = (folder.join(&name), relative.join(&name));
-        let link = std::fs::read_link(&path).ok().filter(|_| !follow || !path.exists());
+        let link = std::fs::read_link(&path)
+            .ok()
+            .filter(|_| !follow || !path.exists());
         if let Some(target) = link {
             let mut link = Map::from_iter([("target".to_owned(), Value::from(target.display().to_string()))]);
             if let Value::Map(map) = entry(&below, "link", None) {

@@ -14,7 +14,9 @@ static SPEC: Spec = Spec {
     args: &[
         Arg::raw("msg").doc("what to show"),
         Arg::raw("var").doc("an expression whose value is shown; no braces"),
-        Arg::int("verbosity").default("0").doc("shown from this many `-v` on"),
+        Arg::int("verbosity")
+            .default("0")
+            .doc("shown from this many `-v` on"),
     ],
     free_form: None,
     rules: &[Rule::Exclusive(&["msg", "var"])],
@@ -32,7 +34,11 @@ impl Action for Debug {
 
 fn debug(task: &Invocation) -> Result<Done, Failure> {
     let wanted = task.arguments["verbosity"].as_int().unwrap_or(0);
-    let verbosity = task.scope.value("ansible_verbosity")?.and_then(|value| value.as_int()).unwrap_or(0);
+    let verbosity = task
+        .scope
+        .value("ansible_verbosity")?
+        .and_then(|value| value.as_int())
+        .unwrap_or(0);
     if wanted > verbosity {
         return Ok(Outcome::skipped("Verbosity threshold not met.")
             .with("skipped_reason", "Verbosity threshold not met.")
@@ -41,7 +47,14 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
     let outcome = match &task.arguments["var"] {
         Value::Null => {
             let message = &task.arguments["msg"];
-            Outcome::ok().with("msg", if *message == Value::Null { Value::from("Hello world!") } else { message.clone() })
+            Outcome::ok().with(
+                "msg",
+                if *message == Value::Null {
+                    Value::from("Hello world!")
+                } else {
+                    message.clone()
+                },
+            )
         }
         Value::Str(name) => {
             let span = task.raw.get("var").map_or(&task.raw.span, |node| &node.span);

@@ -9,7 +9,9 @@ pub struct Fail;
 static SPEC: Spec = Spec {
     name: "fail",
     summary: "fail with a message",
-    args: &[Arg::str("msg").default("Failed as requested from task").doc("why")],
+    args: &[Arg::str("msg")
+        .default("Failed as requested from task")
+        .doc("why")],
     free_form: None,
     rules: &[],
 };

@@ -17,13 +17,19 @@ static SPEC: Spec = Spec {
     name: "include_vars",
     summary: "read variables from files on the controller",
     args: &[
-        Arg::path("file").aliases(&["_raw_params"]).doc("a file, looked up in `vars/`"),
+        Arg::path("file")
+            .aliases(&["_raw_params"])
+            .doc("a file, looked up in `vars/`"),
         Arg::path("dir").doc("all files of a folder, in alphabetical order"),
         Arg::str("name").doc("put them into a map of this name"),
-        Arg::int("depth").default("0").doc("how deep below `dir`; 0 is without limit"),
+        Arg::int("depth")
+            .default("0")
+            .doc("how deep below `dir`; 0 is without limit"),
         Arg::str("files_matching").doc("only files whose names match this regular expression"),
         Arg::strings("ignore_files").doc("files that are left out"),
-        Arg::strings("extensions").default("yaml,yml,json").doc("endings of the files in `dir`"),
+        Arg::strings("extensions")
+            .default("yaml,yml,json")
+            .doc("endings of the files in `dir`"),
     ],
     free_form: Some("_raw_params"),
     rules: &[Rule::Exclusive(&["file", "dir"]), Rule::OneOf(&["file", "dir"])],
@@ -51,24 +57,40 @@ fn include_vars(task: &Invocation) -> Result<Done, Failure> {
         if let Some(map) = root.as_map() {
             all.extend(map.iter().map(|(name, entry)| (name.clone(), entry.clone())));
         } else if !root.is_null() {
-            return Err(Diagnostic::error(format!("{} must be stored as a dictionary/hash", file.display()))
-                .at(&root.span)
-                .into());
+            return Err(
+                Diagnostic::error(format!("{} must be stored as a dictionary/hash", file.display()))
+                    .at(&root.span)
+                    .into(),
+            );
         }
     }
     let names = match task.arguments["name"].as_str() {
         Some(name) => {
             let span = task.raw.span.clone();
             let node = Node::new(Kind::Map(std::sync::Arc::new(all)), &span);
-            Mapping::from_iter([(name.to_owned(), Entry { key: span, value: node })])
+            Mapping::from_iter([(
+                name.to_owned(),
+                Entry {
+                    key: span,
+                    value: node,
+                },
+            )])
         }
         None => all,
     };
-    let shown = names.iter().map(|(name, entry)| (name.clone(), entry.value.to_value())).collect::<crate::value::Map>();
+    let shown = names
+        .iter()
+        .map(|(name, entry)| (name.clone(), entry.value.to_value()))
+        .collect::<crate::value::Map>();
     let included: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    let variables: Names = names.into_iter().map(|(name, entry)| (name, Variable::Node(entry.value))).collect();
+    let variables: Names = names
+        .into_iter()
+        .map(|(name, entry)| (name, Variable::Node(entry.value)))
+        .collect();
     Ok(Done {
-        outcome: Outcome::ok().with("ansible_facts", shown).with("ansible_included_var_files", included),
+        outcome: Outcome::ok()
+            .with("ansible_facts", shown)
+            .with("ansible_included_var_files", included),
         effects: vec![Effect::Include(variables)],
         ..Done::default()
     })
@@ -76,8 +98,13 @@ fn include_vars(task: &Invocation) -> Result<Done, Failure> {
 
 fn find(task: &Invocation, name: &str) -> Result<PathBuf, Failure> {
     task.scope.search.find("vars", name).ok_or_else(|| {
-        let places: Vec<String> =
-            task.scope.search.candidates("vars", name).iter().map(|path| path.display().to_string()).collect();
+        let places: Vec<String> = task
+            .scope
+            .search
+            .candidates("vars", name)
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         Diagnostic::error(format!("Could not find or access '{name}' on the controller"))
             .at(&task.raw.span)
             .hint(format!("looked for {}", places.join(", ")))
@@ -103,13 +130,21 @@ fn folder(task: &Invocation, name: &str) -> Result<Vec<PathBuf>, Failure> {
         let entries = std::fs::read_dir(&folder)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", folder.display())))?;
         for path in entries.flatten().map(|entry| entry.path()) {
-            let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let file_name = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() && (depth == 0 || level < depth) {
                 waiting.push((path, level + 1));
             } else if path.is_file()
-                && path.extension().is_some_and(|ending| endings.iter().any(|wanted| ending == wanted.as_str()))
+                && path
+                    .extension()
+                    .is_some_and(|ending| endings.iter().any(|wanted| ending == wanted.as_str()))
                 && !ignored.contains(&file_name)
-                && pattern.as_ref().is_none_or(|pattern| pattern.is_match(&file_name))
+                && pattern
+                    .as_ref()
+                    .is_none_or(|pattern| pattern.is_match(&file_name))
             {
                 files.push(path);
             }

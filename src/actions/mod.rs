@@ -85,7 +85,12 @@ pub struct Invocation<'a> {
 /// The host on which an action's modules run.
 pub trait Target: Send + Sync {
     /// Runs a module there, once.
-    fn call<'a>(&'a self, module: &'a str, arguments: Map, held: Held) -> Pending<'a, Result<Outcome, Failure>>;
+    fn call<'a>(
+        &'a self,
+        module: &'a str,
+        arguments: Map,
+        held: Held,
+    ) -> Pending<'a, Result<Outcome, Failure>>;
 }
 
 /// What the controller holds ready for a call.
@@ -112,11 +117,21 @@ pub struct Done {
 #[derive(Debug)]
 pub enum Effect {
     /// `set_fact`; `cacheable` makes facts of them too.
-    Assign { names: Map, cacheable: bool },
+    Assign {
+        names: Map,
+        cacheable: bool,
+    },
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
-    AddHost { name: String, groups: Vec<String>, variables: Map },
-    GroupBy { group: String, parents: Vec<String> },
+    AddHost {
+        name: String,
+        groups: Vec<String>,
+        variables: Map,
+    },
+    GroupBy {
+        group: String,
+        parents: Vec<String>,
+    },
 }
 
 impl From<Outcome> for Done {
@@ -132,7 +147,10 @@ impl From<Outcome> for Done {
 #[derive(Debug)]
 pub enum Failure {
     /// The task fails on this host.
-    Failed { message: String, diagnostic: Option<Box<Diagnostic>> },
+    Failed {
+        message: String,
+        diagnostic: Option<Box<Diagnostic>>,
+    },
     /// The host cannot be worked on any longer.
     Unreachable(String),
 }

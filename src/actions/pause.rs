@@ -16,7 +16,10 @@ static SPEC: Spec = Spec {
         Arg::int("minutes").doc("how long"),
     ],
     free_form: None,
-    rules: &[Rule::Exclusive(&["seconds", "minutes"]), Rule::OneOf(&["seconds", "minutes"])],
+    rules: &[
+        Rule::Exclusive(&["seconds", "minutes"]),
+        Rule::OneOf(&["seconds", "minutes"]),
+    ],
 };
 
 impl Action for Pause {

@@ -17,7 +17,9 @@ static SPEC: Spec = Spec {
     name: "template",
     summary: "render a template and put it into a file on the target",
     args: &[
-        Arg::path("src").required().doc("the template, looked up in `templates/`"),
+        Arg::path("src")
+            .required()
+            .doc("the template, looked up in `templates/`"),
         Arg::path("dest").required().doc("file or folder on the target"),
         Arg::mode("mode"),
         Arg::str("owner"),
@@ -26,7 +28,9 @@ static SPEC: Spec = Spec {
         Arg::bool("force").default("yes").doc("replace what is there"),
         Arg::bool("follow").default("no").doc("write through links"),
         Arg::str("validate").doc("a command that judges %s before it is used"),
-        Arg::str("newline_sequence").choices(&["\n", "\r", "\r\n"]).default("\n"),
+        Arg::str("newline_sequence")
+            .choices(&["\n", "\r", "\r\n"])
+            .default("\n"),
         Arg::str("block_start_string"),
         Arg::str("block_end_string"),
         Arg::str("variable_start_string"),
@@ -66,8 +70,13 @@ fn render(task: &Invocation) -> Result<(String, String), Failure> {
     let src = task.arguments["src"].to_string();
     let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
     let path = task.scope.search.find("templates", &src).ok_or_else(|| {
-        let places: Vec<String> =
-            task.scope.search.candidates("templates", &src).iter().map(|path| path.display().to_string()).collect();
+        let places: Vec<String> = task
+            .scope
+            .search
+            .candidates("templates", &src)
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
             .at(span)
             .hint(format!("looked for {}", places.join(", ")))
@@ -79,7 +88,11 @@ fn render(task: &Invocation) -> Result<(String, String), Failure> {
         Some("\n") | None => rendered,
         Some(sequence) => rendered.replace("\r\n", "\n").replace('\n', sequence),
     };
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     Ok((name, rendered))
 }
 
@@ -87,10 +100,19 @@ fn options(task: &Invocation) -> Options {
     let text = |name: &str, usual: &str| task.arguments[name].as_str().unwrap_or(usual).to_owned();
     let delimiters = [
         (text("block_start_string", "{%"), text("block_end_string", "%}")),
-        (text("variable_start_string", "{{"), text("variable_end_string", "}}")),
-        (text("comment_start_string", "{#"), text("comment_end_string", "#}")),
+        (
+            text("variable_start_string", "{{"),
+            text("variable_end_string", "}}"),
+        ),
+        (
+            text("comment_start_string", "{#"),
+            text("comment_end_string", "#}"),
+        ),
     ];
-    let usual = ["{%", "{{", "{#"].iter().zip(&delimiters).all(|(start, pair)| *start == pair.0);
+    let usual = ["{%", "{{", "{#"]
+        .iter()
+        .zip(&delimiters)
+        .all(|(start, pair)| *start == pair.0);
     Options {
         trim_blocks: task.arguments["trim_blocks"] == Value::Bool(true),
         lstrip_blocks: task.arguments["lstrip_blocks"] == Value::Bool(true),

@@ -13,8 +13,8 @@ use super::{Certificate, Error};
 use crate::wire::message::Secret;
 
 /// Clocks of targets that are this far behind still accept a new certificate.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 /// RFC 5280 allows 20 octets; 16 are unguessable and leave the sign bit alone.
 const SERIAL_BYTES: usize = 16;
 
@@ -36,15 +36,15 @@ impl Authority {
     /// A new authority with a new key.
     pub fn create(common_name: &str, options: IssueOptions) -> Result<Self, Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(Error::rcgen("generate a key"))?;
-        Self::certify(common_name, options, key)
+        Self::certify(common_name, options, &key)
     }
 
     /// An authority around a key that is already there (PEM).
     pub fn with_key(common_name: &str, options: IssueOptions, key: &str) -> Result<Self, Error> {
-        Self::certify(common_name, options, key_pair(key)?)
+        Self::certify(common_name, options, &key_pair(key)?)
     }
 
-    fn certify(common_name: &str, options: IssueOptions, key: KeyPair) -> Result<Self, Error> {
+    fn certify(common_name: &str, options: IssueOptions, key: &KeyPair) -> Result<Self, Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common_name);
@@ -53,7 +53,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         set_validity(&mut params, options)?;
         let certificate = params
-            .self_signed(&key)
+            .self_signed(key)
             .map_err(Error::rcgen("sign the authority's certificate"))?
             .pem();
         Self::from_pem(&certificate, &key.serialize_pem())

@@ -38,12 +38,12 @@ impl Certificate {
         if pem.label != "CERTIFICATE" {
             return Err(malformed());
         }
-        Self::from_der(pem.contents)
+        Self::from_der(&pem.contents)
     }
 
-    fn from_der(der: Vec<u8>) -> Result<Self, Error> {
+    fn from_der(der: &[u8]) -> Result<Self, Error> {
         let malformed = || Error::Malformed { what: "certificate" };
-        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| malformed())?;
+        let (_, parsed) = X509Certificate::from_der(der).map_err(|_| malformed())?;
         let names = parsed
             .subject_alternative_name()
             .map_err(|_| malformed())?
@@ -63,7 +63,7 @@ impl Certificate {
             serial: parsed.raw_serial_as_string(),
             is_authority: parsed.is_ca(),
             public_key: parsed.public_key().raw.to_vec(),
-            der: der.clone(),
+            der: der.to_vec(),
         })
     }
 

@@ -1,3 +1,8 @@
-//! The command line: one file per verb.
+//! The command line: what may be written, what it means, and one file per verb.
 
 pub mod agent;
+pub mod arguments;
+pub mod extra_vars;
+pub mod init;
+pub mod playbook_lookup;
+pub mod settings;

@@ -27,10 +27,17 @@ impl Memory {
         for (name, value) in facts {
             let short = name.strip_prefix(PREFIX).unwrap_or(name);
             self.gathered.insert(short.to_owned(), value.clone());
-            let full = if name.starts_with(PREFIX) || name == "facter" { name.clone() } else { format!("{PREFIX}{name}") };
+            let full = if name.starts_with(PREFIX) || name == "facter" {
+                name.clone()
+            } else {
+                format!("{PREFIX}{name}")
+            };
             names.insert(full, Variable::Value(value.clone()));
         }
-        names.insert("ansible_facts".to_owned(), Variable::Value(Value::Map(self.gathered.clone())));
+        names.insert(
+            "ansible_facts".to_owned(),
+            Variable::Value(Value::Map(self.gathered.clone())),
+        );
     }
 
     /// `set_fact` with `cacheable`: a fact under its own name.
@@ -40,7 +47,10 @@ impl Memory {
             self.gathered.insert(name.clone(), value.clone());
             names.insert(name.clone(), Variable::Value(value.clone()));
         }
-        names.insert("ansible_facts".to_owned(), Variable::Value(Value::Map(self.gathered.clone())));
+        names.insert(
+            "ansible_facts".to_owned(),
+            Variable::Value(Value::Map(self.gathered.clone())),
+        );
     }
 
     pub fn assign(&mut self, name: &str, value: Value) {

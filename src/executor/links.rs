@@ -65,7 +65,9 @@ impl Links {
             calls: vec![call],
         };
         let mut outcome = None;
-        let ran = link.run(batch, contents, answers, |_, result| outcome = Some(result)).await;
+        let ran = link
+            .run(batch, contents, answers, |_, result| outcome = Some(result))
+            .await;
         match ran {
             // The link is fit for more: put it back. After any other error it is dropped.
             Ok(()) | Err(ConnectionError::Refused { .. }) => *slot = Some(link),
@@ -83,7 +85,11 @@ impl Links {
         let slots: Vec<Slot> = {
             let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let prefix = format!("{host}\0");
-            slots.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(_, slot)| Arc::clone(slot)).collect()
+            slots
+                .iter()
+                .filter(|(key, _)| key.starts_with(&prefix))
+                .map(|(_, slot)| Arc::clone(slot))
+                .collect()
         };
         for slot in slots {
             if let Some(link) = slot.lock().await.take() {
@@ -150,15 +156,23 @@ pub fn transport(
         }
     }
     let truth = |name: &str| -> Result<Option<bool>, EvalError> {
-        Ok(scope.value(name)?.and_then(|value| crate::playbook::arguments::truth(&value)))
+        Ok(scope
+            .value(name)?
+            .and_then(|value| crate::playbook::arguments::truth(&value)))
     };
-    let arguments = text(&["ansible_ssh_common_args"])?.unwrap_or_default() + &text(&["ansible_ssh_extra_args"])?.unwrap_or_default();
-    let unchecked = arguments.replace(' ', "").to_ascii_lowercase().contains("stricthostkeychecking=no");
+    let arguments = text(&["ansible_ssh_common_args"])?.unwrap_or_default()
+        + &text(&["ansible_ssh_extra_args"])?.unwrap_or_default();
+    let unchecked = arguments
+        .replace(' ', "")
+        .to_ascii_lowercase()
+        .contains("stricthostkeychecking=no");
     let checking = truth("ansible_ssh_host_key_checking")?.or(truth("ansible_host_key_checking")?);
     let password = text(&["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?;
     Ok(Transport::Ssh(SshOptions {
         host: text(&["ansible_ssh_host", "ansible_host"])?.unwrap_or_else(|| host.to_owned()),
-        port: text(&["ansible_ssh_port", "ansible_port"])?.and_then(|port| port.parse().ok()).or(keywords.port),
+        port: text(&["ansible_ssh_port", "ansible_port"])?
+            .and_then(|port| port.parse().ok())
+            .or(keywords.port),
         user: text(&["ansible_ssh_user", "ansible_user"])?
             .or_else(|| keywords.remote_user.clone())
             .or_else(|| login.user.clone()),
@@ -169,6 +183,7 @@ pub fn transport(
         private_key_passphrase: text(&["ansible_ssh_private_key_passphrase"])?.map(Secret::new),
         host_key_checking: checking.unwrap_or(login.host_key_checking && !unchecked),
         timeout: login.timeout,
+        known_hosts: None,
         keepalive: KEEPALIVE,
     }))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use indexmap::IndexMap;
@@ -11,7 +12,7 @@ use super::links::Links;
 use super::settings::Settings;
 use crate::actions::Effect;
 use crate::diagnostic::Diagnostic;
-use crate::inventory::{Inventory, Pattern, PatternSelection};
+use crate::inventory::{Inventory, Pattern, Selection};
 use crate::output::{Event, Printer, Report, State, Stats};
 use crate::playbook::{Loader, Playbook};
 use crate::source::Span;
@@ -31,6 +32,8 @@ pub struct Run {
     /// Hosts that later plays leave out.
     lost: Mutex<HashSet<String>>,
     limit: Option<Pattern>,
+    /// The task to start at has been found.
+    started: AtomicBool,
 }
 
 /// How a run ended, as an exit code.
@@ -83,6 +86,7 @@ impl Run {
             stats: Mutex::default(),
             lost: Mutex::default(),
             limit,
+            started: AtomicBool::new(false),
         }))
     }
 
@@ -114,6 +118,14 @@ impl Run {
         } else {
             Ended::Well
         }
+    }
+
+    pub(super) fn has_started(&self) -> bool {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn start(&self) {
+        self.started.store(true, Ordering::Relaxed);
     }
 
     pub fn show(&self, event: &Event<'_>) {
@@ -188,7 +200,11 @@ impl Run {
                     }
                 }),
                 Effect::Include(variables) => self.remember(host, |memory| memory.include(variables)),
-                Effect::AddHost { name, groups, variables } => {
+                Effect::AddHost {
+                    name,
+                    groups,
+                    variables,
+                } => {
                     let variables = variables
                         .into_iter()
                         .map(|(name, value)| (name, Variable::Value(value)))
@@ -212,19 +228,26 @@ impl Run {
     }
 
     /// The hosts that a play's pattern names, less what `--limit` leaves out.
-    pub(super) fn select(&self, pattern: &str, span: &Span) -> Result<PatternSelection, Diagnostic> {
-        Ok(self.inventory().select_limited(&Pattern::parse(pattern, span)?, self.limit.as_ref()))
+    pub(super) fn select(&self, pattern: &str, span: &Span) -> Result<Selection, Diagnostic> {
+        Ok(self
+            .inventory()
+            .select_limited(&Pattern::parse(pattern, span)?, self.limit.as_ref()))
     }
 
     /// The limit's own selection, to tell a limit that matches nothing from a play that does.
-    pub fn limited(&self) -> Option<PatternSelection> {
+    pub fn limited(&self) -> Option<Selection> {
         self.limit.as_ref().map(|limit| self.inventory().select(limit))
     }
 
     /// The inventory's variables of a host, weakest first; none where its files cannot be read, which
     /// [`Self::check_variables`] has said before the play.
     pub(super) fn inventory_layers(&self, host: &str, folder: Option<&Path>) -> Vec<Arc<Names>> {
-        let key = format!("{host}\0{}", folder.map(|folder| folder.display().to_string()).unwrap_or_default());
+        let key = format!(
+            "{host}\0{}",
+            folder
+                .map(|folder| folder.display().to_string())
+                .unwrap_or_default()
+        );
         if let Some(layers) = held(&self.layers).get(&key) {
             return layers.clone();
         }
@@ -240,7 +263,9 @@ impl Run {
     /// Reads the variables of these hosts, so that what is wrong in their files is said before anything runs.
     pub(super) fn check_variables(&self, hosts: &[String], folder: &Path) -> Result<(), Diagnostic> {
         let inventory = self.inventory();
-        hosts.iter().try_for_each(|host| inventory.variables(host, Some(folder)).map(|_| ()))
+        hosts
+            .iter()
+            .try_for_each(|host| inventory.variables(host, Some(folder)).map(|_| ()))
     }
 
     pub(super) fn knows_host(&self, host: &str) -> bool {

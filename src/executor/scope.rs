@@ -203,9 +203,14 @@ impl Magic {
             "role_path" => path(&role?.role.path),
             "role_name" | "ansible_role_name" => Value::from(role?.role.name.as_str()),
             "ansible_parent_role_names" => Value::from(self.parent_roles()),
-            "ansible_play_role_names" | "role_names" => {
-                Value::from(play?.play.roles.iter().map(|role| role.role.name.clone()).collect::<Vec<_>>())
-            }
+            "ansible_play_role_names" | "role_names" => Value::from(
+                play?
+                    .play
+                    .roles
+                    .iter()
+                    .map(|role| role.role.name.clone())
+                    .collect::<Vec<_>>(),
+            ),
             "ansible_play_name" => Value::from(play?.name.as_str()),
             "ansible_play_hosts" => Value::from(play?.active_hosts()),
             "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),
@@ -222,7 +227,12 @@ impl Magic {
             "ansible_inventory_sources" => Value::from(settings.inventories.clone()),
             "ansible_search_path" => {
                 let folders = search_path(play, self.context.as_ref()).folders;
-                Value::from(folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>())
+                Value::from(
+                    folders
+                        .iter()
+                        .map(|folder| folder.display().to_string())
+                        .collect::<Vec<_>>(),
+                )
             }
             _ => return None,
         })
@@ -256,7 +266,11 @@ fn short(host: &str) -> &str {
 
 fn inventory_folder(source: &str) -> Option<Value> {
     let path = std::path::absolute(source).ok()?;
-    let folder = if path.is_dir() { path.as_path() } else { path.parent()? };
+    let folder = if path.is_dir() {
+        path.as_path()
+    } else {
+        path.parent()?
+    };
     Some(Value::from(folder.display().to_string()))
 }
 
@@ -287,7 +301,8 @@ impl fmt::Debug for HostVariables {
 impl Scopes for HostVariables {
     fn get(&self, name: &str) -> Option<Arc<Scope>> {
         let run = self.run.upgrade()?;
-        run.knows_host(name).then(|| run.scope(name, self.play.as_ref(), None, Vec::new()))
+        run.knows_host(name)
+            .then(|| run.scope(name, self.play.as_ref(), None, Vec::new()))
     }
 
     fn names(&self) -> Vec<String> {
@@ -297,7 +312,10 @@ impl Scopes for HostVariables {
 
 /// One layer with a few names in it.
 pub fn layer(names: impl IntoIterator<Item = (String, Value)>) -> Arc<dyn Layer> {
-    let names: Names = names.into_iter().map(|(name, value)| (name, Variable::Value(value))).collect();
+    let names: Names = names
+        .into_iter()
+        .map(|(name, value)| (name, Variable::Value(value)))
+        .collect();
     Arc::new(names)
 }
 
@@ -309,10 +327,20 @@ pub fn bare(extra: &Arc<Names>, context: &Context) -> Arc<Scope> {
     role_variables(context, &mut layers);
     layers.extend(context.chain().filter_map(variables));
     role_defaults(context, &mut layers);
-    let folder = context.chain().filter_map(|context| context.folder.clone()).last();
+    let folder = context
+        .chain()
+        .filter_map(|context| context.folder.clone())
+        .last();
     if let Some(folder) = &folder {
-        layers.push(layer([("playbook_dir".to_owned(), Value::from(folder.display().to_string()))]));
+        layers.push(layer([(
+            "playbook_dir".to_owned(),
+            Value::from(folder.display().to_string()),
+        )]));
     }
-    Scope::new(layers, SearchPath { folders: folder.into_iter().collect() })
+    Scope::new(
+        layers,
+        SearchPath {
+            folders: folder.into_iter().collect(),
+        },
+    )
 }
-

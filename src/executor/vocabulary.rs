@@ -44,7 +44,9 @@ pub struct Words {
 
 /// A module's or an action's table.
 pub fn spec(name: &str) -> Option<&'static Spec> {
-    actions::find(name).map(|action| action.spec()).or_else(|| modules::find(name).map(|module| module.spec()))
+    actions::find(name)
+        .map(|action| action.spec())
+        .or_else(|| modules::find(name).map(|module| module.spec()))
 }
 
 impl Vocabulary for Words {
@@ -52,8 +54,11 @@ impl Vocabulary for Words {
         let actions = actions::ACTIONS.iter().map(|action| action.spec().name);
         let modules = modules::MODULES.iter().map(|module| module.spec().name);
         let built_in = BUILT_IN.iter().map(|(name, _)| *name);
-        let mut names: Vec<&str> =
-            actions.chain(modules).chain(built_in).filter(|name| !INTERNAL.contains(name)).collect();
+        let mut names: Vec<&str> = actions
+            .chain(modules)
+            .chain(built_in)
+            .filter(|name| !INTERNAL.contains(name))
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -62,7 +67,9 @@ impl Vocabulary for Words {
     fn is_free_form(&self, module: &str) -> bool {
         match spec(module) {
             Some(spec) => spec.free_form.is_some(),
-            None => BUILT_IN.iter().any(|(name, arguments)| *name == module && arguments.contains(&RAW)),
+            None => BUILT_IN
+                .iter()
+                .any(|(name, arguments)| *name == module && arguments.contains(&RAW)),
         }
     }
 
@@ -72,7 +79,10 @@ impl Vocabulary for Words {
                 Ok(())
             } else {
                 let nearest = crate::diagnostic::nearest(argument, arguments.iter().copied());
-                Err((format!("Invalid options for {module}: {argument}"), nearest.map(str::to_owned)))
+                Err((
+                    format!("Invalid options for {module}: {argument}"),
+                    nearest.map(str::to_owned),
+                ))
             };
         }
         // These take any name: it becomes a variable.
@@ -80,7 +90,10 @@ impl Vocabulary for Words {
             return Ok(());
         }
         match spec(module) {
-            Some(spec) => spec.check_name(argument).map(|_| ()).map_err(|error| (error.message, error.nearest)),
+            Some(spec) => spec
+                .check_name(argument)
+                .map(|_| ())
+                .map_err(|error| (error.message, error.nearest)),
             None => Ok(()),
         }
     }

@@ -4,15 +4,26 @@ use std::net::Ipv6Addr;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::yaml::{Kind, Node};
 
 /// Hosts that one line may stand for: more is a typing slip, and would fill the memory.
 const MAX_HOSTS: usize = 100_000;
+
+const RANGES: &str = "a range is [begin:end] or [begin:end:step]: [1:10], [01:10:2], [a:f]";
 
 /// One or more hosts and the port that was written with them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Address {
     pub hosts: Vec<String>,
     pub port: Option<u16>,
+}
+
+impl Address {
+    /// The port as the variable that connections look at.
+    pub fn variable(&self, place: &Span) -> Option<(&'static str, Node)> {
+        let port = i64::from(self.port?);
+        Some(("ansible_port", Node::new(Kind::Scalar(port.into()), place)))
+    }
 }
 
 /// Reads what stands at the start of a host's line.
@@ -83,6 +94,11 @@ fn expand(prefix: String, rest: &str, place: &Span, hosts: &mut Vec<String>) -> 
         range.contains(':').then_some((before, range, after))
     });
     let Some((before, range, after)) = range else {
+        if rest.contains(['[', ']']) {
+            return Err(Diagnostic::error(format!("`{rest}` is not part of a host name"))
+                .at(place)
+                .hint(RANGES));
+        }
         if hosts.len() == MAX_HOSTS {
             return Err(
                 Diagnostic::error(format!("this range stands for more than {MAX_HOSTS} hosts")).at(place),
@@ -102,7 +118,7 @@ fn items(range: &str, place: &Span) -> Result<Vec<String>, Diagnostic> {
     let wrong = |why: &str| {
         Diagnostic::error(format!("the range `[{range}]` {why}"))
             .at(place)
-            .hint("a range is [begin:end] or [begin:end:step]: [1:10], [01:10:2], [a:f]")
+            .hint(RANGES)
     };
     let parts: Vec<&str> = range.split(':').collect();
     let (begin, end, step) = match parts[..] {
@@ -171,7 +187,6 @@ mod tests {
             ("fe80::1", &["fe80::1"], None),
             ("[fe80::1]:22", &["fe80::1"], Some(22)),
             ("[::1]", &["::1"], None),
-            ("odd[x]", &["odd[x]"], None),
         ];
         for (text, hosts, port) in cases {
             let address = read(text).unwrap();
@@ -186,6 +201,9 @@ mod tests {
     #[test]
     fn refuses_what_cannot_be_meant() {
         let cases = [
+            ("odd[x]", "`odd[x]` is not part of a host name"),
+            ("w[1:2]]", "`]` is not part of a host name"),
+            ("w[", "`w[` is not part of a host name"),
             ("all:", "a host's name cannot end with `:`"),
             ("web:http", "`http` is not a port"),
             ("web:0", "`0` is not a port"),

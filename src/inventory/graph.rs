@@ -104,12 +104,12 @@ impl Graph {
         if parent == child || child == ALL || self.descendants(child).contains(&parent) {
             return Err(Cycle);
         }
-        if parent == ALL {
-            // Every group is under `all` as it is.
-            return Ok(());
-        }
         if let Some(group) = self.groups.get_mut(parent) {
             group.children.insert(child.to_owned());
+        }
+        if parent == ALL {
+            // Every group is below `all` as it is: saying so only puts it in front of others.
+            return Ok(());
         }
         if let Some(group) = self.groups.get_mut(child) {
             group.parents.insert(parent.to_owned());
@@ -164,6 +164,8 @@ impl Graph {
         found.insert(name.as_str());
         if name == ALL {
             let tops = self.groups.iter().filter(|(_, group)| group.parents.is_empty());
+            found.insert(UNGROUPED);
+            found.extend(self.groups[ALL].children.iter().map(String::as_str));
             found.extend(tops.map(|(name, _)| name.as_str()));
         }
         let mut next = 0;
@@ -262,6 +264,18 @@ mod tests {
         assert_eq!(graph.group_hosts("x"), ["w1", "w2"]);
         assert_eq!(graph.group_hosts(UNGROUPED), ["lonely"]);
         assert!(graph.group_hosts("nope").is_empty());
+    }
+
+    #[test]
+    fn groups_named_under_all_come_first() {
+        let graph = graph(&[
+            ("a", &["a1"], &[]),
+            ("b", &["b1"], &["c"]),
+            ("c", &["c1"], &[]),
+            ("all", &[], &["c"]),
+        ]);
+        assert_eq!(graph.group_hosts(ALL), ["c1", "a1", "b1"]);
+        assert_eq!(graph.groups_of("c1"), ["all", "b", "c"]);
     }
 
     #[test]

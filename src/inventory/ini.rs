@@ -147,12 +147,9 @@ impl Reader<'_> {
         }
         let address = address::parse(&first.text, &first.span)?;
         let mut variables = Vec::with_capacity(assignments.len() + 1);
-        if let Some(port) = address.port {
-            let port = Node::new(Kind::Scalar(i64::from(port).into()), &first.span);
-            variables.push(("ansible_port", port));
-        }
+        variables.extend(address.variable(&first.span));
         for word in assignments {
-            let (name, value, place) = word.assignment().ok_or_else(|| {
+            let (name, value, place) = word.assignment().filter(|(name, ..)| !name.is_empty()).ok_or_else(|| {
                 Diagnostic::error(format!("expected `name=value` after the host, got `{}`", word.text))
                     .at(&word.span)
                     .hint("a host's variables are `name=value` without spaces around the `=`; a value with spaces needs quotes")
@@ -170,7 +167,7 @@ impl Reader<'_> {
 
     fn variable(&mut self, line: &Span) -> Result<(), Diagnostic> {
         let text = line.text();
-        let Some((name, _)) = text.split_once('=') else {
+        let Some((name, _)) = text.split_once('=').filter(|(name, _)| !name.trim().is_empty()) else {
             return Err(Diagnostic::error(format!("expected `name=value`, got `{text}`"))
                 .at(line)
                 .hint(format!(

@@ -107,9 +107,10 @@ impl<'a> Reader<'a> {
         }
         let first = self.value(depth + 1)?;
         if !self.take(':') {
-            return match self.take(',') {
-                true => self.items(vec![first], Some('}'), depth).map(Value::List),
-                false => self.take('}').then(|| Value::List(vec![first])),
+            return if self.take(',') {
+                self.items(vec![first], Some('}'), depth).map(Value::List)
+            } else {
+                self.take('}').then(|| Value::List(vec![first]))
             };
         }
         let mut map = Map::new();

@@ -146,9 +146,8 @@ impl Inventory {
             let address = address::parse(part.trim(), &place)?;
             for host in &address.hosts {
                 self.graph.add_to_group(host, UNGROUPED);
-                if let Some(port) = address.port {
-                    let port = crate::yaml::Node::new(Kind::Scalar(i64::from(port).into()), &place);
-                    self.graph.set_host_variable(host, "ansible_port", port.into());
+                if let Some((name, port)) = address.variable(&place) {
+                    self.graph.set_host_variable(host, name, port.into());
                 }
             }
         }

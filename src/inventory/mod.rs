@@ -22,6 +22,7 @@ mod variables;
 pub mod words;
 mod yaml;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use self::graph::Graph;
@@ -57,6 +58,11 @@ impl Inventory {
         self.graph.groups().keys().map(String::as_str)
     }
 
+    /// The folders of the sources, weakest first: what `inventory_dir` is made of.
+    pub fn folders(&self) -> &[PathBuf] {
+        &self.folders
+    }
+
     /// The groups of a host, those that hold it through children too: sorted, without `all`.
     pub fn group_names(&self, host: &str) -> Vec<String> {
         let mut names = self.graph.groups_of(host);
@@ -80,8 +86,8 @@ impl Inventory {
     pub fn select_limited(&self, pattern: &Pattern, limit: Option<&Pattern>) -> Selection {
         let mut selection = self.select(pattern);
         if let Some(limit) = limit {
-            let allowed = self.select(limit);
-            selection.hosts.retain(|host| allowed.hosts.contains(host));
+            let allowed: HashSet<String> = self.select(limit).hosts.into_iter().collect();
+            selection.hosts.retain(|host| allowed.contains(host));
         }
         selection
     }

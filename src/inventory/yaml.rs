@@ -6,7 +6,6 @@ use super::address;
 use super::graph::Graph;
 use super::ini::add_child;
 use crate::diagnostic::Diagnostic;
-use crate::source::Span;
 use crate::yaml::{Entry, Kind, Mapping, Node};
 
 /// What a group may hold.
@@ -115,8 +114,8 @@ fn hosts(pattern: &str, entry: &Entry, group: &str, graph: &mut Graph) -> Result
     let variables = host_variables(pattern, &entry.value)?;
     for host in &address.hosts {
         graph.add_to_group(host, group);
-        if let Some(port) = address.port {
-            graph.set_host_variable(host, "ansible_port", port_node(port, &entry.key).into());
+        if let Some((name, port)) = address.variable(&entry.key) {
+            graph.set_host_variable(host, name, port.into());
         }
         for (name, value) in variables.iter() {
             graph.set_host_variable(host, name, value.value.clone().into());
@@ -135,10 +134,6 @@ fn host_variables(host: &str, node: &Node) -> Result<Arc<Mapping>, Diagnostic> {
         ))
         .at(&node.span)),
     }
-}
-
-fn port_node(port: u16, place: &Span) -> Node {
-    Node::new(Kind::Scalar(i64::from(port).into()), place)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Rule, Spec, expand, tool};
+use super::{Arg, Error, Module, Plan, Rule, Spec, expand, path, tool};
 use crate::system::{self, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -95,7 +95,7 @@ impl Module for Command {
             return Err(Error::new("no command given").with("rc", 256));
         }
         let expanded = if args.expand_argument_vars {
-            let expand = |word: &String| expand::home(&expand::variables(word, system), system);
+            let expand = |word: &String| expand::home(&path::with_variables(word, system), system);
             words.iter().map(expand).collect()
         } else {
             words.clone()
@@ -124,9 +124,13 @@ pub fn plan(
     let directory = setting
         .chdir
         .as_deref()
-        .map(|path| expand::path(path, None, system));
+        .map(|text| path::expand(text, system))
+        .transpose()?;
     let exists = |pattern: &str| {
-        let path = expand::path(pattern, directory.as_deref(), system);
+        let path = path::expand(pattern, system)?;
+        let path = directory
+            .as_ref()
+            .map_or(path.clone(), |directory| directory.join(&path));
         expand::any_exists(&path, system)
     };
     let mut reason = None;
@@ -300,5 +304,38 @@ mod tests {
     fn spells_durations_as_python_does() {
         assert_eq!(span(Duration::from_micros(4_329)), "0:00:00.004329");
         assert_eq!(span(Duration::from_secs(90_061)), "1 day, 1:01:01.000000");
+    }
+
+    #[test]
+    fn creates_and_removes_decide_whether_to_run() {
+        use crate::modules::{AnyModule, Mode, entry};
+        use crate::system::fake::Fake;
+
+        let fake = Fake::new();
+        fake.directory("/work").file("/work/done.txt", "");
+        fake.answer("make it", 0, "made\n").answer("make fail", 2, "");
+        let run = |arguments: &str, check: bool| {
+            let arguments = Command::SPEC
+                .resolve(&serde_json::from_str(arguments).unwrap())
+                .unwrap();
+            entry::<Command>().run(&arguments, Mode { check, diff: false }, &fake)
+        };
+        let there = run(
+            r#"{"_raw_params":"make it","chdir":"/work","creates":"done.*"}"#,
+            false,
+        );
+        assert!(!there.changed && !there.skipped);
+        assert_eq!(there.values["stdout"], "skipped, since done.* exists".into());
+        assert!(fake.ran().is_empty());
+        let would = run(r#"{"_raw_params":"make it","removes":"/work/done.txt"}"#, true);
+        assert!(would.changed && !would.skipped && fake.ran().is_empty());
+        assert!(run(r#"{"cmd":"make it"}"#, true).skipped);
+        assert_eq!(
+            run(r#"{"argv":["make","it"]}"#, false).values["stdout"],
+            "made".into()
+        );
+        let failed = run(r#"{"cmd":"make fail"}"#, false);
+        assert!(failed.failed && failed.changed);
+        assert_eq!(failed.message(), Some("non-zero return code"));
     }
 }

@@ -4,6 +4,10 @@
 //! itself by `--assumeno`. Deliberately no modules streams, `security` or `bugfix` filters, and no
 //! `installroot`: they are refused as unknown arguments instead of being ignored.
 
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
+
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::{Arg, Error, Module, Plan, Rule, Spec, tool};
@@ -16,6 +20,10 @@ pub struct Dnf;
 const PROGRAMS: &[&str] = &["dnf", "dnf5", "yum", "microdnf"];
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     pub name: Option<Vec<String>>,
     pub state: Option<State>,
@@ -262,7 +270,7 @@ fn wanted_calls(program: &str, args: &Args, system: &dyn System) -> Result<Vec<C
     for name in names {
         if name == "*" {
             outdated.push(name);
-        } else if name.starts_with('@') || name.ends_with(".rpm") || !is_installed(&name, system)? {
+        } else if name.starts_with('@') || is_file(&name) || !is_installed(&name, system)? {
             missing.push(name);
         } else if latest {
             outdated.push(name);
@@ -284,6 +292,13 @@ fn wanted_calls(program: &str, args: &Args, system: &dyn System) -> Result<Vec<C
         calls.push(call(program, args, &[verb], &outdated));
     }
     would_change(calls, system)
+}
+
+/// A package file or its address, which `rpm -q` cannot be asked about.
+fn is_file(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "rpm")
 }
 
 /// Drops the calls that, when asked, would do nothing.

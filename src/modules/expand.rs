@@ -1,6 +1,6 @@
-//! What a shell would do to a word before a program sees it: `~`, `$NAME`, and file name patterns.
+//! What a shell would do for a program: the home folder that a word begins with, and file name patterns.
 //!
-//! Deliberately no word splitting, command substitution or braces.
+//! Variables, and whole paths, are [`super::path`]'s.
 
 use std::path::{Path, PathBuf};
 
@@ -28,47 +28,6 @@ pub fn home(text: &str, system: &dyn System) -> String {
             .map(|user| user.home.display().to_string())
     };
     home.map_or_else(|| text.to_owned(), |home| format!("{home}{tail}"))
-}
-
-/// `$NAME` and `${NAME}`; a variable that is not set stays as it is written.
-pub fn variables(text: &str, system: &dyn System) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let (name, length) = variable_name(rest);
-        match name.and_then(|name| system.env(name)) {
-            Some(value) => out.push_str(&value),
-            None => out.push_str(&rest[..length]),
-        }
-        rest = &rest[length..];
-    }
-    out + rest
-}
-
-/// The name after a `$`, and how many bytes the whole reference takes.
-fn variable_name(text: &str) -> (Option<&str>, usize) {
-    if let Some(inner) = text.strip_prefix("${") {
-        return match inner.find('}') {
-            Some(end) => (Some(&inner[..end]), end + 3),
-            None => (None, 2),
-        };
-    }
-    let body = &text[1..];
-    let end = body
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(body.len());
-    ((end > 0).then(|| &body[..end]), end + 1)
-}
-
-/// An argument of kind path: variables and `~` expanded, relative to `directory`.
-pub fn path(text: &str, directory: Option<&Path>, system: &dyn System) -> PathBuf {
-    let text = home(&variables(text, system), system);
-    match directory {
-        Some(directory) => directory.join(text),
-        None => PathBuf::from(text),
-    }
 }
 
 /// Whether anything has this path, or a path that it is a pattern of.
@@ -106,17 +65,4 @@ pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
         }
     }
     Ok(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::variable_name;
-
-    #[test]
-    fn finds_the_name_of_a_variable() {
-        assert_eq!(variable_name("$HOME/x"), (Some("HOME"), 5));
-        assert_eq!(variable_name("${HOME}x"), (Some("HOME"), 7));
-        assert_eq!(variable_name("$ "), (None, 1));
-        assert_eq!(variable_name("${open"), (None, 2));
-    }
 }

@@ -1,6 +1,8 @@
 //! `group`: groups of the target, by `groupadd` and its kin. After ansible.builtin.group.
 //!
-//! Deliberately no `local` (libuser) and no BusyBox tools: where `groupadd` is missing the task says so.
+//! Deliberately no `local` (libuser) and no `busybox` tools: where `groupadd` is missing the task says so.
+
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
 use serde::Deserialize;
 
@@ -78,7 +80,7 @@ impl Module for Group {
                 }
             }
             (_, Some(group)) if args.gid.is_some_and(|gid| gid != group.gid) => {
-                argv.push("groupmod".to_owned())
+                argv.push("groupmod".to_owned());
             }
             (_, Some(_)) => {}
         }

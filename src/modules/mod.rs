@@ -14,6 +14,7 @@ pub mod command;
 mod content;
 pub mod copy;
 pub mod dnf;
+pub mod docker;
 mod editing;
 mod expand;
 pub mod file;
@@ -61,6 +62,8 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
     &entry::<dnf::Dnf>(),
+    &entry::<docker::container::DockerContainer>(),
+    &entry::<docker::image::DockerImage>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),

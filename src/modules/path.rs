@@ -39,7 +39,8 @@ pub fn expand(text: &str, system: &dyn System) -> Result<PathBuf, Error> {
     Ok(if rest.is_empty() { home } else { home.join(rest) })
 }
 
-fn with_variables(text: &str, system: &dyn System) -> String {
+/// A text with the variables that are set put in; others stay as they are written.
+pub fn with_variables(text: &str, system: &dyn System) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

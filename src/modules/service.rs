@@ -1,7 +1,7 @@
 //! `service`: whatever starts services on the target. After ansible.builtin.service.
 //!
 //! With systemd as PID 1 this is [`super::systemd_service`]. Without, `/etc/init.d` scripts are called, and
-//! their start at boot is left to the distribution's own program: `rc-update` (OpenRC), `update-rc.d`
+//! their start at boot is left to the distribution's own program: `rc-update` (`OpenRC`), `update-rc.d`
 //! (Debian), `chkconfig` (RHEL). A status that the script cannot tell is looked for among the processes.
 
 use std::path::PathBuf;
@@ -16,9 +16,9 @@ use crate::wire::message::Outcome;
 pub struct Service;
 
 const SCRIPTS: &str = "/etc/init.d";
-/// Where SysV keeps the links of the run levels that a machine normally is in.
+/// Where init scripts have the links of the run levels that a machine normally is in.
 const RUN_LEVELS: &[&str] = &["/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d"];
-/// OpenRC's counterpart.
+/// The counterpart of `rc-update`.
 const OPENRC_DEFAULT: &str = "/etc/runlevels/default";
 
 #[derive(Debug, Deserialize)]

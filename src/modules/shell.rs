@@ -2,6 +2,8 @@
 //!
 //! Everything but the way to the process is `command`'s.
 
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
+
 use serde::Deserialize;
 
 use super::command::{self, Execution, Setting};

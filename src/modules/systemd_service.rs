@@ -1,4 +1,4 @@
-//! `systemd_service` (also `systemd`): units of systemd. After ansible.builtin.systemd_service.
+//! `systemd_service` (also `systemd`): units of systemd. After `ansible.builtin.systemd_service`.
 //!
 //! All that is known of a unit comes from one `systemctl show` and one `systemctl is-enabled`. A unit that
 //! is not there is no error in check mode: an earlier task may only have predicted the package that brings it.

@@ -2,9 +2,11 @@
 //!
 //! `password` is a hash, as in `/etc/shadow`; it goes to `chpasswd -e` by standard input, where no list of
 //! processes shows it. Deliberately no `local`, no login classes, no `authorization`, no generation of SSH
-//! keys (use `command: ssh-keygen` with `creates`), and no BusyBox tools.
+//! keys (use `command: ssh-keygen` with `creates`), and no `busybox` tools.
 
-use std::path::PathBuf;
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
+
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -18,6 +20,10 @@ const SHADOW: &str = "/etc/shadow";
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     name: String,
     uid: Option<u32>,
@@ -195,7 +201,11 @@ impl State {
             .map(|line| line.split(':').collect::<Vec<_>>())
             .find(|fields| fields[0] == args.name);
         if let Some(fields) = line {
-            state.password = fields.get(1).copied().unwrap_or_default().to_owned();
+            fields
+                .get(1)
+                .copied()
+                .unwrap_or_default()
+                .clone_into(&mut state.password);
             state.expires = fields.get(7).and_then(|days| days.parse().ok());
         }
         Ok(state)
@@ -375,7 +385,7 @@ fn modification(
         && args
             .home
             .as_deref()
-            .is_none_or(|home| PathBuf::from(home) == user.home)
+            .is_none_or(|home| Path::new(home) == user.home)
     {
         calls.extend(missing_home(args, user, system)?);
     }
@@ -384,7 +394,7 @@ fn modification(
 
 /// An account that is there and whose home is not gets one, as in Ansible.
 fn missing_home(args: &Args, user: &system::User, system: &dyn System) -> Result<Option<Command>, Error> {
-    if user.home == PathBuf::from("/nonexistent") || system.metadata(&user.home, Follow::Yes)?.is_some() {
+    if user.home == Path::new("/nonexistent") || system.metadata(&user.home, Follow::Yes)?.is_some() {
         return Ok(None);
     }
     let script = r#"cp -R -- "$3" "$0" && chown -R "$1:$2" "$0" && chmod 0700 "$0""#;

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Arg, Error, Module, Plan, Rule, Spec, expand};
+use super::{Arg, Error, Module, Plan, Rule, Spec, path};
 use crate::certificate::{self, Certificate, Name, Request};
 use crate::system::{Attributes, Follow, System};
 use crate::wire::message::{Diff, Outcome};
 
 pub struct X509Certificate;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 /// Nobody but the server reads its key.
 const KEY_MODE: u32 = 0o600;
 const CERTIFICATE_MODE: u32 = 0o644;
@@ -270,9 +270,9 @@ impl From<certificate::Error> for Error {
 }
 
 fn files(args: &Args, system: &dyn System) -> Result<Files, Error> {
-    let certificate = expand::path(&args.path, None, system);
+    let certificate = path::expand(&args.path, system)?;
     let key = match &args.private_key_path {
-        Some(path) => expand::path(path, None, system),
+        Some(path) => path::expand(path, system)?,
         None => certificate.with_extension("key"),
     };
     let uid = match &args.owner {
@@ -389,7 +389,10 @@ fn tell(outcome: Outcome, certificate: &Certificate) -> Outcome {
 }
 
 fn listing(names: &BTreeSet<Name>) -> String {
-    names.iter().map(|name| format!("{name}\n")).collect()
+    names
+        .iter()
+        .flat_map(|name| [name.to_string(), "\n".to_owned()])
+        .collect()
 }
 
 fn read_text(path: &Path, system: &dyn System) -> Result<Option<String>, Error> {

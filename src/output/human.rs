@@ -294,7 +294,7 @@ fn write_json(value: &Value, indent: Option<usize>, out: &mut String) {
     };
     out.push(open);
     let inner = indent.map(|level| level + 4);
-    let mut separate = |out: &mut String, index: usize| {
+    let separate = |out: &mut String, index: usize| {
         if index > 0 {
             out.push_str(if inner.is_some() { "," } else { ", " });
         }

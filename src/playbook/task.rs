@@ -121,6 +121,8 @@ pub fn short_name(name: &str) -> &str {
         .unwrap_or(name);
     match short {
         "systemd" => "systemd_service",
+        "yum" => "dnf",
+        "gather_facts" => "setup",
         other => other,
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-use super::{convert, filters, lookups, rewrite, tests};
+use super::{convert, filters, lookups, methods, rewrite, tests};
 
 /// What a template file may choose for itself: the arguments of the `template` module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
             convert::display(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
         out.write_str(&text).map_err(Error::from)
     });
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(methods::call);
     environment.set_path_join_callback(|name, parent| join(name, parent).into());
     environment.set_loader(move |name| {
         if !Path::new(name).is_absolute() {
@@ -93,7 +94,9 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     lookups::install(&mut environment);
     environment.add_global("omit", convert::OMIT.clone());
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
-    environment.add_function(rewrite::CONCAT, concat);
+    environment.add_function(rewrite::CONCAT, text);
+    environment.add_filter(rewrite::PERCENT, percent);
+    environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)
 }
 
@@ -118,8 +121,72 @@ fn join(name: &str, parent: &str) -> String {
     beside.display().to_string()
 }
 
-/// `a ~ b` with Python's spelling of both.
-#[expect(clippy::needless_pass_by_value, reason = "the engine's signature")]
-fn concat(state: &mut State, left: Value, right: Value) -> Result<Value, Error> {
-    Ok(Value::from(state.format(left)? + &state.format(right)?))
+/// The engine's formatter makes the error for what is undefined.
+fn defined(state: &mut State, values: &[&Value]) -> Result<(), Error> {
+    match values.iter().find(|value| value.is_undefined()) {
+        Some(undefined) => state.format((*undefined).clone()).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// One side of `a ~ b` in Python's spelling, none too: only where it is printed alone is none nothing.
+fn text(state: &mut State, value: &Value) -> Result<Value, Error> {
+    defined(state, &[value])?;
+    convert::display(value)
+        .map(Value::from)
+        .map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
+}
+
+/// `a % b`: formats where `a` is a text.
+fn percent(state: &mut State, left: &Value, right: &Value) -> Result<Value, Error> {
+    defined(state, &[left, right])?;
+    if left.as_str().is_none() {
+        return modulo(left, right);
+    }
+    let mut arguments = vec![left.clone()];
+    if right.is_tuple() {
+        arguments.extend(right.try_iter()?);
+    } else {
+        arguments.push(right.clone());
+    }
+    state.apply_filter("format", &arguments)
+}
+
+/// `a - b`, of dates too.
+fn minus(state: &mut State, left: &Value, right: &Value) -> Result<Value, Error> {
+    defined(state, &[left, right])?;
+    if let Some(between) = filters::between(left, right) {
+        return Ok(between);
+    }
+    let failed = || Error::new(ErrorKind::InvalidOperation, "unsupported operand type(s) for -");
+    match (left.as_i64(), right.as_i64()) {
+        (Some(left), Some(right)) if left.checked_sub(right).is_some() => Ok(Value::from(left - right)),
+        _ if left.kind() == ValueKind::Number && right.kind() == ValueKind::Number => Ok(Value::from(
+            f64::try_from(left.clone())? - f64::try_from(right.clone())?,
+        )),
+        _ => Err(failed()),
+    }
+}
+
+/// Python's remainder has the sign of the divisor.
+fn modulo(left: &Value, right: &Value) -> Result<Value, Error> {
+    let failed = |message: &str| Error::new(ErrorKind::InvalidOperation, message.to_owned());
+    if left.kind() != ValueKind::Number || right.kind() != ValueKind::Number {
+        return Err(failed("unsupported operand type(s) for %"));
+    }
+    if !right.is_true() {
+        return Err(failed("modulo by zero"));
+    }
+    if let (true, Some(left), true, Some(right)) = (
+        left.is_integer(),
+        left.as_i64(),
+        right.is_integer(),
+        right.as_i64(),
+    ) {
+        let rest = left.wrapping_rem(right);
+        let across = rest != 0 && (rest < 0) != (right < 0);
+        return Ok(Value::from(if across { rest + right } else { rest }));
+    }
+    let (left, right) = (f64::try_from(left.clone())?, f64::try_from(right.clone())?);
+    Ok(Value::from(left - right * (left / right).floor()))
 }

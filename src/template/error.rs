@@ -30,11 +30,21 @@ impl EvalError {
         }
     }
 
+    /// Whether the engine's error is one of ours that went through it.
+    pub(super) fn is_carried(error: &minijinja::Error) -> bool {
+        inner(error).is_some()
+    }
+
     /// An engine's error in the text at `span`; one of ours that went through the engine comes out as it was.
     pub(super) fn from_engine(error: &minijinja::Error, span: &Span, text: &str) -> Self {
         if let Some(inner) = inner(error) {
             let mut inner = inner.clone();
-            if inner.diagnostic.span.as_ref() != Some(span) {
+            if inner.diagnostic.span.is_none() {
+                let place = error
+                    .range()
+                    .map_or_else(|| span.clone(), |range| place(span, text, &range));
+                inner.diagnostic = inner.diagnostic.at(&place);
+            } else if inner.diagnostic.span.as_ref() != Some(span) {
                 inner.diagnostic = inner.diagnostic.via("while evaluating", span);
             }
             return inner;

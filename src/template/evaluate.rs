@@ -78,7 +78,9 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(expression, text, &node.span, scope),
+        Some(expression) => {
+            expression_value(&rewrite::literal_expression(expression), text, &node.span, scope)
+        }
         None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
         None => Ok(text.as_ref().into()),
     }
@@ -153,7 +155,10 @@ fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<String, EvalErr
         .syntax()
         .map_err(|error| EvalError::from_engine(&error, span, text))?;
     USUAL
-        .render_str(&rewrite::template(text, &syntax), scope.context())
+        .render_str(
+            &rewrite::template(&rewrite::literal(text), &syntax),
+            scope.context(),
+        )
         .map_err(|error| failure(&error, span, text, scope))
 }
 
@@ -229,7 +234,8 @@ pub fn render_file(
 /// An engine's error, with the deeper cause where a variable exists and could not be evaluated.
 fn failure(error: &minijinja::Error, span: &Span, text: &str, scope: &Arc<Scope>) -> EvalError {
     let failed = EvalError::from_engine(error, span, text);
-    if !failed.undefined {
+    // One of ours says what it has to say already.
+    if !failed.undefined || EvalError::is_carried(error) {
         return failed;
     }
     let place = failed.diagnostic.span.clone().unwrap_or_else(|| span.clone());

@@ -10,12 +10,15 @@
 //!
 //! Nothing here reads inventories or playbooks; only lookups touch files.
 
+mod call;
 mod convert;
 mod environment;
 mod error;
 mod evaluate;
 mod filters;
 mod lookups;
+mod methods;
+mod random;
 mod rewrite;
 mod scope;
 mod tests;
@@ -23,4 +26,7 @@ mod tests;
 pub use self::environment::Options;
 pub use self::error::EvalError;
 pub use self::evaluate::{condition, evaluate, evaluate_text, is_omitted, render_file};
+pub use self::filters::documentation as filter_documentation;
+pub use self::lookups::{documentation as lookup_documentation, run as lookup};
 pub use self::scope::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+pub use self::tests::documentation as test_documentation;

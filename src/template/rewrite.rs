@@ -2,7 +2,9 @@
 //!
 //! - `a.b.c | default(x)` and `a.b.c is defined` are safe at any depth: the root of such a chain is wrapped,
 //!   and whatever hangs from the wrapper may be missing;
-//! - `a ~ b` prints its sides as Python does.
+//! - `a ~ b` prints its sides as Python does;
+//! - `a % b` formats where `a` is a text, `a - b` subtracts dates;
+//! - a backslash in a text of a playbook's `{{ }}` is itself, see [`literal`].
 //!
 //! The edits are made at the places that the engine's own parser reports; a text that it cannot parse is left
 //! alone, so that the error shows what the user wrote.
@@ -20,6 +22,11 @@ use minijinja::value::{Object, ObjectRepr};
 pub(super) const CHAIN: &str = "__chain__";
 /// The function behind `~`.
 pub(super) const CONCAT: &str = "__concat__";
+
+/// The filter behind `-` where there are dates.
+pub(super) const MINUS: &str = "__minus__";
+/// The filter behind `%`.
+pub(super) const PERCENT: &str = "__percent__";
 
 /// What may follow a chain and look at whether it is there.
 const FORGIVING_FILTERS: &[&str] = &["default", "d"];
@@ -62,12 +69,12 @@ pub(super) fn expression(text: &str) -> Cow<'_, str> {
     if !may_need(text) {
         return text.into();
     }
-    let mut edits = Edits::default();
+    let mut edits = Edits::of(text);
     match parse_expr(text) {
         Ok(parsed) => edits.expr(&parsed),
         Err(_) => return text.into(),
     }
-    edits.apply(text)
+    edits.apply()
 }
 
 /// A template, edited.
@@ -75,43 +82,136 @@ pub(super) fn template<'a>(text: &'a str, syntax: &SyntaxConfig) -> Cow<'a, str>
     if !may_need(text) {
         return text.into();
     }
-    let mut edits = Edits::default();
+    let mut edits = Edits::of(text);
     match parse(text, "<template>", syntax.clone()) {
         Ok(parsed) => edits.stmt(&parsed),
         Err(_) => return text.into(),
     }
-    edits.apply(text)
+    edits.apply()
+}
+
+/// A playbook's template with the backslashes in the texts within `{{ }}` doubled: Ansible takes them for
+/// themselves there, so that `'\d'` and `'\1'` need no second one. `\'` still is a quote.
+pub(super) fn literal(template: &str) -> Cow<'_, str> {
+    if !template.contains('\\') {
+        return template.into();
+    }
+    let mut out = String::with_capacity(template.len() + 8);
+    let mut rest = template;
+    while let Some(start) = rest.find("{{").filter(|_| rest.contains('\\')) {
+        // What a raw block holds is no template.
+        let raw = rest.find("{%").filter(|at| {
+            *at < start
+                && rest[*at + 2..]
+                    .trim_start_matches('-')
+                    .trim_start()
+                    .starts_with("raw")
+        });
+        let skipped = raw.and_then(|at| rest[at..].find("endraw").map(|end| at + end + "endraw".len()));
+        let (before, after) = rest.split_at(skipped.unwrap_or(start + 2));
+        out.push_str(before);
+        rest = after;
+        if skipped.is_none() {
+            let end = doubled(rest, &mut out);
+            rest = &rest[end..];
+        }
+    }
+    out.push_str(rest);
+    out.into()
+}
+
+/// An expression with the backslashes in its texts doubled.
+pub(super) fn literal_expression(expression: &str) -> Cow<'_, str> {
+    if !expression.contains('\\') {
+        return expression.into();
+    }
+    let mut out = String::with_capacity(expression.len() + 8);
+    let end = doubled(expression, &mut out);
+    out.push_str(&expression[end..]);
+    out.into()
+}
+
+/// Copies up to the `}}` that ends an expression; says how far that was.
+fn doubled(text: &str, out: &mut String) -> usize {
+    let mut quote = None;
+    let mut depth = 0_usize;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        match (quote, c) {
+            (None, '}') if depth == 0 && text[at..].starts_with("}}") => return at,
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '{') => depth += 1,
+            (None, '}') => depth = depth.saturating_sub(1),
+            (Some(open), '\\') => {
+                let next = characters.next_if(|(_, next)| *next == open || *next == '\\');
+                match next {
+                    Some((_, next)) if next == open => out.extend(['\\', next]),
+                    Some(_) => out.push_str("\\\\\\\\"),
+                    None => out.push_str("\\\\"),
+                }
+                continue;
+            }
+            (Some(open), c) if c == open => quote = None,
+            _ => {}
+        }
+        out.push(c);
+    }
+    text.len()
 }
 
 /// Cheap test: most texts have none of these.
 fn may_need(text: &str) -> bool {
-    text.contains('~') || text.contains("default") || text.contains("defined") || text.contains("d(")
+    has_dates(text)
+        || text.contains(['~', '%'])
+        || text.contains("default")
+        || text.contains("defined")
+        || text.contains("d(")
 }
 
-/// Insertions by offset.
-#[derive(Default)]
-struct Edits(Vec<(usize, String)>);
+/// Only what makes dates can lead to subtracting them.
+fn has_dates(text: &str) -> bool {
+    text.contains("to_datetime") || text.contains("now(")
+}
 
-impl Edits {
-    fn apply(mut self, text: &str) -> Cow<'_, str> {
-        if self.0.is_empty() {
+/// What to insert, by offset, and the bytes to leave out.
+struct Edits<'t> {
+    text: &'t str,
+    insertions: Vec<(usize, String)>,
+    removals: Vec<usize>,
+}
+
+impl<'t> Edits<'t> {
+    fn of(text: &'t str) -> Self {
+        Self {
+            text,
+            insertions: Vec::new(),
+            removals: Vec::new(),
+        }
+    }
+
+    fn apply(mut self) -> Cow<'t, str> {
+        let text = self.text;
+        if self.insertions.is_empty() {
             return text.into();
         }
-        self.0.sort_by_key(|(at, _)| *at);
+        // At one place, what ends there comes before what starts there.
+        self.insertions
+            .sort_by_key(|(at, insertion)| (*at, !insertion.starts_with(')')));
         let mut out = String::with_capacity(text.len() + 32);
         let mut done = 0;
-        for (at, insertion) in self.0 {
+        for (at, insertion) in self.insertions {
             out.push_str(&text[done..at]);
             out.push_str(&insertion);
-            done = at;
+            done = at + usize::from(self.removals.contains(&at) && insertion.starts_with('|'));
         }
         out.push_str(&text[done..]);
         out.into()
     }
 
     fn wrap(&mut self, span: Span, before: &str, after: &str) {
-        self.0.push((span.start_offset as usize, before.to_owned()));
-        self.0.push((span.end_offset as usize, after.to_owned()));
+        self.insertions
+            .push((span.start_offset as usize, before.to_owned()));
+        self.insertions.push((span.end_offset as usize, after.to_owned()));
     }
 
     fn stmts(&mut self, stmts: &[Stmt]) {
@@ -192,8 +292,14 @@ impl Edits {
             }
             Expr::BinOp(e) => {
                 if matches!(e.op, BinOpKind::Concat) {
-                    let (left, right) = (e.left.span(), e.right.span());
+                    let (left, right) = (self.extent(&e.left), self.extent(&e.right));
                     self.concat(left, right);
+                }
+                if matches!(e.op, BinOpKind::Sub) && has_dates(self.text) {
+                    self.operator('-', MINUS, self.extent(&e.left), self.extent(&e.right));
+                }
+                if matches!(e.op, BinOpKind::Rem) {
+                    self.operator('%', PERCENT, self.extent(&e.left), self.extent(&e.right));
                 }
                 self.expr(&e.left);
                 self.expr(&e.right);
@@ -231,6 +337,50 @@ impl Edits {
         }
     }
 
+    /// The whole of an expression: the parser's span of `a | upper` starts at the filter's name.
+    fn extent(&self, expr: &Expr) -> Span {
+        let mut span = expr.span();
+        let first = match expr {
+            Expr::Filter(e) => e.expr.as_ref(),
+            Expr::Test(e) => Some(&e.expr),
+            Expr::BinOp(e) => Some(&e.left),
+            Expr::Compare(e) => Some(&e.expr),
+            Expr::IfExpr(e) => Some(&e.true_expr),
+            Expr::GetAttr(e) => Some(&e.expr),
+            Expr::GetItem(e) => Some(&e.expr),
+            Expr::Slice(e) => Some(&e.expr),
+            Expr::Call(e) => Some(&e.expr),
+            _ => None,
+        };
+        if let Some(first) = first {
+            let first = self.extent(first);
+            span.start_offset = span.start_offset.min(self.opening(first));
+        }
+        span
+    }
+
+    /// Where the parentheses around an expression open: as many as close after it.
+    fn opening(&self, inner: Span) -> u32 {
+        let (start, end) = (inner.start_offset as usize, inner.end_offset as usize);
+        let (Some(before), Some(after)) = (self.text.get(..start), self.text.get(end..)) else {
+            return inner.start_offset;
+        };
+        let closing = after
+            .chars()
+            .take_while(|c| *c == ')' || c.is_whitespace())
+            .filter(|c| *c == ')')
+            .count();
+        let mut opening = inner.start_offset;
+        let parentheses = before
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| *c == '(' || c.is_whitespace());
+        for (at, _) in parentheses.filter(|(_, c)| *c == '(').take(closing) {
+            opening = u32::try_from(at).unwrap_or(opening);
+        }
+        opening
+    }
+
     /// Wraps the root of `root.a[b].c`; a plain name needs nothing.
     fn chain(&mut self, expr: &Expr) {
         let mut root = match expr {
@@ -255,10 +405,26 @@ impl Edits {
         }
     }
 
-    /// `a ~ b`: each side is put through the function with an empty other side, the operator stays.
+    /// `a ~ b`: each side is put through the function, the operator stays.
     fn concat(&mut self, left: Span, right: Span) {
-        self.wrap(left, &format!("{CONCAT}("), ",'')");
-        self.wrap(right, &format!("{CONCAT}("), ",'')");
+        self.wrap(left, &format!("{CONCAT}("), ")");
+        self.wrap(right, &format!("{CONCAT}("), ")");
+    }
+
+    /// `a % b` as `(a)|FILTER(b)`. Blanks and parentheses are all else that is between the two.
+    fn operator(&mut self, operator: char, filter: &str, left: Span, right: Span) {
+        let (start, end) = (left.end_offset as usize, right.start_offset as usize);
+        let Some(at) = self
+            .text
+            .get(start..end)
+            .and_then(|between| between.find(operator))
+        else {
+            return;
+        };
+        self.wrap(left, "(", ")");
+        self.insertions.push((start + at, format!("|{filter}(")));
+        self.removals.push(start + at);
+        self.insertions.push((right.end_offset as usize, ")".to_owned()));
     }
 }
 
@@ -275,7 +441,16 @@ mod tests {
                 "a.b is defined and c['x'].y is not defined",
                 "__chain__(a).b is defined and __chain__(c)['x'].y is not defined",
             ),
-            ("a.b ~ 'default'", "__concat__(a.b,'') ~ __concat__('default','')"),
+            ("a.b ~ 'default'", "__concat__(a.b) ~ __concat__('default')"),
+            (
+                "'%s' % (a, 1) ~ 'x'",
+                "__concat__(('%s') |__percent__( (a, 1))) ~ __concat__('x')",
+            ),
+            (
+                "(a | d) | upper ~ 1",
+                "__concat__((a | d) | upper) ~ __concat__(1)",
+            ),
+            ("a % 2 == 0", "(a) |__percent__( 2) == 0"),
             ("a.b | upper", "a.b | upper"),
             ("broken default(", "broken default("),
         ] {

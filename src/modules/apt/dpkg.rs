@@ -41,13 +41,13 @@ impl Database {
             let &[name, architecture, status, version, provides] = fields.as_slice() else {
                 continue;
             };
-            let package = Package {
+            let found = Package {
                 architecture: architecture.to_owned(),
                 version: version.to_owned(),
                 installed: status.as_bytes().get(1) == Some(&b'i'),
                 configured: status.as_bytes().get(1) == Some(&b'c'),
             };
-            if package.installed {
+            if found.installed {
                 for provided in provides
                     .split(',')
                     .filter_map(|part| part.split_whitespace().next())
@@ -56,11 +56,7 @@ impl Database {
                     providers.push(name.to_owned());
                 }
             }
-            database
-                .packages
-                .entry(name.to_owned())
-                .or_default()
-                .push(package);
+            database.packages.entry(name.to_owned()).or_default().push(found);
         }
         database
     }

@@ -5,6 +5,8 @@
 //! lists are to be fetched first, what happens after that cannot be known: the prediction then rests on
 //! what is installed alone. Deliberately no `fail_on_autoremove`, `policy_rc_d` and aptitude.
 
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
+
 mod cache;
 mod dpkg;
 mod plan;
@@ -19,6 +21,10 @@ use crate::wire::message::{Diff, Outcome};
 pub struct Apt;
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     pub package: Option<Vec<String>>,
     pub state: State,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use globset::{Glob, GlobMatcher};
 use url::Url;
 
-use super::super::{expand, tool};
+use super::super::{path, tool};
 use super::cache::{self, Fetch, Offer};
 use super::dpkg::Database;
 use super::{Args, Error, State, Upgrade, apt_get, diff};
@@ -17,7 +17,7 @@ use crate::wire::message::Outcome;
 /// Where downloaded packages are until the next `apt-get clean`.
 const ARCHIVES: &str = "/var/cache/apt/archives";
 /// A server that answers less often than this is not coming back.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// As many as browsers follow at most, roughly.
 const REDIRECT_LIMIT: usize = 10;
 
@@ -346,14 +346,14 @@ impl Wanted {
                 .versions
                 .iter()
                 .any(|offered| version.pattern.is_match(offered));
-            return match offered {
-                true => Ok(Some(self.word())),
-                false => Err(Error::new(format!(
-                    "no available installation candidate for {} (offered: {})",
-                    self.word(),
-                    offer.versions.join(", ")
-                ))),
-            };
+            if offered {
+                return Ok(Some(self.word()));
+            }
+            return Err(Error::new(format!(
+                "no available installation candidate for {} (offered: {})",
+                self.word(),
+                offer.versions.join(", ")
+            )));
         }
         match (&offer.candidate, installed) {
             (Some(candidate), Some(package)) => {
@@ -378,14 +378,18 @@ fn install_file(args: &Args, deb: &str, system: &dyn System) -> Result<Option<Ca
         let url = Url::parse(deb).map_err(|error| Error::new(format!("`{deb}` is no address: {error}")))?;
         let name = url.path_segments().and_then(|mut parts| parts.next_back());
         let name = name
-            .filter(|name| name.ends_with(".deb"))
+            .filter(|name| {
+                Path::new(name)
+                    .extension()
+                    .is_some_and(|extension| extension == "deb")
+            })
             .unwrap_or("download.deb");
         let path = Path::new(ARCHIVES).join(name);
         let mut call = install(&path);
         call.download = Some(Download { url, path });
         return Ok(Some(call));
     }
-    let path = expand::path(deb, None, system);
+    let path = path::expand(deb, system)?;
     let field = |field: &str| {
         let path = path.display().to_string();
         tool::text_of(system, &Command::new(["dpkg-deb", "-f", &path, field]))

@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::plan::Step;
 use self::services::Services;
-use super::{Arg, Error, Module, Plan, Spec, expand, tool};
+use super::{Arg, Error, Module, Plan, Spec, path, tool};
 use crate::system::{Attributes, Command, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -130,8 +130,9 @@ impl Module for Relocate {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
-        let clean = |text: &str| -> PathBuf { expand::path(text, None, system).components().collect() };
-        let (src, dest) = (clean(&args.src), clean(&args.dest));
+        let clean =
+            |text: &str| -> Result<PathBuf, Error> { Ok(path::expand(text, system)?.components().collect()) };
+        let (src, dest) = (clean(&args.src)?, clean(&args.dest)?);
         for (name, path) in [("src", &src), ("dest", &dest)] {
             if !path.is_absolute() {
                 return Err(Error::new(format!(

@@ -104,26 +104,7 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn look(paths: Paths, system: &dyn System) -> Result<Self, Error> {
-        let journal = match system.metadata(&paths.journal, Follow::No)? {
-            None => None,
-            Some(_) => {
-                let text = system.read(&paths.journal)?;
-                let journal: Journal = serde_json::from_slice(&text).map_err(|error| {
-                    Error::new(format!(
-                        "{} is no journal of ours: {error}",
-                        paths.journal.display()
-                    ))
-                })?;
-                if journal.src != paths.src {
-                    return Err(Error::new(format!(
-                        "{} says that {} was being moved there; finish that first",
-                        paths.journal.display(),
-                        journal.src.display()
-                    )));
-                }
-                Some(journal)
-            }
-        };
+        let journal = read_journal(&paths, system)?;
         Ok(Self {
             src: Place::look(&paths.src, system)?,
             dest: Place::look(&paths.dest, system)?,
@@ -381,6 +362,28 @@ pub(super) fn require_idle(path: &Path, system: &dyn System) -> Result<(), Error
             path.display()
         ))),
     }
+}
+
+/// The journal, if a run was cut short.
+fn read_journal(paths: &Paths, system: &dyn System) -> Result<Option<Journal>, Error> {
+    if system.metadata(&paths.journal, Follow::No)?.is_none() {
+        return Ok(None);
+    }
+    let text = system.read(&paths.journal)?;
+    let journal: Journal = serde_json::from_slice(&text).map_err(|error| {
+        Error::new(format!(
+            "{} is no journal of ours: {error}",
+            paths.journal.display()
+        ))
+    })?;
+    if journal.src != paths.src {
+        return Err(Error::new(format!(
+            "{} says that {} was being moved there; finish that first",
+            paths.journal.display(),
+            journal.src.display()
+        )));
+    }
+    Ok(Some(journal))
 }
 
 /// The fifth field of each line; blanks are written in octal. None where there is no such file.

@@ -171,7 +171,7 @@ fn command_line(text: &str, collect: bool) -> Map {
         match map.get_mut(key) {
             Some(Value::List(list)) if collect => list.push(value),
             Some(first) if collect && matches!(value, Value::Str(_)) => {
-                *first = Value::List(vec![first.clone(), value])
+                *first = Value::List(vec![first.clone(), value]);
             }
             _ => {
                 map.insert(key.to_owned(), value);
@@ -188,13 +188,12 @@ fn resolver(text: &str) -> Map {
         let key = words.next().unwrap_or_default();
         let rest: Vec<String> = words.map(str::to_owned).collect();
         match key {
-            "nameserver" => match map
-                .entry("nameservers".to_owned())
-                .or_insert(Value::List(Vec::new()))
-            {
-                Value::List(list) => list.extend(rest.into_iter().map(Value::Str)),
-                _ => {}
-            },
+            "nameserver" => {
+                let list = map.entry("nameservers".to_owned());
+                if let Value::List(list) = list.or_insert(Value::List(Vec::new())) {
+                    list.extend(rest.into_iter().map(Value::Str));
+                }
+            }
             "domain" => {
                 map.insert(key.to_owned(), rest.first().cloned().into());
             }

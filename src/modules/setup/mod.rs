@@ -2,7 +2,7 @@
 //!
 //! Each file here is a topic: pure parsers of what the kernel and the distribution say, and one function
 //! that reads their sources through [`System`]. A source that is missing leaves its facts out; gathering never
-//! fails for it. Deliberately no Python, Facter, Ohai, LVM, iSCSI or NVMe facts.
+//! fails for it. Deliberately no Python, Facter, Ohai, LVM, iSCSI or `NVMe` facts.
 
 mod account;
 mod clock;
@@ -158,7 +158,7 @@ impl Module for Setup {
 fn subsets(words: &[String]) -> Result<BTreeSet<Subset>, Error> {
     let mut wanted = BTreeSet::new();
     let mut refused = BTreeSet::new();
-    let mut named = BTreeSet::new();
+    let mut explicit = BTreeSet::new();
     let mut min = true;
     for word in words.iter().map(String::as_str).filter(|word| !word.is_empty()) {
         let (set, name) = match word.strip_prefix('!') {
@@ -182,7 +182,7 @@ fn subsets(words: &[String]) -> Result<BTreeSet<Subset>, Error> {
                 })?;
                 set.extend(known.1);
                 if !word.starts_with('!') {
-                    named.extend(known.1);
+                    explicit.extend(known.1);
                 }
             }
         }
@@ -192,7 +192,7 @@ fn subsets(words: &[String]) -> Result<BTreeSet<Subset>, Error> {
         wanted.extend(ALL);
     }
     // What is asked for by its own name is given even after `!all`.
-    wanted.retain(|subset| named.contains(subset) || !refused.contains(subset));
+    wanted.retain(|subset| explicit.contains(subset) || !refused.contains(subset));
     if min {
         wanted.insert(Subset::Min);
     }

@@ -35,7 +35,7 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
         Some(text) => parse_addresses(&text),
         None => table_addresses(&read(system, "/proc/net/fib_trie").unwrap_or_default(), &routes),
     };
-    if !addresses.iter().any(|address| address.is_v6()) {
+    if !addresses.iter().any(Address::is_v6) {
         addresses.extend(parse_if_inet6(
             &read(system, "/proc/net/if_inet6").unwrap_or_default(),
         ));
@@ -44,7 +44,7 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
         addresses
             .iter()
             .filter(|address| address.is_v6() == v6 && !address.is_loopback())
-            .map(|address| address.address.clone())
+            .map(|address| address.text.clone())
             .collect()
     };
     put(facts, "all_ipv4_addresses", listed(false));
@@ -80,7 +80,7 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Address {
     interface: String,
-    address: String,
+    text: String,
     prefix: u32,
     scope: String,
     broadcast: String,
@@ -88,17 +88,17 @@ struct Address {
 
 impl Address {
     fn is_v6(&self) -> bool {
-        self.address.contains(':')
+        self.text.contains(':')
     }
 
     fn is_loopback(&self) -> bool {
-        self.address.starts_with("127.") || self.address == "::1"
+        self.text.starts_with("127.") || self.text == "::1"
     }
 
     fn fact(&self) -> Map {
         let mut fact = Map::new();
-        put(&mut fact, "address", self.address.as_str());
-        if let Ok(address) = self.address.parse::<Ipv4Addr>() {
+        put(&mut fact, "address", self.text.as_str());
+        if let Ok(address) = self.text.parse::<Ipv4Addr>() {
             let mask = netmask(self.prefix);
             put(&mut fact, "broadcast", self.broadcast.as_str());
             put(&mut fact, "netmask", mask.to_string());
@@ -137,7 +137,7 @@ fn parse_addresses(text: &str) -> Vec<Address> {
         };
         Some(Address {
             interface: interface.split('@').next().unwrap_or(interface).to_owned(),
-            address: address.to_owned(),
+            text: address.to_owned(),
             prefix,
             scope: after("scope").unwrap_or_default(),
             broadcast: after("brd").unwrap_or_default(),
@@ -161,7 +161,7 @@ fn parse_if_inet6(text: &str) -> Vec<Address> {
         };
         Some(Address {
             interface: interface.to_owned(),
-            address: Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?).to_string(),
+            text: Ipv6Addr::from(u128::from_str_radix(address, 16).ok()?).to_string(),
             prefix: u32::from_str_radix(prefix, 16).ok()?,
             scope: scope.to_owned(),
             broadcast: String::new(),
@@ -179,7 +179,7 @@ fn table_addresses(trie: &str, routes: &[Route]) -> Vec<Address> {
             last = address.parse::<Ipv4Addr>().ok();
         } else if line.starts_with("/32 host LOCAL")
             && let Some(address) = last
-            && !found.iter().any(|known| known.address == address.to_string())
+            && !found.iter().any(|known| known.text == address.to_string())
         {
             let route = routes
                 .iter()
@@ -191,7 +191,7 @@ fn table_addresses(trie: &str, routes: &[Route]) -> Vec<Address> {
             };
             found.push(Address {
                 interface,
-                address: address.to_string(),
+                text: address.to_string(),
                 prefix,
                 scope: "global".to_owned(),
                 broadcast: String::new(),
@@ -372,6 +372,6 @@ mod tests {
             "{'address': 'fe80::1', 'prefix': '64', 'scope': 'link'}"
         );
         let found = parse_if_inet6("fe800000000000000000000000000001 02 40 20 80     eth0\n");
-        assert_eq!((found[0].address.as_str(), found[0].prefix), ("fe80::1", 64));
+        assert_eq!((found[0].text.as_str(), found[0].prefix), ("fe80::1", 64));
     }
 }

@@ -314,41 +314,29 @@ impl Loader {
     /// `import_role`: the role's tasks take the place of the import.
     pub(super) fn import_role(&self, task: &Task, items: &mut Vec<Item>) -> Result<(), Diagnostic> {
         refuse_loop(task, "include_role")?;
-        let placed = self.role_task(task, &task.context, Include::Static)?;
+        let evaluate = |node: &Node| self.vocabulary.evaluate(node, &task.context);
+        let placed = self.role_task(task, &task.context, Include::Static, &evaluate)?;
         items.extend(placed.items);
         Ok(())
     }
 
-    /// The role that an `import_role` or `include_role` names, its dependencies first.
+    /// The role that an `import_role` or `include_role` names, its dependencies first. `evaluate` gives the
+    /// texts of its arguments.
     pub fn role_task(
         &self,
         task: &Task,
         context: &Arc<Context>,
         include: Include,
+        evaluate: &dyn Fn(&Node) -> Result<String, Diagnostic>,
     ) -> Result<Placed, Diagnostic> {
-        let argument = |name: &str| -> Result<Option<String>, Diagnostic> {
-            let node = task.arguments.get(name);
-            node.map(|node| self.vocabulary.evaluate(node, context))
-                .transpose()
-        };
+        let argument = |name: &str| task.arguments.get(name).map(evaluate).transpose();
         let node = task
             .arguments
             .get("name")
             .or_else(|| task.arguments.get("role"))
             .ok_or_else(|| Diagnostic::error("which role? `name` is missing").at(&task.action_span))?;
-        let name = self.vocabulary.evaluate(node, context)?;
-        self.named_role(task, &name, &node.span, context, include, &argument)
-    }
-
-    fn named_role(
-        &self,
-        task: &Task,
-        name: &str,
-        span: &Span,
-        context: &Arc<Context>,
-        include: Include,
-        argument: &dyn Fn(&str) -> Result<Option<String>, Diagnostic>,
-    ) -> Result<Placed, Diagnostic> {
+        let name = evaluate(node)?;
+        let span = &node.span;
         let main = || "main".to_owned();
         let from = [
             argument("tasks_from")?.unwrap_or_else(main),
@@ -362,7 +350,7 @@ impl Loader {
             vars: &from[2],
             defaults: &from[3],
         };
-        let role = self.role_from(name, context, span, &entry)?;
+        let role = self.role_from(&name, context, span, &entry)?;
         let keep = |key: &str| include == Include::Static || key == "vars";
         let attributes: Mapping = context
             .attributes

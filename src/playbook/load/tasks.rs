@@ -240,9 +240,16 @@ impl Loader {
             .ok_or_else(|| not_found("file of tasks", name, &candidates, span))
     }
 
-    /// The items of a file that is included while a play runs; `params` are the include's variables.
-    pub fn include_tasks(&self, task: &Task, path: &Path, level: Level) -> Result<Vec<Item>, Diagnostic> {
-        let context = file_context(&task.context, path, Include::Dynamic);
+    /// The items of a file that is included while a play runs; `context` is the include's, with the variables
+    /// of its loop.
+    pub fn include_tasks(
+        &self,
+        task: &Task,
+        context: &Arc<Context>,
+        path: &Path,
+        level: Level,
+    ) -> Result<Vec<Item>, Diagnostic> {
+        let context = file_context(context, path, Include::Dynamic);
         let root = self
             .file(path, Some(&task.action_span))
             .map_err(|error| error.via("included here", &task.action_span))?;

@@ -1,0 +1,75 @@
+//! The arguments of a task, evaluated: `module_defaults`, what the task says, `omit` dropped.
+
+use std::sync::Arc;
+
+use crate::diagnostic::Diagnostic;
+use crate::modules::Spec;
+use crate::modules::spec::ArgumentError;
+use crate::playbook::{Task, short_name};
+use crate::template::{self, EvalError, Scope};
+use crate::value::{Map, Value};
+use crate::yaml::Node;
+
+/// Evaluated but not yet checked.
+pub fn evaluate(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    let mut arguments = defaults(task, module, scope)?;
+    arguments.extend(map(&task.arguments, scope)?);
+    Ok(arguments)
+}
+
+/// A map of arguments; `args: "{{ map }}"` among them is a map of more.
+fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    let mut arguments = Map::new();
+    for (name, entry) in node.as_map().into_iter().flat_map(|map| map.iter()) {
+        if template::is_omitted(&entry.value, scope)? {
+            continue;
+        }
+        let value = template::evaluate(&entry.value, scope)?;
+        match (name.as_str(), value) {
+            ("args", Value::Map(more)) => {
+                for (name, value) in more {
+                    arguments.entry(name).or_insert(value);
+                }
+            }
+            (_, value) => {
+                arguments.insert(name.clone(), value);
+            }
+        }
+    }
+    Ok(arguments)
+}
+
+/// `module_defaults` of the task and of all that surrounds it, the nearest last.
+fn defaults(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    let mut all = Map::new();
+    for node in task.context.all("module_defaults") {
+        let maps = node.as_list().unwrap_or(std::slice::from_ref(node));
+        for (name, entry) in maps.iter().filter_map(Node::as_map).flat_map(|map| map.iter()) {
+            if short_name(name) == module {
+                all.extend(map(&entry.value, scope)?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The error for an argument, at the place where the task gives it.
+pub fn refused(task: &Task, spec: &Spec, error: &ArgumentError) -> Diagnostic {
+    let place = error.argument.as_deref().and_then(|name| {
+        let map = task.arguments.as_map()?;
+        let written = map.get(name).or_else(|| {
+            let arg = spec.arg(name)?;
+            arg.aliases.iter().find_map(|alias| map.get(*alias))
+        })?;
+        Some(if spec.arg(name).is_some() {
+            &written.value.span
+        } else {
+            &written.key
+        })
+    });
+    let diagnostic = Diagnostic::error(error.message.clone()).at(place.unwrap_or(&task.action_span));
+    match &error.nearest {
+        Some(name) => diagnostic.hint(format!("did you mean `{name}`?")),
+        None => diagnostic,
+    }
+}

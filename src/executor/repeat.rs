@@ -1,0 +1,305 @@
+//! Loops: `loop`, `with_*`, `loop_control`.
+
+use std::sync::Arc;
+
+use super::attempt::{End, Site};
+use super::scope::layer;
+use crate::diagnostic::Diagnostic;
+use crate::output::{Label, Report, State};
+use crate::playbook::What;
+use crate::playbook::arguments::truth;
+use crate::template::{self, EvalError, Scope};
+use crate::value::{Map, Value};
+use crate::yaml::Node;
+
+/// What `loop_control` says.
+struct Control {
+    variable: String,
+    index: Option<String>,
+    label: Option<Node>,
+    pause: f64,
+    extended: bool,
+    break_when: Option<Node>,
+}
+
+impl Site {
+    /// Runs the task, for each item if it has a loop, and shows what items do.
+    pub async fn run_task(&self) -> End {
+        if self.task.repeat.is_none() {
+            return self.attempt().await;
+        }
+        let scope = self.scope();
+        match self.items(&scope) {
+            Ok(items) => match self.control(&scope) {
+                Ok(control) => self.each(items, &control).await,
+                Err(error) => self.broken(error),
+            },
+            // A loop over what does not exist does no harm where the task is skipped anyway.
+            Err(error) => match self.false_condition(&scope) {
+                Ok(Some(_)) => self.attempt().await,
+                _ => self.broken(error),
+            },
+        }
+    }
+
+    /// What the loop runs over.
+    pub fn items(&self, scope: &Arc<Scope>) -> Result<Vec<Value>, EvalError> {
+        let Some(repeat) = &self.task.repeat else {
+            return Ok(Vec::new());
+        };
+        let value = template::evaluate(&repeat.items, scope)?;
+        match &repeat.lookup {
+            Some(lookup) => {
+                let terms = match value {
+                    Value::List(items) => items,
+                    other => vec![other],
+                };
+                template::lookup(lookup, terms, Map::new(), scope, &repeat.items.span)
+            }
+            None => match value {
+                Value::List(items) => Ok(items),
+                other => Err(EvalError::new(
+                    Diagnostic::error(format!(
+                        "Invalid data passed to 'loop', it requires a list, got this instead: {other}"
+                    ))
+                    .at(&repeat.items.span)
+                    .hint("a map becomes a list with `| dict2items`, a lookup with `query()` instead of `lookup()`"),
+                )),
+            },
+        }
+    }
+
+    /// The variables of each iteration.
+    pub fn iterations(
+        &self,
+        items: &[Value],
+        scope: &Arc<Scope>,
+    ) -> Result<Vec<Vec<(String, Value)>>, EvalError> {
+        let control = self.control(scope)?;
+        Ok((0..items.len())
+            .map(|index| loop_variables(&control, items, index))
+            .collect())
+    }
+
+    fn control(&self, scope: &Arc<Scope>) -> Result<Control, EvalError> {
+        let node = self.task.own("loop_control");
+        let part = |name: &str| node.and_then(|node| node.get(name));
+        let text = |name: &str| -> Result<Option<String>, EvalError> {
+            part(name)
+                .map(|node| template::evaluate(node, scope).map(|value| value.to_string()))
+                .transpose()
+        };
+        let pause = match part("pause")
+            .map(|node| template::evaluate(node, scope))
+            .transpose()?
+        {
+            Some(Value::Float(seconds)) => seconds,
+            #[expect(clippy::cast_precision_loss, reason = "pauses are short")]
+            Some(Value::Int(seconds)) => seconds as f64,
+            _ => 0.0,
+        };
+        let extended = part("extended")
+            .map(|node| template::evaluate(node, scope))
+            .transpose()?;
+        Ok(Control {
+            variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
+            index: text("index_var")?,
+            label: part("label").cloned(),
+            pause: pause.clamp(0.0, 86400.0),
+            extended: extended.and_then(|value| truth(&value)).unwrap_or(false),
+            break_when: part("break_when").cloned(),
+        })
+    }
+
+    async fn each(&self, items: Vec<Value>, control: &Control) -> End {
+        let mut whole = Whole::default();
+        let count = items.len();
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 && control.pause > 0.0 {
+                tokio::time::sleep(std::time::Duration::from_secs_f64(control.pause)).await;
+            }
+            let names = loop_variables(control, &items, index);
+            let mut site = self.clone();
+            site.local.insert(0, layer(names.clone()));
+            let mut end = site.attempt().await;
+            let label = site.label(control, item);
+            end.result.insert(control.variable.clone(), item.clone());
+            end.result.insert(
+                "ansible_loop_var".to_owned(),
+                Value::from(control.variable.as_str()),
+            );
+            if let Some(name) = &control.index {
+                end.result.insert(name.clone(), Value::from(index));
+                end.result
+                    .insert("ansible_index_var".to_owned(), Value::from(name.as_str()));
+            }
+            let scope = site.scope();
+            let stop = self.breaks(control, &site, &end, &scope);
+            // Each item sees what the items before it have set.
+            let effects = std::mem::take(&mut end.effects);
+            self.run.apply(&self.host, effects);
+            let ignored = self
+                .truth("ignore_errors", &scope)
+                .ok()
+                .flatten()
+                .unwrap_or(false);
+            self.show_item(&end, label, ignored && end.state == State::Failed);
+            let unreachable = end.state == State::Unreachable;
+            whole.add(end);
+            if unreachable {
+                break;
+            }
+            match stop {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => return self.broken(error),
+            }
+        }
+        whole.finish(count)
+    }
+
+    fn breaks(
+        &self,
+        control: &Control,
+        site: &Site,
+        end: &End,
+        scope: &Arc<Scope>,
+    ) -> Result<bool, EvalError> {
+        let Some(node) = &control.break_when else {
+            return Ok(false);
+        };
+        let scope = match site.register() {
+            Some(name) => scope.with(layer([(name.to_owned(), Value::Map(end.result.clone()))])),
+            None => Arc::clone(scope),
+        };
+        template::condition(node, &scope)
+    }
+
+    /// What the output calls an item.
+    fn label(&self, control: &Control, item: &Value) -> String {
+        match &control.label {
+            Some(node) => template::evaluate(node, &self.scope())
+                .map_or_else(|error| error.to_string(), |value| value.to_string()),
+            None => item.to_string(),
+        }
+    }
+
+    fn show_item(&self, end: &End, label: String, ignored: bool) {
+        // An inclusion shows what it includes instead.
+        if matches!(self.task.what, What::IncludeTasks | What::IncludeRole) {
+            return;
+        }
+        self.run.report(&Report {
+            label: Label {
+                host: self.host.clone(),
+                delegate: end.delegate.clone(),
+            },
+            state: end.state,
+            ignored,
+            item: Some(if end.no_log {
+                "(censored due to no_log)".to_owned()
+            } else {
+                label
+            }),
+            result: end.visible(),
+            diff: if end.no_log { Vec::new() } else { end.diff.clone() },
+            always: end.shown,
+            action: self.task.action.clone(),
+            diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
+        });
+    }
+}
+
+/// The variables that an iteration sees.
+fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(String, Value)> {
+    let mut names = vec![
+        (control.variable.clone(), items[index].clone()),
+        (
+            "ansible_loop_var".to_owned(),
+            Value::from(control.variable.as_str()),
+        ),
+    ];
+    if let Some(name) = &control.index {
+        names.push((name.clone(), Value::from(index)));
+        names.push(("ansible_index_var".to_owned(), Value::from(name.as_str())));
+    }
+    if control.extended {
+        let last = items.len() - 1;
+        let mut extended = Map::from_iter([
+            ("allitems".to_owned(), Value::List(items.to_vec())),
+            ("index".to_owned(), Value::from(index + 1)),
+            ("index0".to_owned(), Value::from(index)),
+            ("first".to_owned(), Value::Bool(index == 0)),
+            ("last".to_owned(), Value::Bool(index == last)),
+            ("length".to_owned(), Value::from(items.len())),
+            ("revindex".to_owned(), Value::from(items.len() - index)),
+            ("revindex0".to_owned(), Value::from(last - index)),
+        ]);
+        if index > 0 {
+            extended.insert("previtem".to_owned(), items[index - 1].clone());
+        }
+        if index < last {
+            extended.insert("nextitem".to_owned(), items[index + 1].clone());
+        }
+        names.push(("ansible_loop".to_owned(), Value::Map(extended)));
+    }
+    names
+}
+
+/// The items' results put together.
+#[derive(Default)]
+struct Whole {
+    results: Vec<Value>,
+    changed: bool,
+    failed: bool,
+    all_skipped: bool,
+    unreachable: bool,
+    no_log: bool,
+    delegate: Option<String>,
+}
+
+impl Whole {
+    fn add(&mut self, end: End) {
+        let skipped = end.state == State::Skipped;
+        self.all_skipped = skipped && (self.results.is_empty() || self.all_skipped);
+        self.changed |= end.state == State::Changed;
+        self.failed |= end.state == State::Failed;
+        self.unreachable |= end.state == State::Unreachable;
+        self.no_log |= end.no_log;
+        self.delegate = end.delegate;
+        self.results.push(Value::Map(end.result));
+    }
+
+    fn finish(self, count: usize) -> End {
+        if count == 0 {
+            return End::empty_loop();
+        }
+        let mut result = Map::new();
+        let (state, message) = if self.unreachable {
+            (
+                State::Unreachable,
+                "a host became unreachable in the middle of the loop",
+            )
+        } else if self.failed {
+            (State::Failed, "One or more items failed")
+        } else if self.all_skipped {
+            (State::Skipped, "All items skipped")
+        } else if self.changed {
+            (State::Changed, "All items completed")
+        } else {
+            (State::Ok, "All items completed")
+        };
+        result.insert("changed".to_owned(), Value::Bool(self.changed));
+        result.insert("msg".to_owned(), Value::from(message));
+        if self.failed {
+            result.insert("failed".to_owned(), Value::Bool(true));
+        }
+        result.insert("skipped".to_owned(), Value::Bool(state == State::Skipped));
+        result.insert("results".to_owned(), Value::List(self.results));
+        End {
+            no_log: self.no_log,
+            delegate: self.delegate,
+            ..End::new(state, result)
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Lookups of the controller's files.
+
+use super::{Answer, Lookup, Request, anywhere, row};
+use crate::template::environment::Options;
+use crate::template::evaluate::render_file;
+use crate::template::filters::glob;
+use crate::template::scope::{Names, Variable};
+use crate::value::Value;
+use std::sync::Arc;
+
+pub(super) const LOOKUPS: &[Lookup] = &[
+    row("file", "The contents of files", file),
+    row("template", "What template files come to", template),
+    row("fileglob", "The files that match patterns", fileglob),
+];
+
+fn file(request: &Request) -> Answer {
+    let mut texts = Vec::new();
+    for term in &request.terms {
+        let text = request.read(&request.find("files", &term.to_string())?)?;
+        let mut text = text.as_str();
+        if request.flag("lstrip", false) {
+            text = text.trim_start();
+        }
+        if request.flag("rstrip", true) {
+            text = text.trim_end();
+        }
+        texts.push(text.into());
+    }
+    Ok(texts)
+}
+
+fn template(request: &Request) -> Answer {
+    let delimiter = |name: &str, default: &str| request.option(name).unwrap_or_else(|| default.to_owned());
+    let pair = |kind: &str, start: &str, end: &str| {
+        (
+            delimiter(&format!("{kind}_start_string"), start),
+            delimiter(&format!("{kind}_end_string"), end),
+        )
+    };
+    let usual = Options::default();
+    let own = request.options.keys().any(|name| name.ends_with("_string"));
+    let options = Options {
+        trim_blocks: request.flag("trim_blocks", usual.trim_blocks),
+        lstrip_blocks: request.flag("lstrip_blocks", usual.lstrip_blocks),
+        delimiters: own.then(|| {
+            [
+                pair("block", "{%", "%}"),
+                pair("variable", "{{", "}}"),
+                pair("comment", "{#", "#}"),
+            ]
+        }),
+        ..usual
+    };
+    let mut scope = Arc::clone(request.scope);
+    if let Some(variables) = request.options.get("template_vars").and_then(Value::as_map) {
+        let names: Names = variables
+            .iter()
+            .map(|(name, value)| (name.clone(), Variable::from(value.clone())))
+            .collect();
+        scope = scope.with(Arc::new(names));
+    }
+    let span = request.span.cloned().unwrap_or_else(anywhere);
+    let mut texts = Vec::new();
+    for term in &request.terms {
+        let path = request.find("templates", &term.to_string())?;
+        let text = request.read(&path)?;
+        texts.push(render_file(&path, &text, &options, &span, &scope)?.into());
+    }
+    Ok(texts)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
+fn fileglob(request: &Request) -> Answer {
+    let mut found = Vec::new();
+    for term in &request.terms {
+        // The first folder in which something matches.
+        let matches = request
+            .scope
+            .search
+            .candidates("files", &term.to_string())
+            .iter()
+            .map(|pattern| glob(&pattern.to_string_lossy()))
+            .find(|matches| !matches.is_empty());
+        found.extend(matches.unwrap_or_default().into_iter().map(Value::from));
+    }
+    Ok(found)
+}

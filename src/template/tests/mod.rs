@@ -1,0 +1,46 @@
+//! Tests (`x is NAME`) beyond the engine's own: one table a file.
+
+mod files;
+mod results;
+mod values;
+mod versions;
+
+use minijinja::value::{Rest, ValueOrKwargs};
+use minijinja::{Environment, State, Value};
+
+use super::call::Definition;
+
+/// All tables.
+const TABLES: &[&[Definition]] = &[files::TESTS, results::TESTS, values::TESTS, versions::TESTS];
+
+/// Name, parameters and purpose of each test.
+pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    super::call::documentation(TABLES)
+}
+
+pub(super) fn install(environment: &mut Environment<'static>) {
+    for definition in TABLES.iter().copied().flatten() {
+        let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
+            definition.apply(state, input, arguments)
+        };
+        environment.add_test(definition.name, run);
+        environment.add_test(format!("ansible.builtin.{}", definition.name), run);
+    }
+}
+
+#[cfg(test)]
+mod checks {
+    use super::*;
+
+    #[test]
+    fn each_name_once_and_documented() {
+        let mut names: Vec<&str> = TABLES.iter().copied().flatten().map(|row| row.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+        for row in TABLES.iter().copied().flatten() {
+            assert!(row.doc.starts_with("Whether "), "{}", row.name);
+        }
+    }
+}
