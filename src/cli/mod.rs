@@ -1,1 +1,3 @@
-//! (being written)
+//! The command line: one file for each verb. Nothing else uses this layer.
+
+pub mod registry;

@@ -1,0 +1,46 @@
+//! Tags of a repository: each a small object of its own, so that pushes share nothing that is rewritten.
+
+use super::{ContentError, Registry};
+use crate::registry::digest::Digest;
+use crate::registry::name::{RepositoryName, Tag};
+use crate::registry::storage::paths;
+
+impl Registry {
+    /// Up to `limit` tags that come after `last`, sorted by byte.
+    pub fn tags(
+        &self,
+        name: &RepositoryName,
+        last: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, ContentError> {
+        if !self.is_repository(name)? {
+            return Err(ContentError::RepositoryUnknown);
+        }
+        let mut tags = self.storage.list(&paths::tags(name), last, limit)?;
+        // A crash in the middle of a first push leaves a tag's folder that names nothing.
+        let mut failure = None;
+        tags.retain(|text| match text.parse() {
+            Ok(tag) => self
+                .storage
+                .exists(&paths::tag_current(name, &tag))
+                .unwrap_or_else(|error| {
+                    failure = Some(error);
+                    true
+                }),
+            Err(_) => false,
+        });
+        failure.map_or(Ok(tags), |error| Err(error.into()))
+    }
+
+    /// The tags that name a manifest now.
+    pub(super) fn tags_of(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<Tag>, ContentError> {
+        let mut found = Vec::new();
+        for text in self.storage.list(&paths::tags(name), None, usize::MAX)? {
+            let Ok(tag) = text.parse() else { continue };
+            if self.link(&paths::tag_current(name, &tag))?.as_ref() == Some(digest) {
+                found.push(tag);
+            }
+        }
+        Ok(found)
+    }
+}
