@@ -467,10 +467,13 @@ mod tests {
             if let Ok(endpoint) = route(method, &path, None) {
                 accepted += 1;
                 let shown = format!("{endpoint:?}");
+                // A tag may hold two dots; no path segment may be them.
+                let segments = shown.split(['/', '"']);
                 assert!(
-                    !shown.contains("..") && !shown.contains("\\0"),
+                    segments.clone().all(|s| s != ".." && s != "."),
                     "{path} -> {shown}"
                 );
+                assert!(!shown.contains("\\0"), "{path} -> {shown}");
             }
         }
         assert!(accepted > 0, "the fuzzer reaches the accepting paths");

@@ -175,14 +175,18 @@ pub(super) fn apply_leaf(leaf: &Leaf, loaded: &mut Loaded, errors: &mut Vec<Diag
             errors.push(Diagnostic::error(format!("`{}` {reason}", leaf.path)).at(&leaf.value));
         }
     } else if let Some((known, reason)) = WITHOUT_EFFECT.iter().find(|(key, _)| lies_under(&leaf.path, key)) {
-        loaded
-            .warnings
-            .push(Diagnostic::warning(format!("`{known}` has no effect: {reason}")).at(&leaf.key));
+        let message = format!("`{known}` has no effect: {reason}");
+        // Once for all that lies under it.
+        if loaded.warnings.iter().all(|warning| warning.message != message) {
+            let warning = Diagnostic::warning(message).at(leaf.key_of(known));
+            loaded.warnings.push(warning);
+        }
     } else if let Some(known) = NOT_OFFERED.iter().find(|key| lies_under(&leaf.path, key)) {
-        let depth = known.split('.').count() - 1;
-        let place = leaf.keys.get(depth).unwrap_or(&leaf.key);
-        let error = Diagnostic::error(format!("`{known}` is not offered by this registry")).at(place);
-        errors.push(error.hint("remove it if the registry shall run without it"));
+        let message = format!("`{known}` is not offered by this registry");
+        if errors.iter().all(|error| error.message != message) {
+            let error = Diagnostic::error(message).at(leaf.key_of(known));
+            errors.push(error.hint("remove it if the registry shall run without it"));
+        }
     } else {
         errors.push(unknown(leaf));
     }
@@ -286,8 +290,7 @@ pub fn show(config: &Config) -> String {
         let _ = writeln!(shown, "{:indent$}{leaf}: {value}", "", indent = open.len() * 2);
     }
     if !config.http.headers.is_empty() {
-        // `http` may no longer be the open group, and YAML forbids it twice: headers come as a comment-free
-        // mapping of their own only when it is.
+        // No row of the table, but a child of the one `http` mapping all the same.
         let mut block = String::from("  headers:\n");
         for (name, value) in &config.http.headers {
             let value = serde_json::Value::from(String::from_utf8_lossy(value.as_bytes()).into_owned());

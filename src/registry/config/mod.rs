@@ -197,5 +197,12 @@ struct Leaf {
     value: Span,
 }
 
+impl Leaf {
+    /// Where `path`, which this leaf lies under, has its last key.
+    fn key_of(&self, path: &str) -> &Span {
+        self.keys.get(path.split('.').count() - 1).unwrap_or(&self.key)
+    }
+}
+
 #[cfg(test)]
 mod tests;
