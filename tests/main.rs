@@ -1,2 +1,3 @@
-#[test]
-fn a() {}
+//! The one integration binary: every tier above unit tests is a module of it.
+
+mod registry;
