@@ -192,7 +192,13 @@ fn distribution_s_data_directory_is_shared() {
             if target.contains("/blobs/") {
                 assert_eq!(mine.body, other.body, "{target}");
             } else {
-                assert_eq!(mine.json(), other.json(), "{target}");
+                // Go writes an empty list as null.
+                let written = String::from_utf8_lossy(&other.body).replace("\"tags\":null", "\"tags\":[]");
+                assert_eq!(
+                    mine.json(),
+                    serde_json::from_str::<serde_json::Value>(&written).unwrap(),
+                    "{target}"
+                );
             }
         } else {
             assert_eq!(mine.code(), other.code(), "{target}");
@@ -263,21 +269,21 @@ fn tls_with_both_versions_of_http() {
     let (server, trust) = with_tls();
     let certificate = trust.path().join("ca.crt").display().to_string();
     let url = format!("https://{}/v2/", server.address);
-    let written = |option: &str| {
-        curl(&[
+    let written = |options: &[&str]| {
+        let common = [
             "--cacert",
             &certificate,
-            option,
             "-o",
             "/dev/null",
             "-w",
             "%{http_version} %{http_code}",
             &url,
-        ])
+        ];
+        curl(&[options, &common].concat())
     };
-    assert_eq!(written("--http2"), "2 200");
-    assert_eq!(written("--http1.1"), "1.1 200");
-    assert_eq!(written("--tls-max=1.2"), "2 200");
+    assert_eq!(written(&["--http2"]), "2 200");
+    assert_eq!(written(&["--http1.1"]), "1.1 200");
+    assert_eq!(written(&["--tls-max", "1.2"]), "2 200");
     let plain = server.get("/v2/").expect(400);
     assert_eq!(
         plain.body,

@@ -54,7 +54,12 @@ pub fn is_current(asked: &Asked<'_>, tag: &str) -> bool {
         .any(|value| value == unquoted || value == "*")
 }
 
-pub async fn put(mut asked: Asked<'_>, name: RepositoryName, reference: Reference, tags: Vec<Tag>) -> Answer {
+pub async fn put(
+    asked: &mut Asked<'_>,
+    name: RepositoryName,
+    reference: Reference,
+    tags: Vec<Tag>,
+) -> Answer {
     let limit = asked.service.config.http.manifest_limit;
     let bytes: Bytes =
         receive::whole(&mut asked.request, limit, asked.service.config.http.idle_timeout).await?;

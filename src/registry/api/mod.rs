@@ -52,48 +52,19 @@ impl Service {
         connection: Connection,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
-        let uri = request.uri();
-        let answer = match route::route(request.method(), uri.path(), uri.query()) {
-            Ok(endpoint) => match access::check(&self.config, &endpoint) {
-                Ok(()) => self.dispatch(endpoint, request, connection).await,
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        let response = answer.unwrap_or_else(|error| error_response(&error));
-        respond::finish(response, head, &self.config.http.headers)
-    }
-
-    async fn dispatch(
-        self: &Arc<Self>,
-        endpoint: Endpoint,
-        request: Request<Incoming>,
-        connection: Connection,
-    ) -> Answer {
-        let asked = Asked {
-            service: self,
+        let mut asked = Asked {
+            service: &self,
             request,
             connection,
         };
-        match endpoint {
-            Endpoint::Root => Ok(base::root()),
-            Endpoint::Base => Ok(base::version()),
-            Endpoint::Catalog(page) => listing::catalog(&asked, page).await,
-            Endpoint::Tags(name, page) => listing::tags(&asked, name, page).await,
-            Endpoint::GetManifest(name, reference) => manifests::get(&asked, name, reference).await,
-            Endpoint::PutManifest(name, reference, tags) => {
-                manifests::put(asked, name, reference, tags).await
+        let response = match asked.answer().await {
+            Ok(response) => response,
+            Err(error) => {
+                asked.discard_body().await;
+                error_response(&error)
             }
-            Endpoint::DeleteManifest(name, reference) => manifests::delete(&asked, name, reference).await,
-            Endpoint::GetBlob(name, digest) => blobs::get(&asked, name, digest).await,
-            Endpoint::DeleteBlob(name, digest) => blobs::delete(&asked, name, digest).await,
-            Endpoint::StartUpload(name, start) => uploads::start(asked, name, start).await,
-            Endpoint::UploadStatus(name, id) => uploads::status(&asked, name, id).await,
-            Endpoint::AppendUpload(name, id) => uploads::append(asked, name, id).await,
-            Endpoint::FinishUpload(name, id, digest) => uploads::finish(asked, name, id, digest).await,
-            Endpoint::CancelUpload(name, id) => uploads::cancel(&asked, name, id).await,
-            Endpoint::Referrers(name, digest, filter) => referrers::list(&asked, name, digest, filter).await,
-        }
+        };
+        respond::finish(response, head, &self.config.http.headers)
     }
 }
 
@@ -105,6 +76,32 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    async fn answer(&mut self) -> Answer {
+        let uri = self.request.uri();
+        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        access::check(&self.service.config, &endpoint)?;
+        let asked = self;
+        match endpoint {
+            Endpoint::Root => Ok(base::root()),
+            Endpoint::Base => Ok(base::version()),
+            Endpoint::Catalog(page) => listing::catalog(asked, page).await,
+            Endpoint::Tags(name, page) => listing::tags(asked, name, page).await,
+            Endpoint::GetManifest(name, reference) => manifests::get(asked, name, reference).await,
+            Endpoint::PutManifest(name, reference, tags) => {
+                manifests::put(asked, name, reference, tags).await
+            }
+            Endpoint::DeleteManifest(name, reference) => manifests::delete(asked, name, reference).await,
+            Endpoint::GetBlob(name, digest) => blobs::get(asked, name, digest).await,
+            Endpoint::DeleteBlob(name, digest) => blobs::delete(asked, name, digest).await,
+            Endpoint::StartUpload(name, start) => uploads::start(asked, name, start).await,
+            Endpoint::UploadStatus(name, id) => uploads::status(asked, name, id).await,
+            Endpoint::AppendUpload(name, id) => uploads::append(asked, name, id).await,
+            Endpoint::FinishUpload(name, id, digest) => uploads::finish(asked, name, id, digest).await,
+            Endpoint::CancelUpload(name, id) => uploads::cancel(asked, name, id).await,
+            Endpoint::Referrers(name, digest, filter) => referrers::list(asked, name, digest, filter).await,
+        }
+    }
+
     /// A header's text, where there is one and it is text.
     fn header(&self, name: hyper::header::HeaderName) -> Option<&str> {
         self.request.headers().get(name)?.to_str().ok()

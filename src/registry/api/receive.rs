@@ -6,14 +6,20 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
+use hyper::header;
 use tokio::task::JoinHandle;
 
+use super::Asked;
 use crate::registry::content::{Upload, UploadError};
 use crate::registry::error::{ApiError, Problem};
 
 /// Written at once. One such batch is hashed and written while the next one arrives: two of them are what
 /// an upload costs in memory.
 const BATCH: usize = 512 << 10;
+
+/// What of an unwanted body is read, and for how long: a client that sends on regardless is cut off.
+const DISCARD_LIMIT: usize = 8 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
 
 /// The whole of a body that is at most `limit` bytes.
 pub async fn whole(
@@ -70,6 +76,31 @@ pub async fn into_upload(
             next?;
             return Ok(upload);
         }
+    }
+}
+
+impl Asked<'_> {
+    /// Reads what is left of a body that nobody wants, within reason.
+    ///
+    /// A connection that is closed over unread data is reset, and the client never sees why it was refused.
+    pub async fn discard_body(&mut self) {
+        // Who asks first has sent nothing, and reading would ask for it.
+        if self.header(header::EXPECT).is_some() {
+            return;
+        }
+        let patience = self.service.config.http.idle_timeout.min(DISCARD_TIME);
+        let body = self.request.body_mut();
+        let reading = async {
+            let mut left = DISCARD_LIMIT;
+            while let Ok(Some(piece)) = next(body, patience).await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        // Late or not, the answer goes out.
+        let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
     }
 }
 

@@ -17,7 +17,7 @@ use crate::registry::route::Start;
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-pub async fn start(mut asked: Asked<'_>, name: RepositoryName, start: Start) -> Answer {
+pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) -> Answer {
     match start {
         Start::Mount {
             digest,
@@ -28,19 +28,19 @@ pub async fn start(mut asked: Asked<'_>, name: RepositoryName, start: Start) -> 
                 .content(move |registry| registry.mount(&into, &from, &wanted))
                 .await?;
             if mounted {
-                return Ok(created(&asked, &name, &digest));
+                return Ok(created(asked, &name, &digest));
             }
         }
         Start::Monolithic(digest) => {
-            let id = begin(&asked, &name).await?;
-            let upload = turn(&asked, &name, &id).await?;
-            return complete(&mut asked, upload, &name, digest).await;
+            let id = begin(asked, &name).await?;
+            let upload = turn(asked, &name, &id).await?;
+            return complete(asked, upload, &name, digest).await;
         }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
         Start::Mount { from: None, .. } | Start::Session => {}
     }
-    let id = begin(&asked, &name).await?;
-    Ok(progress(&asked, StatusCode::ACCEPTED, &name, &id, 0))
+    let id = begin(asked, &name).await?;
+    Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
 }
 
 pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
@@ -51,21 +51,21 @@ pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
     Ok(progress(asked, StatusCode::NO_CONTENT, &name, &id, size))
 }
 
-pub async fn append(mut asked: Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
-    let upload = turn(&asked, &name, &id).await?;
-    let limit = chunk_limit(&asked, &upload, &name, &id)?;
+pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    let upload = turn(asked, &name, &id).await?;
+    let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
     let patience = asked.service.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     if limit.is_some_and(|limit| upload.size() - before != limit) {
         return Err(Problem::SizeInvalid.detail("the body is shorter than its Content-Range"));
     }
-    Ok(progress(&asked, StatusCode::ACCEPTED, &name, &id, upload.size()))
+    Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, upload.size()))
 }
 
-pub async fn finish(mut asked: Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
-    let upload = turn(&asked, &name, &id).await?;
-    complete(&mut asked, upload, &name, digest).await
+pub async fn finish(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
+    let upload = turn(asked, &name, &id).await?;
+    complete(asked, upload, &name, digest).await
 }
 
 pub async fn cancel(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {

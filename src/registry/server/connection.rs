@@ -19,7 +19,8 @@ use crate::registry::api::{Connection, Service};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest request head, and what HTTP/1 reads at once. Tokens with many scopes reach 8 KiB.
+/// Largest request head, and what HTTP/1 reads at once: hyper lets a head exceed it by one read. Tokens with
+/// many scopes reach 8 KiB.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
 /// HTTP/2: requests at once on a connection, and bytes that they may send unasked.
