@@ -5,6 +5,8 @@ mod client;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/cli.rs"]
+mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
 #[path = "registry/content.rs"]

@@ -112,6 +112,7 @@ impl Record {
     pub fn observe(self, response: Response<Body>) -> Response<Observed> {
         let status = response.status().as_u16();
         response.map(|body| Observed {
+            promised: body.remaining(),
             body,
             record: self,
             status,
@@ -125,6 +126,8 @@ pub struct Observed {
     body: Body,
     record: Record,
     status: u16,
+    /// Bytes that were to be sent.
+    promised: u64,
     sent: u64,
 }
 
@@ -163,7 +166,7 @@ impl Drop for Observed {
             version = ?record.version,
             status = self.status,
             sent = self.sent,
-            complete = self.body.remaining() == 0,
+            complete = self.sent == self.promised,
             milliseconds = u64::try_from(record.start.elapsed().as_millis()).unwrap_or(u64::MAX),
             agent = record.agent,
         );

@@ -307,6 +307,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a table with a row for each form of request"
+    )]
     fn the_table() {
         for (method, uri, expected) in [
             ("GET", "/", "Root"),

@@ -216,7 +216,9 @@ fn distribution_s_data_directory_is_shared() {
         format!("/v2/shared/two/blobs/{}", sha256(b"theirs")),
         format!("/v2/shared/two/blobs/{}", sha256(b"ours")),
     ];
-    everything.iter().for_each(|target| compare(target));
+    for target in &everything {
+        compare(target);
+    }
 
     // Each deletes what the other wrote.
     theirs(
@@ -229,7 +231,9 @@ fn distribution_s_data_directory_is_shared() {
     server
         .send("DELETE", "/v2/shared/two/manifests/theirs", &[], "")
         .expect(202);
-    everything.iter().for_each(|target| compare(target));
+    for target in &everything {
+        compare(target);
+    }
     server.get("/v2/shared/one/manifests/ours").expect(404);
 }
 

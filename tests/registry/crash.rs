@@ -38,7 +38,7 @@ fn an_upload_goes_on_after_a_kill() {
         "PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
     )
     .unwrap();
-    broken.write_all(&[b'1'; 500_000]).unwrap();
+    broken.write_all(&vec![b'1'; 500_000]).unwrap();
     drop(broken);
     server.crash_and_restart();
 
@@ -55,7 +55,7 @@ fn an_upload_goes_on_after_a_kill() {
     server
         .send("PATCH", &location, &[("content-range", &range)], vec![b'1'; rest])
         .expect(202);
-    let digest = sha256(&[b'1'; 3_000_000]);
+    let digest = sha256(&vec![b'1'; 3_000_000]);
     server
         .send("PUT", &format!("{location}?digest={digest}"), &[], "")
         .expect(201);

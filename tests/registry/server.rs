@@ -166,9 +166,9 @@ fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
     };
     // Its log must go on being read, or the pipe fills; what it says is shown when a test fails.
     std::thread::spawn(move || {
-        log.lines()
-            .map_while(Result::ok)
-            .for_each(|line| eprintln!("{line}"))
+        for line in log.lines().map_while(Result::ok) {
+            eprintln!("{line}");
+        }
     });
     (child, address)
 }

@@ -59,7 +59,7 @@ impl BlobPart {
         if self.offset >= self.end {
             return Poll::Ready(None);
         }
-        let reading = self.reading.get_or_insert_with(|| {
+        let task = self.reading.get_or_insert_with(|| {
             let content = Arc::clone(&self.content);
             let offset = self.offset;
             let length = (self.end - offset).min(READ_BUFFER);
@@ -67,9 +67,9 @@ impl BlobPart {
                 content.read_at(offset, usize::try_from(length).unwrap_or(usize::MAX))
             })
         });
-        let read = ready!(Pin::new(reading).poll(context));
+        let outcome = ready!(Pin::new(task).poll(context));
         self.reading = None;
-        let piece = read.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let piece = outcome.unwrap_or_else(|error| Err(io::Error::other(error)));
         match &piece {
             Ok(piece) => self.offset += piece.len() as u64,
             // The length was promised: the connection has to break, so that nobody takes half for all.

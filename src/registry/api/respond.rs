@@ -35,11 +35,10 @@ pub fn typed(status: StatusCode, media_type: &'static str, bytes: Vec<u8>) -> Re
 
 /// Sets a header whose value was made here; what no header can hold is left out and logged.
 pub fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
-        Ok(value) => {
-            response.headers_mut().append(name, value);
-        }
-        Err(_) => tracing::error!(header = %name, value, "a value that no header can hold"),
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().append(name, value);
+    } else {
+        tracing::error!(header = %name, value, "a value that no header can hold");
     }
 }
 

@@ -38,6 +38,10 @@ struct Reader<'a> {
     leaves: Vec<Leaf>,
 }
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "it is the error of results, which a bare diagnostic would make large"
+)]
 fn fault(message: impl Into<String>, span: &Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(message).at(span))
 }
@@ -92,7 +96,7 @@ impl<'a> Reader<'a> {
                 Event::MappingStart(..) => self.mapping(&path, above)?,
                 Event::Scalar(text, ..) => self.leaf(path, above, vec![text.into_owned()], span),
                 Event::SequenceStart(..) => {
-                    let (values, span) = self.sequence(span)?;
+                    let (values, span) = self.sequence(&span)?;
                     self.leaf(path, above, values, span);
                 }
                 _ => return Err(fault("aliases are not taken here; write the value out", &span)),
@@ -101,7 +105,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn sequence(&mut self, first: Span) -> Result<(Vec<String>, Span), Box<Diagnostic>> {
+    fn sequence(&mut self, first: &Span) -> Result<(Vec<String>, Span), Box<Diagnostic>> {
         let mut values = Vec::new();
         loop {
             let (event, span) = self.next()?;

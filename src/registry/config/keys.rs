@@ -117,7 +117,7 @@ fn one_of<T: Copy>(table: &[(&str, T)], text: &str) -> Result<T, String> {
     })
 }
 
-fn name_of<T: PartialEq>(table: &[(&str, T)], value: T) -> Option<String> {
+fn name_of<T: Copy + PartialEq>(table: &[(&str, T)], value: T) -> Option<String> {
     let found = table.iter().find(|(_, known)| *known == value);
     found.map(|(name, _)| (*name).to_owned())
 }

@@ -118,7 +118,7 @@ impl Default for Http {
             relative_urls: true,
             headers: Vec::new(),
             drain_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             max_connections: 4096,
             manifest_limit: 4 << 20,
             certificate: None,

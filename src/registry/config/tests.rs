@@ -32,7 +32,7 @@ fn distribution_s_own_file() {
         Address::One("127.0.0.1:5001".parse().unwrap())
     );
     assert_eq!(config.http.headers[0].0, "x-content-type-options");
-    assert_eq!(config.http.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.http.drain_timeout, Duration::from_mins(1));
     let warnings: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
         warnings,

@@ -16,20 +16,24 @@ impl Registry {
         if !self.is_repository(name)? {
             return Err(ContentError::RepositoryUnknown);
         }
-        let mut tags = self.storage.list(&paths::tags(name), last, limit)?;
-        // A crash in the middle of a first push leaves a tag's folder that names nothing.
-        let mut failure = None;
-        tags.retain(|text| match text.parse() {
-            Ok(tag) => self
-                .storage
-                .exists(&paths::tag_current(name, &tag))
-                .unwrap_or_else(|error| {
-                    failure = Some(error);
-                    true
-                }),
-            Err(_) => false,
-        });
-        failure.map_or(Ok(tags), |error| Err(error.into()))
+        let mut found = Vec::new();
+        let mut after = last.map(str::to_owned);
+        loop {
+            let wanted = limit - found.len();
+            let batch = self.storage.list(&paths::tags(name), after.as_deref(), wanted)?;
+            let exhausted = batch.len() < wanted;
+            after = batch.last().cloned().or(after);
+            for text in batch {
+                // A crash in the middle of a first push leaves a tag's folder that names nothing.
+                let Ok(tag) = text.parse() else { continue };
+                if self.storage.exists(&paths::tag_current(name, &tag))? {
+                    found.push(text);
+                }
+            }
+            if exhausted || found.len() >= limit {
+                return Ok(found);
+            }
+        }
     }
 
     /// The tags that name a manifest now.

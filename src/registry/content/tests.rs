@@ -142,6 +142,21 @@ async fn deleting_a_manifest_takes_its_tags() {
 }
 
 #[tokio::test]
+async fn a_half_written_tag_is_not_listed_and_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, repository) = (registry(&folder), name("a"));
+    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let tags: Vec<Tag> = ["a", "b", "c"].map(|tag| tag.parse().unwrap()).into();
+    let (digest, _) = registry
+        .put_manifest(&repository, &Reference::Tag(tags[0].clone()), &tags, index, None)
+        .unwrap();
+    let current = crate::registry::storage::paths::tag_current(&repository, &tags[0]);
+    registry.storage.delete(&current).unwrap();
+    assert_eq!(registry.tags(&repository, None, 2).unwrap(), ["b", "c"]);
+    assert_eq!(registry.tags_of(&repository, &digest).unwrap(), tags[1..]);
+}
+
+#[tokio::test]
 async fn the_catalog_pages_in_the_order_of_full_names() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(&folder);

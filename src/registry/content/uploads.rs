@@ -157,6 +157,10 @@ impl Registry {
 
     /// Makes an upload a blob of its repository, if it is what was promised. It is durable after this.
     /// Otherwise the upload is gone, as the spec has it.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the turn at the upload ends with this"
+    )]
     pub fn finish_upload(&self, upload: Upload, claimed: &Digest) -> Result<(), UploadError> {
         let computed = self.computed(&upload, claimed.algorithm())?;
         let Upload { name, id, .. } = &upload;
@@ -177,6 +181,10 @@ impl Registry {
         Ok(result?)
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the turn at the upload ends with this"
+    )]
     pub fn cancel_upload(&self, upload: Upload) -> Result<(), UploadError> {
         let Upload { name, id, .. } = &upload;
         self.remove_upload(name, id)

@@ -3,10 +3,13 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -14,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::patience::Patience;
-use crate::registry::access_log::Record;
+use crate::registry::access_log::{Observed, Record};
 use crate::registry::api::{Connection, Service};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
@@ -33,6 +36,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TLS_HANDSHAKE: u8 = 0x16;
 
 const PLAIN_ON_TLS: &str = "this is an HTTPS port, and the request came as plain HTTP; use https://\n";
+
+/// An answer in the making, boxed: HTTP/2 needs a type that can be named.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Observed>, Infallible>> + Send>>;
 
 /// What all connections share.
 pub struct Connections {
@@ -110,17 +116,7 @@ impl Connections {
     }
 
     /// The function that turns one request into one answer, and its access line.
-    fn answerer(
-        &self,
-        connection: Connection,
-    ) -> impl Fn(
-        hyper::Request<hyper::body::Incoming>,
-    ) -> std::pin::Pin<
-        Box<
-            dyn Future<Output = Result<hyper::Response<crate::registry::access_log::Observed>, Infallible>>
-                + Send,
-        >,
-    > + use<> {
+    fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
         move |request| {
             let service = Arc::clone(&service);
