@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::client::try_send;
 use super::server::{Server, sha256};
 
 #[test]
@@ -22,6 +23,50 @@ fn what_was_answered_201_survives_a_kill() {
             .expect(200);
         assert!(blob.body == layer);
     }
+}
+
+/// Four pushers, and a kill at some moment of theirs: whatever was answered 201 is there and whole.
+#[test]
+fn a_kill_under_load_loses_nothing_that_was_answered() {
+    let mut server = Server::start();
+    let mut answered: Vec<(String, Vec<u8>)> = Vec::new();
+    for round in 0..6_u64 {
+        let address = server.address;
+        let pushers: Vec<_> = (0..4_u8)
+            .map(|pusher| {
+                std::thread::spawn(move || {
+                    let mut stored = Vec::new();
+                    for number in 0..u8::MAX {
+                        let size = 1 + usize::from(number) * 3000;
+                        let content = [
+                            [u8::try_from(round).unwrap(), pusher, number].as_slice(),
+                            &vec![number; size],
+                        ]
+                        .concat();
+                        let digest = sha256(&content);
+                        let target = format!("/v2/load/{pusher}/blobs/uploads/?digest={digest}");
+                        match try_send(address, "POST", &target, &[], content.clone()) {
+                            Ok(answer) => {
+                                answer.expect(201);
+                                stored.push((format!("/v2/load/{pusher}/blobs/{digest}"), content));
+                            }
+                            Err(_) => return stored,
+                        }
+                    }
+                    stored
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(60 + round * 37));
+        server.crash_and_restart();
+        for pusher in pushers {
+            answered.extend(pusher.join().unwrap());
+        }
+        for (target, content) in &answered {
+            assert!(server.get(target).expect(200).body == *content, "{target}");
+        }
+    }
+    assert!(!answered.is_empty(), "something was answered before the kills");
 }
 
 #[test]

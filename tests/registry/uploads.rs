@@ -1,5 +1,7 @@
 //! Items 15 to 21: uploads.
 
+use std::io::{Read as _, Write as _};
+
 use super::server::{Server, sha256};
 
 #[test]
@@ -27,6 +29,22 @@ fn item_15_post() {
         .expect(201);
     assert_eq!(answer.header("location"), format!("/v2/a/blobs/{digest}"));
     assert_eq!(answer.header("docker-content-digest"), digest);
+}
+
+#[test]
+fn item_15_a_post_that_fails_leaves_no_upload() {
+    let server = Server::with("  idletimeout: 300ms\n");
+    let digest = sha256(b"whole");
+    let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nwh"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 408");
+    let uploads = server.data().join("docker/registry/v2/repositories/a/_uploads");
+    assert_eq!(std::fs::read_dir(uploads).unwrap().count(), 0);
 }
 
 #[test]

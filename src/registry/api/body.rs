@@ -60,11 +60,11 @@ impl BlobPart {
             return Poll::Ready(None);
         }
         let task = self.reading.get_or_insert_with(|| {
-            let content = Arc::clone(&self.content);
+            let blob = Arc::clone(&self.content);
             let offset = self.offset;
             let length = (self.end - offset).min(READ_BUFFER);
             tokio::task::spawn_blocking(move || {
-                content.read_at(offset, usize::try_from(length).unwrap_or(usize::MAX))
+                blob.read_at(offset, usize::try_from(length).unwrap_or(usize::MAX))
             })
         });
         let outcome = ready!(Pin::new(task).poll(context));

@@ -34,7 +34,16 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
         Start::Monolithic(digest) => {
             let id = begin(asked, &name).await?;
             let upload = turn(asked, &name, &id).await?;
-            return complete(asked, upload, &name, digest).await;
+            let answer = complete(asked, upload, &name, digest).await;
+            if answer.is_err()
+                && let Ok(upload) = turn(asked, &name, &id).await
+            {
+                // Nobody was told its id, so nobody would go on with it.
+                asked
+                    .content(move |registry| registry.cancel_upload(upload))
+                    .await?;
+            }
+            return answer;
         }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
         Start::Mount { from: None, .. } | Start::Session => {}
