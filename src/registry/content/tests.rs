@@ -84,6 +84,23 @@ async fn a_wrong_digest_stores_nothing() {
 }
 
 #[tokio::test]
+async fn an_upload_outlives_a_failure_of_the_storage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (registry, repository) = (registry(&folder), name("a"));
+    let id = registry.start_upload(&repository).unwrap();
+    append(&registry, &repository, &id, b"data").await;
+    // A file where the folder of all blobs should go.
+    let blobs = folder.path().join("docker/registry/v2/blobs");
+    std::fs::write(&blobs, "").unwrap();
+    let upload = registry.upload_turn(&repository, &id).await.unwrap();
+    assert!(registry.finish_upload(upload, &sha256(b"data")).is_err());
+    std::fs::remove_file(&blobs).unwrap();
+    let upload = registry.upload_turn(&repository, &id).await.unwrap();
+    registry.finish_upload(upload, &sha256(b"data")).unwrap();
+    assert!(registry.has_blob(&repository, &sha256(b"data")).unwrap());
+}
+
+#[tokio::test]
 async fn writers_of_one_upload_take_turns() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, repository) = (registry(&folder), name("a"));

@@ -156,7 +156,8 @@ impl Registry {
     }
 
     /// Makes an upload a blob of its repository, if it is what was promised. It is durable after this.
-    /// Otherwise the upload is gone, as the spec has it.
+    /// With another digest the upload is gone, as the spec has it; after a failure of the storage it is still
+    /// there to be finished.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the turn at the upload ends with this"
@@ -164,21 +165,24 @@ impl Registry {
     pub fn finish_upload(&self, upload: Upload, claimed: &Digest) -> Result<(), UploadError> {
         let computed = self.computed(&upload, claimed.algorithm())?;
         let Upload { name, id, .. } = &upload;
-        let result = if computed == *claimed {
-            self.shared(name, || {
-                // Over a blob that is there already too: should that one be damaged, this heals it.
-                self.storage
-                    .publish(&paths::upload_data(name, id), &paths::blob(claimed))?;
-                self.write_link(&paths::layer_link(name, claimed), claimed)
-            })
-        } else {
-            Err(ContentError::DigestMismatch {
+        if computed != *claimed {
+            self.remove_upload(name, id)?;
+            return Err(UploadError::Content(ContentError::DigestMismatch {
                 claimed: claimed.clone(),
                 computed,
-            })
-        };
-        self.remove_upload(name, id)?;
-        Ok(result?)
+            }));
+        }
+        self.shared(name, || {
+            // Over a blob that is there already too: should that one be damaged, this heals it.
+            self.storage
+                .publish(&paths::upload_data(name, id), &paths::blob(claimed))?;
+            self.write_link(&paths::layer_link(name, claimed), claimed)
+        })?;
+        if let Err(error) = self.remove_upload(name, id) {
+            // The blob is where it belongs; what is left of its upload is litter.
+            tracing::warn!(%error, upload = %id, "removing a finished upload failed");
+        }
+        Ok(())
     }
 
     #[expect(
