@@ -1,14 +1,7 @@
-//! The executable: hands over to the verb.
+//! The executable: controller, agent and registry in one. Which it is depends on its name and first word.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("agent") => regdeploy::cli::agent::run(arguments),
-        _ => {
-            eprintln!("usage: regdeploy agent");
-            ExitCode::from(2)
-        }
-    }
+    regdeploy::cli::main(std::env::args_os().collect())
 }

@@ -1,3 +1,4 @@
-//! One binary for all integration tests: it links once.
+//! The one integration binary, so that it links once: every tier above unit tests is a module of it.
 
 mod link;
+mod registry;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::arguments::{Arguments, Refused};
 use crate::diagnostic::Diagnostic;
+use crate::executor::Listing;
 
 /// Ansible's defaults.
 const FORKS: u32 = 5;
@@ -46,20 +47,6 @@ pub struct Settings {
     pub flush_cache: bool,
     pub verbosity: u8,
     pub colour: bool,
-}
-
-/// What is to be listed instead of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Listing {
-    pub hosts: bool,
-    pub tasks: bool,
-    pub tags: bool,
-}
-
-impl Listing {
-    pub fn any(self) -> bool {
-        self.hosts || self.tasks || self.tags
-    }
 }
 
 /// Where a password comes from.

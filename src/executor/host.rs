@@ -65,8 +65,4 @@ impl Memory {
         self.facts = Arc::default();
         self.gathered = Map::new();
     }
-
-    pub fn has_facts(&self) -> bool {
-        !self.gathered.is_empty()
-    }
 }

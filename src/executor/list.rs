@@ -20,8 +20,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub fn is_empty(self) -> bool {
-        self == Self::default()
+    pub fn any(self) -> bool {
+        self != Self::default()
     }
 }
 

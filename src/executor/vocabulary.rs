@@ -99,7 +99,7 @@ impl Vocabulary for Words {
     }
 
     fn has_lookup(&self, name: &str) -> bool {
-        template::has_lookup(name)
+        template::lookup_documentation().any(|(known, _)| known == name)
     }
 
     fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic> {

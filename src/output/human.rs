@@ -151,7 +151,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
         let shown: Map = result
             .iter()
             .filter(|(key, _)| self.verbosity >= 3 || !DETAILS.contains(&key.as_str()))
-            .filter(|(key, _)| !(report.always && key.as_str() == "changed"))
+            .filter(|(key, _)| key.as_str() != "failed" && !(report.always && key.as_str() == "changed"))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let indented = report.always || self.verbosity >= 3;

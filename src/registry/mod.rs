@@ -1,1 +1,26 @@
-//! (being written)
+//! The registry server: the OCI distribution protocol over HTTP, on distribution's storage layout.
+//!
+//! | layer | modules | knows |
+//! |---|---|---|
+//! | words | `digest`, `name`, `range`, `manifest` | nothing: pure parsing, invalid values cannot be made |
+//! | storage | `storage` | keys and bytes; nothing of HTTP or of manifests |
+//! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
+//! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
+//! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
+//!
+//! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
+//! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
+
+pub mod access_log;
+pub mod api;
+pub mod config;
+pub mod content;
+pub mod digest;
+pub mod error;
+pub mod manifest;
+pub mod name;
+pub mod range;
+pub mod route;
+pub mod server;
+pub mod storage;
+pub mod tls;

@@ -1,0 +1,252 @@
+//! `regdeploy PLAYBOOK...`: the main verb.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::arguments::Arguments;
+use super::settings::{PasswordSource, Settings, Surroundings};
+use super::{extra_vars, fail, playbook_lookup};
+use crate::diagnostic::Diagnostic;
+use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
+use crate::inventory::Inventory;
+use crate::output::human::Human;
+use crate::output::{Event, Paint};
+use crate::playbook::arguments::truth;
+use crate::playbook::{Loader, Playbook, Selection};
+use crate::value::Value;
+use crate::wire::message::Secret;
+
+/// Bad options.
+const USAGE: u8 = 2;
+/// A missing playbook or inventory, a limit that names nobody.
+const MISSING: u8 = 1;
+/// A file that cannot be understood.
+const PARSE: u8 = 4;
+const INTERRUPTED: u8 = 99;
+
+/// Templates of templates recurse: the usual two mebibytes of a thread are too few.
+const STACK: usize = 16 << 20;
+
+pub fn run(arguments: Arguments) -> ExitCode {
+    let around = Surroundings {
+        variable: &|name| std::env::var(name).ok(),
+        terminal: io::stdout().is_terminal(),
+    };
+    let settings = match Settings::resolve(arguments, &around) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error, USAGE),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Diagnostic::error(format!("cannot start: {error}")), MISSING),
+    };
+    let code = runtime.block_on(async {
+        // The main thread's own stack is small: the run is a task of the runtime.
+        let running = tokio::spawn(async move { play(settings).await });
+        tokio::select! {
+            ended = running => match ended {
+                Ok(Ok(code)) => ExitCode::from(code),
+                Ok(Err((error, code))) => fail(&error, code),
+                Err(error) => fail(&Diagnostic::error(format!("the run broke off: {error}")), 250),
+            },
+            () = interruption() => {
+                eprintln!("[ERROR]: User interrupted execution");
+                ExitCode::from(INTERRUPTED)
+            }
+        }
+    });
+    // Whoever still waits for a host is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+/// Until somebody wants the run to end.
+async fn interruption() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => {
+                signals.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+type Stop = (Diagnostic, u8);
+
+async fn play(settings: Settings) -> Result<u8, Stop> {
+    let code = |code: u8| move |error: Diagnostic| (error, code);
+    let files: Vec<PathBuf> = settings
+        .playbooks
+        .iter()
+        .map(|name| playbook_lookup::find(name, Path::new("")))
+        .collect::<Result<_, _>>()
+        .map_err(code(MISSING))?;
+    let (extra, mut warnings) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
+    let extra = Arc::new(extra);
+    let (inventory, more) = Inventory::load(&settings.inventories).map_err(code(MISSING))?;
+    warnings.extend(more);
+    let words = Words {
+        extra_vars: Arc::clone(&extra),
+    };
+    let loader = Loader::new(
+        Box::new(words),
+        vec![std::env::current_dir().unwrap_or_default().join("roles")],
+    );
+    let playbooks: Vec<Playbook> = files
+        .iter()
+        .map(|file| loader.playbook(file))
+        .collect::<Result<_, _>>()
+        .map_err(code(PARSE))?;
+    let quiet = settings.syntax_check || settings.listing.any();
+    let passwords = if quiet {
+        Passwords::default()
+    } else {
+        ask(&settings).map_err(code(MISSING))?
+    };
+    let paint = Paint(settings.colour);
+    let err_paint = Paint(settings.colour && io::stderr().is_terminal());
+    let printer = Human::new(
+        io::stdout(),
+        io::stderr(),
+        paint,
+        err_paint,
+        settings.verbosity,
+        settings.diff,
+    );
+    let listing = settings.listing;
+    let syntax_check = settings.syntax_check;
+    let run = Run::new(
+        translated(settings, extra, passwords),
+        inventory,
+        loader,
+        Box::new(printer),
+    )
+    .map_err(code(MISSING))?;
+    for warning in &warnings {
+        run.show(&Event::Diagnostic(warning));
+    }
+    if let Some(limited) = run.limited() {
+        for term in &limited.unmatched {
+            run.show(&Event::Warning(&format!(
+                "Could not match supplied host pattern, ignoring: {term}"
+            )));
+        }
+        if limited.hosts.is_empty() {
+            return Err((
+                Diagnostic::error(
+                    "Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",
+                ),
+                MISSING,
+            ));
+        }
+    }
+    if syntax_check {
+        for playbook in &playbooks {
+            println!("\nplaybook: {}", playbook.name);
+        }
+        return Ok(0);
+    }
+    if listing.any() {
+        for playbook in &playbooks {
+            print!(
+                "{}",
+                executor::list(&run, playbook, listing).map_err(code(PARSE))?
+            );
+        }
+        return Ok(0);
+    }
+    Ok(run.playbooks(playbooks).await.code())
+}
+
+#[derive(Default)]
+struct Passwords {
+    connection: Option<Secret>,
+    r#become: Option<Secret>,
+}
+
+/// Asks for the passwords that are to be asked for; an empty answer to the second repeats the first.
+fn ask(settings: &Settings) -> Result<Passwords, Diagnostic> {
+    let connection = password(&settings.connection_password, "SSH password: ")?;
+    let prompt = match connection {
+        Some(_) => "BECOME password[defaults to SSH password]: ",
+        None => "BECOME password: ",
+    };
+    let answer = password(&settings.become_password, prompt)?;
+    let r#become = match answer {
+        Some(secret) if secret.reveal().is_empty() => connection.clone(),
+        answer => answer,
+    };
+    Ok(Passwords { connection, r#become })
+}
+
+fn password(source: &PasswordSource, prompt: &str) -> Result<Option<Secret>, Diagnostic> {
+    match source {
+        PasswordSource::None => Ok(None),
+        PasswordSource::Ask => rpassword::prompt_password(prompt)
+            .map(|text| Some(Secret::new(text)))
+            .map_err(|error| {
+                Diagnostic::error(format!("cannot ask for a password: {error}"))
+                    .hint("there is no terminal: use --connection-password-file or --become-password-file")
+            }),
+        PasswordSource::File(path) => std::fs::read_to_string(path)
+            .map(|text| Some(Secret::new(text.trim_end_matches(['\r', '\n']))))
+            .map_err(|error| {
+                Diagnostic::error(format!(
+                    "cannot read the password file {}: {error}",
+                    path.display()
+                ))
+            }),
+    }
+}
+
+/// The command line's settings as the executor's.
+fn translated(
+    settings: Settings,
+    extra_vars: Arc<crate::template::Names>,
+    passwords: Passwords,
+) -> executor::Settings {
+    let checking = std::env::var("ANSIBLE_HOST_KEY_CHECKING").ok();
+    executor::Settings {
+        forks: settings.forks,
+        check: settings.check,
+        diff: settings.diff,
+        selection: Selection {
+            tags: settings.tags,
+            skip: settings.skip_tags,
+        },
+        limit: settings.limit,
+        extra_vars,
+        start_at_task: settings.start_at_task,
+        force_handlers: settings.force_handlers,
+        login: LoginSettings {
+            connection: settings.connection,
+            user: settings.user,
+            password: passwords.connection,
+            private_key: settings.private_key,
+            host_key_checking: checking
+                .and_then(|text| truth(&Value::from(text)))
+                .unwrap_or(true),
+            timeout: settings.timeout,
+        },
+        become_as: BecomeSettings {
+            enabled: settings.r#become,
+            user: settings.become_user,
+            method: settings.become_method,
+            password: passwords.r#become,
+        },
+        verbosity: settings.verbosity,
+        inventories: settings.inventories,
+    }
+}

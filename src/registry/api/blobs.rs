@@ -1,0 +1,72 @@
+//! `/v2/<name>/blobs/<digest>`
+
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
+
+use super::body::Body;
+use super::manifests::is_current;
+use super::{Answer, Asked, respond};
+use crate::registry::digest::Digest;
+use crate::registry::error::Problem;
+use crate::registry::name::RepositoryName;
+use crate::registry::range::{self, Wanted};
+
+/// What a digest names never changes: a year is the longest that caches honour.
+const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Answer {
+    let wanted_digest = digest.clone();
+    let content = asked
+        .content(move |registry| registry.blob(&name, &wanted_digest))
+        .await?;
+    let size = content.size();
+    let tag = format!("\"{digest}\"");
+    let mut response = if is_current(asked, &tag) {
+        respond::empty(StatusCode::NOT_MODIFIED)
+    } else {
+        match wanted(asked, &tag, size) {
+            Wanted::Whole => respond::with_body(StatusCode::OK, Body::blob(content, 0, size)),
+            Wanted::Part { start, end } => {
+                let body = Body::blob(content, start, end);
+                let mut response = respond::with_body(StatusCode::PARTIAL_CONTENT, body);
+                let range = format!("bytes {start}-{}/{size}", end - 1);
+                respond::set(&mut response, header::CONTENT_RANGE, &range);
+                response
+            }
+            Wanted::Unsatisfiable => {
+                return Err(Problem::RangeInvalid
+                    .detail(format!("the blob has {size} bytes"))
+                    .header(header::CONTENT_RANGE, &format!("bytes */{size}")));
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/octet-stream"),
+    );
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::CACHE_CONTROL, FOREVER);
+    respond::set_digest(&mut response, &digest);
+    respond::set(&mut response, header::ETAG, &tag);
+    Ok(response)
+}
+
+fn wanted(asked: &Asked<'_>, tag: &str, size: u64) -> Wanted {
+    // A part of something else than the client has begun with would be useless to it.
+    let other = asked.header(header::IF_RANGE).is_some_and(|held| held != tag);
+    match asked.header(header::RANGE) {
+        Some(range) if !other => range::wanted(range, size),
+        _ => Wanted::Whole,
+    }
+}
+
+pub async fn delete(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Answer {
+    let unlinked = digest.clone();
+    asked
+        .content(move |registry| registry.delete_blob(&name, &unlinked))
+        .await?;
+    let mut response = respond::empty(StatusCode::ACCEPTED);
+    respond::set_digest(&mut response, &digest);
+    Ok(response)
+}

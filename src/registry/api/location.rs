@@ -1,0 +1,37 @@
+//! URLs that answers carry in `Location`.
+//!
+//! Relative by default: a relative one is right behind every proxy. Absolute ones follow `http.host`, or
+//! else the request's own `Host` and scheme.
+
+use hyper::Response;
+use hyper::header;
+
+use super::body::Body;
+use super::{Asked, respond};
+
+impl Asked<'_> {
+    /// `path` as this registry writes URLs.
+    fn url(&self, path: &str) -> String {
+        let http = &self.service.config.http;
+        if http.relative_urls {
+            return path.to_owned();
+        }
+        if let Some(host) = &http.host {
+            return format!("{}{path}", host.trim_end_matches('/'));
+        }
+        let authority = self
+            .request
+            .uri()
+            .authority()
+            .map(hyper::http::uri::Authority::as_str);
+        let scheme = if self.connection.secure { "https" } else { "http" };
+        match authority.or_else(|| self.header(header::HOST)) {
+            Some(host) => format!("{scheme}://{host}{path}"),
+            None => path.to_owned(),
+        }
+    }
+
+    pub fn set_location(&self, response: &mut Response<Body>, path: &str) {
+        respond::set(response, header::LOCATION, &self.url(path));
+    }
+}

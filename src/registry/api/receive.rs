@@ -1,0 +1,155 @@
+//! Bodies of requests: whole and small, or streamed into an upload with bounded memory.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::Request;
+use hyper::body::{Body as _, Incoming};
+use hyper::header;
+use tokio::task::JoinHandle;
+
+use super::Asked;
+use crate::registry::content::{Upload, UploadError};
+use crate::registry::error::{ApiError, Problem};
+
+/// Written at once. One such batch is hashed and written while the next one arrives: two of them are what
+/// an upload costs in memory.
+const BATCH: usize = 512 << 10;
+
+/// What of an unwanted body is read, and for how long: a client that sends on regardless is cut off.
+const DISCARD_LIMIT: usize = 8 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(5);
+
+/// The whole of a body that is at most `limit` bytes.
+pub async fn whole(
+    request: &mut Request<Incoming>,
+    limit: usize,
+    patience: Duration,
+) -> Result<Bytes, ApiError> {
+    let too_large = || Problem::ManifestTooLarge.detail(format!("the limit is {limit} bytes"));
+    // What is announced is refused before it is read.
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let mut collected = BytesMut::new();
+    while let Some(piece) = next(request.body_mut(), patience).await? {
+        if collected.len() + piece.len() > limit {
+            return Err(too_large());
+        }
+        collected.extend_from_slice(&piece);
+    }
+    Ok(collected.freeze())
+}
+
+/// Streams a body into an upload and hands the upload back.
+///
+/// What arrived before a client broke off stays in the upload. A body longer than `limit` is refused at
+/// the byte where it becomes so.
+pub async fn into_upload(
+    body: &mut Incoming,
+    upload: Upload,
+    limit: Option<u64>,
+    patience: Duration,
+) -> Result<Upload, ApiError> {
+    let mut writer = Writer::Idle(upload);
+    let mut batch = Vec::new();
+    let (mut batched, mut received) = (0, 0_u64);
+    loop {
+        let next = next(body, patience).await;
+        if let Ok(Some(piece)) = &next {
+            received += piece.len() as u64;
+            if limit.is_some_and(|limit| received > limit) {
+                return Err(Problem::SizeInvalid.detail("the body is longer than its Content-Range"));
+            }
+            batched += piece.len();
+            batch.push(piece.clone());
+        }
+        let ended = !matches!(next, Ok(Some(_)));
+        if batched >= BATCH || (ended && batched > 0) {
+            let pieces = std::mem::take(&mut batch);
+            writer = Writer::Busy(append(writer.idle().await?, pieces));
+            batched = 0;
+        }
+        if ended {
+            let upload = writer.idle().await?;
+            next?;
+            return Ok(upload);
+        }
+    }
+}
+
+impl Asked<'_> {
+    /// Reads what is left of a body that nobody wants, within reason.
+    ///
+    /// A connection that is closed over unread data is reset, and the client never sees why it was refused.
+    pub async fn discard_body(&mut self) {
+        // Who asks first has sent nothing, and reading would ask for it.
+        if self.header(header::EXPECT).is_some() {
+            return;
+        }
+        let patience = self.service.config.http.idle_timeout.min(DISCARD_TIME);
+        let body = self.request.body_mut();
+        let reading = async {
+            let mut left = DISCARD_LIMIT;
+            while let Ok(Some(piece)) = next(body, patience).await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        // Late or not, the answer goes out.
+        let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
+    }
+}
+
+/// An upload between two batches, or in the hands of the thread that writes one.
+enum Writer {
+    Idle(Upload),
+    Busy(JoinHandle<Result<Upload, UploadError>>),
+}
+
+impl Writer {
+    async fn idle(self) -> Result<Upload, ApiError> {
+        match self {
+            Self::Idle(upload) => Ok(upload),
+            Self::Busy(task) => task
+                .await
+                .map_err(|error| {
+                    tracing::error!(%error, "writing an upload panicked");
+                    ApiError::from(Problem::Internal)
+                })?
+                .map_err(Into::into),
+        }
+    }
+}
+
+/// The upload goes with the work: should the client vanish, its turn ends only when this has.
+fn append(mut upload: Upload, pieces: Vec<Bytes>) -> JoinHandle<Result<Upload, UploadError>> {
+    tokio::task::spawn_blocking(move || {
+        upload.append(&pieces)?;
+        Ok(upload)
+    })
+}
+
+/// The next piece of a body, or none at its end.
+async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
+            return Err(Problem::TooSlow.into());
+        };
+        match frame {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                // Trailers mean nothing here.
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+            Some(Err(error)) => {
+                return Err(Problem::UploadInvalid.detail(format!("the body broke off: {error}")));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `/v2/<name>/referrers/<digest>`: always an index, empty where nothing refers to the digest.
+
+use hyper::StatusCode;
+use hyper::header::HeaderName;
+use serde_json::json;
+
+use super::listing::{cut, set_next};
+use super::{Answer, Asked, respond};
+use crate::registry::digest::Digest;
+use crate::registry::manifest::MediaType;
+use crate::registry::name::RepositoryName;
+use crate::registry::route::ReferrersFilter;
+
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+/// Clients take an index of at most 4 MiB; descriptors with annotations are some 500 bytes.
+const MAX_PAGE: usize = 1_000;
+
+pub async fn list(
+    asked: &Asked<'_>,
+    name: RepositoryName,
+    subject: Digest,
+    filter: ReferrersFilter,
+) -> Answer {
+    let path = format!("/v2/{name}/referrers/{subject}");
+    let mut referrers = asked
+        .content(move |registry| registry.referrers(&name, &subject))
+        .await?;
+    let ReferrersFilter { artifact_type, page } = filter;
+    if let Some(wanted) = &artifact_type {
+        referrers.retain(|referrer| referrer.artifact_type.as_ref() == Some(wanted));
+    }
+    if let Some(last) = &page.last {
+        referrers.retain(|referrer| referrer.digest.as_str() > last.as_str());
+    }
+    let count = page.count.map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
+    let more = cut(&mut referrers, count);
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": MediaType::OciIndex.as_str(),
+        "manifests": referrers.iter().map(|referrer| referrer.descriptor()).collect::<Vec<_>>(),
+    });
+    let bytes = index.to_string().into_bytes();
+    let mut response = respond::typed(StatusCode::OK, MediaType::OciIndex.as_str(), bytes);
+    let filter = artifact_type.as_deref().map(|wanted| ("artifactType", wanted));
+    if filter.is_some() {
+        respond::set(&mut response, FILTERS_APPLIED, "artifactType");
+    }
+    if more {
+        let last = referrers.last().map(|referrer| referrer.digest.to_string());
+        set_next(&mut response, &path, count, last.as_ref(), filter);
+    }
+    Ok(response)
+}

@@ -1,0 +1,62 @@
+//! Blobs of a repository: reading, taking out, mounting from another.
+//!
+//! A blob's data is shared by all repositories; a link says which may serve it. Taking a blob out removes
+//! the link: the data is the collector's.
+
+use std::sync::Arc;
+
+use super::{ContentError, Registry};
+use crate::registry::digest::Digest;
+use crate::registry::name::RepositoryName;
+use crate::registry::storage::{Content, StorageError, paths};
+
+impl Registry {
+    /// Opens a blob of a repository.
+    pub fn blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Arc<dyn Content>, ContentError> {
+        // The link may name another digest of the same bytes: distribution stores under sha256 what was
+        // pushed by sha512.
+        let stored = self
+            .link(&paths::layer_link(name, digest))?
+            .ok_or(ContentError::BlobUnknown)?;
+        match self.storage.open(&paths::blob(&stored)) {
+            Err(StorageError::NotFound { .. }) => Err(ContentError::BlobUnknown),
+            opened => Ok(opened?),
+        }
+    }
+
+    pub fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        match self.link(&paths::layer_link(name, digest))? {
+            Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes a blob out of a repository.
+    pub fn delete_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<(), ContentError> {
+        self.alone(name, || {
+            if !self.has_blob(name, digest)? {
+                return Err(ContentError::BlobUnknown);
+            }
+            Ok(self.storage.delete(&paths::layer(name, digest))?)
+        })
+    }
+
+    /// Makes a blob of `from` one of `name` too. False where `from` does not have it.
+    pub fn mount(
+        &self,
+        name: &RepositoryName,
+        from: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<bool, ContentError> {
+        let Some(stored) = self.link(&paths::layer_link(from, digest))? else {
+            return Ok(false);
+        };
+        if !self.storage.exists(&paths::blob(&stored))? {
+            return Ok(false);
+        }
+        self.shared(name, || {
+            self.write_link(&paths::layer_link(name, digest), &stored)
+        })?;
+        Ok(true)
+    }
+}

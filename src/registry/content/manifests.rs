@@ -1,0 +1,141 @@
+//! Manifests of a repository: reading, pushing with tags, taking out.
+
+use bytes::Bytes;
+
+use super::{ContentError, Registry};
+use crate::registry::digest::{Algorithm, Digest};
+use crate::registry::manifest::Manifest;
+use crate::registry::name::{Reference, RepositoryName, Tag};
+use crate::registry::storage::{StorageError, paths};
+
+/// No manifest in an adopted data directory is larger than this, whatever the limit for pushes is.
+const MAX_STORED_MANIFEST: u64 = 64 << 20;
+
+/// A manifest as it is served.
+#[derive(Debug, Clone)]
+pub struct StoredManifest {
+    pub digest: Digest,
+    /// Exactly what was pushed.
+    pub bytes: Bytes,
+    pub manifest: Manifest,
+}
+
+impl Registry {
+    /// Finds a manifest by tag or digest. Its bytes are checked against the digest: a damaged one is
+    /// never served.
+    pub fn manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<StoredManifest, ContentError> {
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => self
+                .link(&paths::tag_current(name, tag))?
+                .ok_or(ContentError::ManifestUnknown)?,
+        };
+        let stored = self
+            .link(&paths::revision_link(name, &digest))?
+            .ok_or(ContentError::ManifestUnknown)?;
+        let bytes = match self.storage.read(&paths::blob(&stored), MAX_STORED_MANIFEST) {
+            Err(StorageError::NotFound { .. }) => return Err(ContentError::ManifestUnknown),
+            bytes => bytes?,
+        };
+        if Digest::of(digest.algorithm(), &bytes) != digest {
+            return Err(ContentError::ManifestDamaged(digest));
+        }
+        let manifest = Manifest::parse(&bytes)?;
+        Ok(StoredManifest {
+            digest,
+            bytes,
+            manifest,
+        })
+    }
+
+    pub fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        match self.link(&paths::revision_link(name, digest))? {
+            Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
+            None => Ok(false),
+        }
+    }
+
+    /// Stores a manifest under `reference` and any further tags, once all that it refers to is there.
+    /// A missing subject is fine: it may be pushed later, or never.
+    pub fn put_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+        tags: &[Tag],
+        bytes: &[u8],
+        content_type: Option<&str>,
+    ) -> Result<(Digest, Manifest), ContentError> {
+        let manifest = Manifest::parse_pushed(bytes, content_type)?;
+        let algorithm = match reference {
+            Reference::Digest(claimed) => claimed.algorithm(),
+            Reference::Tag(_) => Algorithm::Sha256,
+        };
+        let digest = Digest::of(algorithm, bytes);
+        let named = match reference {
+            Reference::Digest(claimed) if *claimed != digest => {
+                return Err(ContentError::DigestMismatch {
+                    claimed: claimed.clone(),
+                    computed: digest,
+                });
+            }
+            Reference::Digest(_) => None,
+            Reference::Tag(tag) => Some(tag),
+        };
+        self.shared(name, || {
+            self.check_references(name, &manifest)?;
+            self.storage.write(&paths::blob(&digest), bytes)?;
+            self.write_link(&paths::revision_link(name, &digest), &digest)?;
+            for tag in named.into_iter().chain(tags) {
+                self.write_link(&paths::tag_index(name, tag, &digest), &digest)?;
+                self.write_link(&paths::tag_current(name, tag), &digest)?;
+            }
+            Ok((digest, manifest))
+        })
+    }
+
+    fn check_references(&self, name: &RepositoryName, manifest: &Manifest) -> Result<(), ContentError> {
+        let mut missing = Vec::new();
+        for digest in &manifest.blobs {
+            if !self.has_blob(name, digest)? {
+                missing.push(digest.clone());
+            }
+        }
+        for digest in &manifest.manifests {
+            if !self.has_manifest(name, digest)? {
+                missing.push(digest.clone());
+            }
+        }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(ContentError::ReferencesMissing(missing))
+        }
+    }
+
+    /// By tag: removes that tag. By digest: removes the manifest and every tag that names it.
+    pub fn delete_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<(), ContentError> {
+        self.alone(name, || match reference {
+            Reference::Tag(tag) => {
+                if !self.storage.exists(&paths::tag_current(name, tag))? {
+                    return Err(ContentError::ManifestUnknown);
+                }
+                Ok(self.storage.delete(&paths::tag(name, tag))?)
+            }
+            Reference::Digest(digest) => {
+                if !self.storage.exists(&paths::revision_link(name, digest))? {
+                    return Err(ContentError::ManifestUnknown);
+                }
+                // The revision first: from then on its tags answer 404, whenever they go.
+                self.storage.delete(&paths::revision(name, digest))?;
+                for tag in self.tags_of(name, digest)? {
+                    self.storage.delete(&paths::tag(name, &tag))?;
+                }
+                Ok(())
+            }
+        })
+    }
+}

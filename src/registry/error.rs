@@ -1,0 +1,137 @@
+//! What a client is told when something goes wrong: ONE table of condition, code, message and status.
+//!
+//! Codes are distribution-spec's; where it has none that fits, the nearest that clients print well.
+//! The body is `{"errors":[{"code","message","detail"}]}`.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue};
+use serde_json::{Value, json};
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident => $code:literal, $status:ident, $message:literal;)*) => {
+        /// A condition that a client can be told of.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Problem { $($(#[$doc])* $name),* }
+
+        impl Problem {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Code, status and message.
+            fn row(self) -> (&'static str, StatusCode, &'static str) {
+                match self { $(Self::$name => ($code, StatusCode::$status, $message)),* }
+            }
+        }
+    };
+}
+
+problems! {
+    BlobUnknown => "BLOB_UNKNOWN", NOT_FOUND, "blob unknown to registry";
+    UploadInvalid => "BLOB_UPLOAD_INVALID", BAD_REQUEST, "blob upload invalid";
+    UploadUnknown => "BLOB_UPLOAD_UNKNOWN", NOT_FOUND, "blob upload unknown to registry";
+    /// Another request is writing to the same upload.
+    UploadBusy => "BLOB_UPLOAD_INVALID", CONFLICT, "another request is writing to this upload";
+    DigestInvalid => "DIGEST_INVALID", BAD_REQUEST, "provided digest did not match uploaded content";
+    ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN", BAD_REQUEST, "manifest references what this repository does not have";
+    ManifestInvalid => "MANIFEST_INVALID", BAD_REQUEST, "manifest invalid";
+    ManifestUnknown => "MANIFEST_UNKNOWN", NOT_FOUND, "manifest unknown to registry";
+    ManifestTooLarge => "MANIFEST_INVALID", PAYLOAD_TOO_LARGE, "manifest exceeds the size limit of this registry";
+    NameInvalid => "NAME_INVALID", BAD_REQUEST, "invalid repository name";
+    NameUnknown => "NAME_UNKNOWN", NOT_FOUND, "repository name not known to registry";
+    TagInvalid => "TAG_INVALID", BAD_REQUEST, "invalid tag";
+    SizeInvalid => "SIZE_INVALID", BAD_REQUEST, "provided length did not match content length";
+    RangeInvalid => "RANGE_INVALID", RANGE_NOT_SATISFIABLE, "invalid content range";
+    PageInvalid => "PAGINATION_NUMBER_INVALID", BAD_REQUEST, "invalid number of results requested";
+    Unsupported => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the operation is unsupported";
+    ReadOnly => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the registry is in read-only mode";
+    NoSuchEndpoint => "UNSUPPORTED", NOT_FOUND, "no such endpoint; the registry's are under /v2/";
+    TooSlow => "BLOB_UPLOAD_INVALID", REQUEST_TIMEOUT, "the body stopped arriving";
+    StorageFull => "UNAVAILABLE", INSUFFICIENT_STORAGE, "the registry's storage is full";
+    Internal => "UNKNOWN", INTERNAL_SERVER_ERROR, "internal error; the registry's log has the cause";
+}
+
+impl Problem {
+    pub fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    pub fn status(self) -> StatusCode {
+        self.row().1
+    }
+
+    pub fn message(self) -> &'static str {
+        self.row().2
+    }
+
+    pub fn detail(self, detail: impl Into<Value>) -> ApiError {
+        ApiError {
+            detail: Some(detail.into()),
+            ..ApiError::from(self)
+        }
+    }
+}
+
+/// A problem with what is known of its cause, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct ApiError {
+    pub problem: Problem,
+    pub detail: Option<Value>,
+    /// `Allow`, `Range` and their like.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl From<Problem> for ApiError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem,
+            detail: None,
+            headers: Vec::new(),
+        }
+    }
+}
+
+impl ApiError {
+    /// Adds a header; a value that no header can hold is left out.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    pub fn body(&self) -> Vec<u8> {
+        let mut error = json!({"code": self.problem.code(), "message": self.problem.message()});
+        if let Some(detail) = &self.detail {
+            error["detail"] = detail.clone();
+        }
+        json!({"errors": [error]}).to_string().into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_3_the_body_has_the_spec_s_form() {
+        let body = Problem::NameInvalid.detail("X").body();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"errors":[{"code":"NAME_INVALID","message":"invalid repository name","detail":"X"}]}"#
+        );
+    }
+
+    #[test]
+    fn every_row_is_an_error_with_a_plain_message() {
+        for problem in Problem::ALL {
+            assert!(problem.status().as_u16() >= 400, "{problem:?}");
+            assert!(!problem.message().ends_with('.'), "{problem:?}");
+            assert!(
+                problem
+                    .code()
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b == b'_')
+            );
+        }
+    }
+}

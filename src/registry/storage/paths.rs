@@ -1,0 +1,172 @@
+//! The only place that spells a storage path. The layout is distribution's, so that its data directories
+//! are served as they are:
+//!
+//! ```text
+//! docker/registry/v2/
+//! ├── blobs/<algorithm>/<first two hex digits>/<hex>/data
+//! └── repositories/<name>/
+//!     ├── _layers/<algorithm>/<hex>/link                     the repository may serve this blob
+//!     ├── _manifests/
+//!     │   ├── revisions/<algorithm>/<hex>/link               ... and this manifest
+//!     │   └── tags/<tag>/
+//!     │       ├── current/link                               what the tag names now
+//!     │       └── index/<algorithm>/<hex>/link               what it ever named
+//!     └── _uploads/<id>/{data,startedat}                     an upload that is under way
+//! ```
+//!
+//! A `link` holds a digest and nothing else. Repository names nest, so `repositories/a/b/_layers` may
+//! lie beside `repositories/a/_layers`; a segment of a name never starts with an underscore.
+
+use std::fmt;
+
+use crate::registry::digest::{Algorithm, Digest};
+use crate::registry::name::{RepositoryName, Tag, UploadId};
+
+const ROOT: &str = "docker/registry/v2";
+
+/// A relative path that is safe by construction: only this module makes them, out of validated parts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+impl Key {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// `<algorithm>/<hex>`, as links lie in it.
+fn spread(digest: &Digest) -> String {
+    format!("{}/{}", digest.algorithm().name(), digest.hex())
+}
+
+pub fn blob(digest: &Digest) -> Key {
+    let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
+    Key(format!("{ROOT}/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
+}
+
+/// The folder of all repositories.
+pub fn repositories() -> Key {
+    Key(format!("{ROOT}/repositories"))
+}
+
+/// A repository's folder; other repositories may lie under it.
+pub fn repository(name: &RepositoryName) -> Key {
+    Key(format!("{ROOT}/repositories/{name}"))
+}
+
+pub fn layers(name: &RepositoryName) -> Key {
+    Key(format!("{ROOT}/repositories/{name}/_layers"))
+}
+
+/// The folder of one blob's link; deleting it takes the blob out of the repository.
+pub fn layer(name: &RepositoryName, digest: &Digest) -> Key {
+    Key(format!("{ROOT}/repositories/{name}/_layers/{}", spread(digest)))
+}
+
+pub fn layer_link(name: &RepositoryName, digest: &Digest) -> Key {
+    Key(format!("{}/link", layer(name, digest)))
+}
+
+pub fn manifests(name: &RepositoryName) -> Key {
+    Key(format!("{ROOT}/repositories/{name}/_manifests"))
+}
+
+/// The folder of all revisions of one algorithm: its names are digests' hex halves.
+pub fn revisions(name: &RepositoryName, algorithm: Algorithm) -> Key {
+    Key(format!("{}/revisions/{}", manifests(name), algorithm.name()))
+}
+
+pub fn revision(name: &RepositoryName, digest: &Digest) -> Key {
+    Key(format!("{}/revisions/{}", manifests(name), spread(digest)))
+}
+
+pub fn revision_link(name: &RepositoryName, digest: &Digest) -> Key {
+    Key(format!("{}/link", revision(name, digest)))
+}
+
+/// The folder of all tags: its names are the tags.
+pub fn tags(name: &RepositoryName) -> Key {
+    Key(format!("{}/tags", manifests(name)))
+}
+
+pub fn tag(name: &RepositoryName, tag: &Tag) -> Key {
+    Key(format!("{}/{tag}", tags(name)))
+}
+
+pub fn tag_current(name: &RepositoryName, tag: &Tag) -> Key {
+    Key(format!("{}/{tag}/current/link", tags(name)))
+}
+
+pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> Key {
+    Key(format!("{}/{tag}/index/{}/link", tags(name), spread(digest)))
+}
+
+pub fn upload(name: &RepositoryName, id: &UploadId) -> Key {
+    Key(format!("{ROOT}/repositories/{name}/_uploads/{id}"))
+}
+
+pub fn upload_data(name: &RepositoryName, id: &UploadId) -> Key {
+    Key(format!("{}/data", upload(name, id)))
+}
+
+pub fn upload_started(name: &RepositoryName, id: &UploadId) -> Key {
+    Key(format!("{}/startedat", upload(name, id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree() {
+        let name: RepositoryName = "a/b".parse().unwrap();
+        let v1: Tag = "v1".parse().unwrap();
+        let id: UploadId = "6b3c9a93-af5d-473f-a4ff-9710022185cd".parse().unwrap();
+        let digest = Digest::of(Algorithm::Sha256, b"abc");
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        for (key, expected) in [
+            (blob(&digest), "blobs/sha256/ba/HEX/data"),
+            (
+                layer_link(&name, &digest),
+                "repositories/a/b/_layers/sha256/HEX/link",
+            ),
+            (
+                revision_link(&name, &digest),
+                "repositories/a/b/_manifests/revisions/sha256/HEX/link",
+            ),
+            (
+                tag_current(&name, &v1),
+                "repositories/a/b/_manifests/tags/v1/current/link",
+            ),
+            (
+                tag_index(&name, &v1, &digest),
+                "repositories/a/b/_manifests/tags/v1/index/sha256/HEX/link",
+            ),
+            (
+                upload_data(&name, &id),
+                "repositories/a/b/_uploads/6b3c9a93-af5d-473f-a4ff-9710022185cd/data",
+            ),
+            (
+                upload_started(&name, &id),
+                "repositories/a/b/_uploads/6b3c9a93-af5d-473f-a4ff-9710022185cd/startedat",
+            ),
+        ] {
+            assert_eq!(
+                key.as_str(),
+                format!("docker/registry/v2/{}", expected.replace("HEX", hex))
+            );
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
+
+#[path = "registry/client.rs"]
+mod client;
+#[path = "registry/server.rs"]
+mod server;
+
+#[path = "registry/cli.rs"]
+mod cli;
+#[path = "registry/clients.rs"]
+mod clients;
+#[path = "registry/content.rs"]
+mod content;
+#[path = "registry/crash.rs"]
+mod crash;
+#[path = "registry/hardening.rs"]
+mod hardening;
+#[path = "registry/listing.rs"]
+mod listing;
+#[path = "registry/uploads.rs"]
+mod uploads;

@@ -1,0 +1,148 @@
+//! Ends that are no ends: killed after an answer, killed in the middle of an upload, told to stop.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::client::try_send;
+use super::server::{Server, sha256};
+
+#[test]
+fn what_was_answered_201_survives_a_kill() {
+    let mut server = Server::start();
+    for round in 0..5_u8 {
+        let layer = vec![round; 300_000];
+        let (digest, manifest) = server.push_image("a/b", &format!("v{round}"), &layer);
+        server.crash_and_restart();
+        for old in 0..=round {
+            server.get(&format!("/v2/a/b/manifests/v{old}")).expect(200);
+        }
+        assert_eq!(server.get(&format!("/v2/a/b/manifests/{digest}")).body, manifest);
+        let blob = server
+            .get(&format!("/v2/a/b/blobs/{}", sha256(&layer)))
+            .expect(200);
+        assert!(blob.body == layer);
+    }
+}
+
+/// Four pushers, and a kill at some moment of theirs: whatever was answered 201 is there and whole.
+#[test]
+fn a_kill_under_load_loses_nothing_that_was_answered() {
+    let mut server = Server::start();
+    let mut answered: Vec<(String, Vec<u8>)> = Vec::new();
+    for round in 0..6_u64 {
+        let address = server.address;
+        let pushers: Vec<_> = (0..4_u8)
+            .map(|pusher| {
+                std::thread::spawn(move || {
+                    let mut stored = Vec::new();
+                    for number in 0..u8::MAX {
+                        let size = 1 + usize::from(number) * 3000;
+                        let content = [
+                            [u8::try_from(round).unwrap(), pusher, number].as_slice(),
+                            &vec![number; size],
+                        ]
+                        .concat();
+                        let digest = sha256(&content);
+                        let target = format!("/v2/load/{pusher}/blobs/uploads/?digest={digest}");
+                        match try_send(address, "POST", &target, &[], content.clone()) {
+                            Ok(answer) => {
+                                answer.expect(201);
+                                stored.push((format!("/v2/load/{pusher}/blobs/{digest}"), content));
+                            }
+                            Err(_) => return stored,
+                        }
+                    }
+                    stored
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(60 + round * 37));
+        server.crash_and_restart();
+        for pusher in pushers {
+            answered.extend(pusher.join().unwrap());
+        }
+        for (target, content) in &answered {
+            assert!(server.get(target).expect(200).body == *content, "{target}");
+        }
+    }
+    assert!(!answered.is_empty(), "something was answered before the kills");
+}
+
+#[test]
+fn an_upload_goes_on_after_a_kill() {
+    let mut server = Server::start();
+    let location = server.begin("a");
+    server
+        .send("PATCH", &location, &[], vec![b'1'; 2_000_000])
+        .expect(202);
+    // A client that breaks off: what it had sent may stay.
+    let mut broken = TcpStream::connect(server.address).unwrap();
+    write!(
+        broken,
+        "PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n"
+    )
+    .unwrap();
+    broken.write_all(&vec![b'1'; 500_000]).unwrap();
+    drop(broken);
+    server.crash_and_restart();
+
+    let status = server.get(&location).expect(204);
+    let have: usize = status
+        .header("range")
+        .strip_prefix("0-")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1_999_999..2_500_000).contains(&have), "{have}");
+    let rest = 3_000_000 - (have + 1);
+    let range = format!("{}-2999999", have + 1);
+    server
+        .send("PATCH", &location, &[("content-range", &range)], vec![b'1'; rest])
+        .expect(202);
+    let digest = sha256(&vec![b'1'; 3_000_000]);
+    server
+        .send("PUT", &format!("{location}?digest={digest}"), &[], "")
+        .expect(201);
+    assert_eq!(server.get(&format!("/v2/a/blobs/{digest}")).body.len(), 3_000_000);
+}
+
+#[test]
+fn termination_drains() {
+    let mut server = Server::start();
+    let location = server.begin("a");
+    let digest = sha256(b"halves and whole");
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "PUT {location}?digest={digest} HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\nhalves "
+    )
+    .unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    server.terminate();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(
+        TcpStream::connect(server.address).is_err(),
+        "nothing new is taken"
+    );
+    stream.write_all(b"and whole").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn termination_has_a_deadline() {
+    let mut server = Server::with("  draintimeout: 300ms\n");
+    let location = server.begin("a");
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    write!(
+        stream,
+        "PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: 16\r\n\r\nhalf"
+    )
+    .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    server.terminate();
+    assert!(server.wait().success());
+}
