@@ -10,7 +10,7 @@ use super::template::{hex, sha256};
 use super::{Action, Done, Failure, Held, Invocation, Pending};
 use crate::connection::Content;
 use crate::diagnostic::Diagnostic;
-use crate::modules::{self, Spec};
+use crate::modules::{self, Module, Spec};
 use crate::value::{Map, Value};
 
 pub struct Copy;
@@ -39,10 +39,7 @@ const PASSED: &[&str] = &[
 
 impl Action for Copy {
     fn spec(&self) -> &'static Spec {
-        modules::find("copy").map_or_else(
-            || unreachable!("`copy` is in the table of modules"),
-            |module| module.spec(),
-        )
+        const { &<modules::copy::Copy as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
