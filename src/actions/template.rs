@@ -80,19 +80,8 @@ impl Action for Template {
 /// The name under which the file lands in a folder, and its text.
 fn render(task: &Invocation) -> Result<(String, String), Failure> {
     let src = task.arguments["src"].to_string();
-    let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
-    let path = task.scope.search.find("templates", &src).ok_or_else(|| {
-        let places: Vec<String> = task
-            .scope
-            .search
-            .candidates("templates", &src)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
-            .at(span)
-            .hint(format!("looked for {}", places.join(", ")))
-    })?;
+    let path = task.find_file("templates", "src", &src)?;
+    let span = task.span("src");
     let text = std::fs::read_to_string(&path)
         .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())).at(span))?;
     let rendered = template::render_file(&path, &text, &options(task), span, &task.scope)?;
