@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use super::{Action, Done, Failure, Held, Invocation, Pending, Signer};
 use crate::certificate::{IssueOptions, folder};
-use crate::modules::{self, Spec};
+use crate::modules::{self, Module, Spec};
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -57,10 +57,7 @@ pub struct Certificate;
 
 impl Action for Certificate {
     fn spec(&self) -> &'static Spec {
-        modules::find("x509_certificate").map_or_else(
-            || unreachable!("`x509_certificate` is in the table of modules"),
-            |module| module.spec(),
-        )
+        const { &<modules::x509_certificate::X509Certificate as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {

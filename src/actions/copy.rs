@@ -9,8 +9,7 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use super::template::{hex, sha256};
 use super::{Action, Done, Failure, Held, Invocation, Pending};
 use crate::connection::Content;
-use crate::diagnostic::Diagnostic;
-use crate::modules::{self, Spec};
+use crate::modules::{self, Module, Spec};
 use crate::value::{Map, Value};
 
 pub struct Copy;
@@ -39,10 +38,7 @@ const PASSED: &[&str] = &[
 
 impl Action for Copy {
     fn spec(&self) -> &'static Spec {
-        modules::find("copy").map_or_else(
-            || unreachable!("`copy` is in the table of modules"),
-            |module| module.spec(),
-        )
+        const { &<modules::copy::Copy as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
@@ -113,19 +109,7 @@ pub(super) async fn place_single(
 }
 
 async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> {
-    let span = task.raw.get("src").map_or(&task.raw.span, |node| &node.span);
-    let path = task.scope.search.find("files", src).ok_or_else(|| {
-        let places: Vec<String> = task
-            .scope
-            .search
-            .candidates("files", src)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        Diagnostic::error(format!("Could not find or access '{src}' on the controller"))
-            .at(span)
-            .hint(format!("looked for {}", places.join(", ")))
-    })?;
+    let path = task.find_file("files", "src", src)?;
     let mut arguments = lent(&task.arguments);
     let preserve = arguments.get("mode").and_then(Value::as_str) == Some("preserve");
     if preserve {

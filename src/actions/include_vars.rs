@@ -47,7 +47,7 @@ impl Action for IncludeVars {
 
 fn include_vars(task: &Invocation) -> Result<Done, Failure> {
     let files = match (&task.arguments["file"], &task.arguments["dir"]) {
-        (Value::Str(name), _) => vec![find(task, name)?],
+        (Value::Str(name), _) => vec![task.find_file("vars", "file", name)?],
         (_, Value::Str(name)) => folder(task, name)?,
         _ => Vec::new(),
     };
@@ -96,24 +96,8 @@ fn include_vars(task: &Invocation) -> Result<Done, Failure> {
     })
 }
 
-fn find(task: &Invocation, name: &str) -> Result<PathBuf, Failure> {
-    task.scope.search.find("vars", name).ok_or_else(|| {
-        let places: Vec<String> = task
-            .scope
-            .search
-            .candidates("vars", name)
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        Diagnostic::error(format!("Could not find or access '{name}' on the controller"))
-            .at(&task.raw.span)
-            .hint(format!("looked for {}", places.join(", ")))
-            .into()
-    })
-}
-
 fn folder(task: &Invocation, name: &str) -> Result<Vec<PathBuf>, Failure> {
-    let root = find(task, name)?;
+    let root = task.find_file("vars", "dir", name)?;
     let texts = |key: &str| -> Vec<String> {
         let list = task.arguments[key].as_list().unwrap_or_default();
         list.iter().map(ToString::to_string).collect()

@@ -28,6 +28,7 @@ use crate::connection::Content;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::modules::spec::ArgumentError;
+use crate::source::Span;
 use crate::template::{EvalError, Names, Scope};
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -80,6 +81,26 @@ pub struct Invocation<'a> {
     pub target: &'a dyn Target,
     pub check: bool,
     pub diff: bool,
+}
+
+impl Invocation<'_> {
+    /// The file of the controller that `argument` names, looked up in the folder `kind` of role and playbook.
+    fn find_file(&self, kind: &str, argument: &str, name: &str) -> Result<PathBuf, Failure> {
+        let search = &self.scope.search;
+        search.find(kind, name).ok_or_else(|| {
+            let places = search.candidates(kind, name);
+            let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
+            Diagnostic::error(format!("Could not find or access '{name}' on the controller"))
+                .at(self.span(argument))
+                .hint(format!("looked for {}", places.join(", ")))
+                .into()
+        })
+    }
+
+    /// Where an argument's value is written.
+    fn span(&self, argument: &str) -> &Span {
+        self.raw.get(argument).map_or(&self.raw.span, |node| &node.span)
+    }
 }
 
 /// The host on which an action's modules run.

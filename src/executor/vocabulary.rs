@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::scope;
-use crate::actions;
+use crate::actions::{self, Action};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{self, Spec};
+use crate::modules::{self, AnyModule, Spec};
 use crate::playbook::arguments::RAW;
 use crate::playbook::{Context, Vocabulary};
 use crate::template::{self, Names};
@@ -45,8 +45,8 @@ pub struct Words {
 /// A module's or an action's table.
 pub fn spec(name: &str) -> Option<&'static Spec> {
     actions::find(name)
-        .map(|action| action.spec())
-        .or_else(|| modules::find(name).map(|module| module.spec()))
+        .map(Action::spec)
+        .or_else(|| modules::find(name).map(AnyModule::spec))
 }
 
 impl Vocabulary for Words {

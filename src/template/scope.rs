@@ -157,10 +157,9 @@ impl Scope {
     /// A variable's value.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, EvalError> {
         match self.get(name) {
-            None => Ok(None),
+            None | Some(Variable::Scopes(_)) => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
-            Some(Variable::Scopes(_)) => Ok(None),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
                 EvalError::new(Diagnostic::error(format!(
                     "`{name}` cannot be used as data: {message}"

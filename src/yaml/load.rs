@@ -102,7 +102,7 @@ impl<'a> Loader<'a> {
                         .hint("remove the `---` in the middle, or put the second document into a file of its own"));
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
-                event => root = Some(self.node(event, span, 0)?),
+                event => root = Some(self.node(event, &span, 0)?),
             }
         }
         Ok(root.unwrap_or_else(|| Node::null(self.source)))
@@ -146,19 +146,19 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Diagnostic> {
+    fn node(&mut self, event: Event<'a>, span: &Span, depth: usize) -> Result<Node, Diagnostic> {
         if depth > MAX_DEPTH {
-            return Err(Diagnostic::error(format!("nested more than {MAX_DEPTH} levels deep")).at(&span));
+            return Err(Diagnostic::error(format!("nested more than {MAX_DEPTH} levels deep")).at(span));
         }
         let (node, anchor) = match event {
-            Event::Alias(id) => return self.alias(id, &span),
+            Event::Alias(id) => return self.alias(id, span),
             Event::Scalar(text, style, anchor, tag) => {
-                (self.scalar(&text, style, tag.as_deref(), &span)?, anchor)
+                (scalar_node(&text, style, tag.as_deref(), span)?, anchor)
             }
-            Event::SequenceStart(anchor, _) => (self.list(&span, depth)?, anchor),
-            Event::MappingStart(anchor, _) => (self.map(&span, depth)?, anchor),
+            Event::SequenceStart(anchor, _) => (self.list(span, depth)?, anchor),
+            Event::MappingStart(anchor, _) => (self.map(span, depth)?, anchor),
             other => {
-                return Err(Diagnostic::error(format!("not valid YAML: unexpected {other:?}")).at(&span));
+                return Err(Diagnostic::error(format!("not valid YAML: unexpected {other:?}")).at(span));
             }
         };
         if anchor > 0 {
@@ -180,34 +180,6 @@ impl<'a> Loader<'a> {
         Ok(node)
     }
 
-    fn scalar(
-        &self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<Node, Diagnostic> {
-        let kind = match tag.map(tag_name).as_deref() {
-            Some("!vault" | "!vault-encrypted") => Kind::Vault(text.trim().into()),
-            Some("!unsafe") => Kind::Literal(text.into()),
-            Some("!!str" | "!") => Kind::Text(text.into()),
-            Some("!!binary") => {
-                return Err(Diagnostic::error("binary values cannot be used here").at(span));
-            }
-            Some(tag) if !tag.starts_with("!!") => {
-                return Err(Diagnostic::error(format!("unknown tag `{tag}`"))
-                    .at(span)
-                    .hint("the tags are `!vault` and `!unsafe`"));
-            }
-            tag if style == ScalarStyle::Plain || tag.is_some() => match scalar::resolve(text) {
-                Value::Str(text) => Kind::Text(text.into()),
-                value => Kind::Scalar(value),
-            },
-            _ => Kind::Text(text.into()),
-        };
-        Ok(Node::new(kind, span))
-    }
-
     fn list(&mut self, start: &Span, depth: usize) -> Result<Node, Diagnostic> {
         let mut items = Vec::new();
         loop {
@@ -216,7 +188,7 @@ impl<'a> Loader<'a> {
                 let whole = Span::new(self.source, start.start(), end_of(&items, &span));
                 return Ok(Node::new(Kind::List(items.into()), &whole));
             }
-            items.push(self.node(event, span, depth + 1)?);
+            items.push(self.node(event, &span, depth + 1)?);
         }
     }
 
@@ -230,9 +202,9 @@ impl<'a> Loader<'a> {
                 break;
             }
             let plain = matches!(&event, Event::Scalar(_, ScalarStyle::Plain, ..));
-            let key = self.node(event, span, depth + 1)?;
+            let key = self.node(event, &span, depth + 1)?;
             let (event, span) = self.next()?;
-            let value = self.node(event, span, depth + 1)?;
+            let value = self.node(event, &span, depth + 1)?;
             end = end.max(value.span.end());
             let name = match &key.kind {
                 Kind::List(_) | Kind::Map(_) => {
@@ -267,6 +239,28 @@ impl<'a> Loader<'a> {
         let whole = Span::new(self.source, start.start(), end);
         Ok(Node::new(Kind::Map(Arc::new(map)), &whole))
     }
+}
+
+fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Result<Node, Diagnostic> {
+    let kind = match tag.map(tag_name).as_deref() {
+        Some("!vault" | "!vault-encrypted") => Kind::Vault(text.trim().into()),
+        Some("!unsafe") => Kind::Literal(text.into()),
+        Some("!!str" | "!") => Kind::Text(text.into()),
+        Some("!!binary") => {
+            return Err(Diagnostic::error("binary values cannot be used here").at(span));
+        }
+        Some(tag) if !tag.starts_with("!!") => {
+            return Err(Diagnostic::error(format!("unknown tag `{tag}`"))
+                .at(span)
+                .hint("the tags are `!vault` and `!unsafe`"));
+        }
+        tag if style == ScalarStyle::Plain || tag.is_some() => match scalar::resolve(text) {
+            Value::Str(text) => Kind::Text(text.into()),
+            value => Kind::Scalar(value),
+        },
+        _ => Kind::Text(text.into()),
+    };
+    Ok(Node::new(kind, span))
 }
 
 /// `<<: *defaults`: keys that are already there stay.

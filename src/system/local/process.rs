@@ -321,9 +321,13 @@ mod tests {
         assert!(output.timed_out && !output.success());
         assert!(started.elapsed() < Duration::from_secs(5));
         let pid = output.stdout_text().trim().to_owned();
-        // The grandchild is dead, though nobody may have buried it yet.
-        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        // The grandchild dies, though perhaps not at once, and nobody may have buried it yet.
+        let state = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let dead = |state: &str| state.is_empty() || state.contains(") Z ");
+        while !dead(&state()) {
+            assert!(started.elapsed() < Duration::from_secs(5), "{}", state());
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     #[test]
