@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::lab::Target;
 
-/// What may differ after all has been undone, and why. A `/` at the end means everything below, too.
+/// What may differ after all has been undone, and why: a place with everything below it, or with a `/` at its
+/// end what is below it only.
 const VOLATILE: &[(&str, &str)] = &[
     ("/proc/", "not files"),
     ("/sys/", "not files"),
@@ -38,7 +39,7 @@ const VOLATILE: &[(&str, &str)] = &[
     ("/etc/subuid-", "the backup of before"),
     ("/etc/subgid-", "the backup of before"),
     ("/etc/.pwd.lock", "made by whatever looks at passwords"),
-    ("/home/deploy/.cache/", "the agent, kept for the next run"),
+    ("/home/deploy/.cache", "the agent, kept for the next run"),
     ("/home/deploy/.sudo_as_admin_successful", "sudo's own"),
     (
         "/root/.regdeploy/",
@@ -161,9 +162,9 @@ impl Listing {
 }
 
 fn volatile(path: &str) -> bool {
-    VOLATILE.iter().any(|(place, _)| match place.strip_suffix('/') {
-        // The folder itself counts, what is in it does not.
-        Some(_) => path.starts_with(place),
-        None => path == *place,
+    VOLATILE.iter().any(|(place, _)| match path.strip_prefix(place) {
+        Some(below) if place.ends_with('/') => !below.is_empty(),
+        Some(below) => below.is_empty() || below.starts_with('/'),
+        None => false,
     })
 }
