@@ -106,7 +106,14 @@ impl Run {
                 }
             }
         }
-        self.links.close().await;
+        for (host, traffic) in self.links.close().await {
+            self.show(&Event::Traffic {
+                host: &host,
+                exchanges: traffic.exchanges(),
+                sent: traffic.sent(),
+                received: traffic.received(),
+            });
+        }
         let stats = held(&self.stats).clone();
         self.show(&Event::Recap(&stats));
         if stats.values().any(|stats| stats.unreachable > 0) {

@@ -82,5 +82,12 @@ pub enum Event<'a> {
     },
     Warning(&'a str),
     Diagnostic(&'a Diagnostic),
+    /// What a connection has cost: exchanges, and bytes in each direction.
+    Traffic {
+        host: &'a str,
+        exchanges: u64,
+        sent: u64,
+        received: u64,
+    },
     Recap(&'a IndexMap<String, Stats>),
 }

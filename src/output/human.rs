@@ -232,6 +232,18 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                 debug_assert!(matches!(diagnostic.severity, Severity::Error | Severity::Warning));
                 self.diagnostic(diagnostic);
             }
+            Event::Traffic {
+                host,
+                exchanges,
+                sent,
+                received,
+            } if self.verbosity >= 3 => {
+                let text = format!(
+                    "traffic: [{host}] {exchanges} exchanges, {sent} bytes sent, {received} received"
+                );
+                self.line(&text, Some(Colour::Verbose));
+            }
+            Event::Traffic { .. } => {}
             Event::Recap(hosts) => self.recap(hosts),
         }
     }
