@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{Action, Done, Failure, Held, Invocation, Pending};
+use super::{Action, Done, Failure, Held, Invocation, Pending, Signer};
 use crate::certificate::{IssueOptions, folder};
 use crate::modules::{self, Spec};
 use crate::value::Value;
@@ -12,9 +12,6 @@ use crate::wire::message::Outcome;
 
 /// The argument of `x509_certificate` that names the authority's folder on the controller.
 const AUTHORITY_PATH: &str = "authority_path";
-
-/// How long a server's certificate is good; browsers refuse longer ones.
-const SERVER_DAYS: u32 = 397;
 
 pub struct Authority;
 
@@ -32,12 +29,8 @@ fn authority(task: &Invocation) -> Result<Done, Failure> {
     let text = |name: &str| task.arguments[name].as_str().map(str::to_owned);
     let path = controller_path(&task.arguments["path"].to_string());
     let name = text("name").unwrap_or_default();
-    let days = task.arguments["valid_days"]
-        .as_int()
-        .and_then(|days| u32::try_from(days).ok())
-        .unwrap_or(3650);
     let options = IssueOptions {
-        valid_days: days,
+        valid_days: valid_days(task)?,
         now: SystemTime::now(),
     };
     let problem = |error: crate::certificate::Error| Failure::new(error.to_string());
@@ -82,7 +75,11 @@ impl Action for Certificate {
                 let found = folder::load(&path).map_err(|error| Failure::new(error.to_string()))?;
                 match found {
                     Some(found) => {
-                        held.authorities.insert(name.to_owned(), path);
+                        let signer = Signer {
+                            folder: path,
+                            valid_days: valid_days(&task)?,
+                        };
+                        held.authorities.insert(name.to_owned(), signer);
                         let certificate = Value::from(found.certificate_pem());
                         arguments.insert("authority_certificate".to_owned(), certificate);
                     }
@@ -105,18 +102,28 @@ impl Action for Certificate {
     }
 }
 
-/// Signs a request with the authority in `folder`.
-pub(super) fn sign(path: &Path, request: &str) -> Result<String, String> {
-    let authority = folder::load(path)
-        .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("there is no certificate authority in {}", path.display()))?;
-    let options = IssueOptions {
-        valid_days: SERVER_DAYS,
-        now: SystemTime::now(),
-    };
-    authority
-        .issue(request, options)
-        .map_err(|error| error.to_string())
+fn valid_days(task: &Invocation) -> Result<u32, Failure> {
+    let days = task.arguments["valid_days"].as_int().unwrap_or_default();
+    u32::try_from(days)
+        .ok()
+        .filter(|days| *days > 0)
+        .ok_or_else(|| Failure::new(format!("valid_days must be a number of days above 0, not {days}")))
+}
+
+impl Signer {
+    /// A certificate for a request, both PEM.
+    pub(super) fn sign(&self, request: &str) -> Result<String, String> {
+        let authority = folder::load(&self.folder)
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("there is no certificate authority in {}", self.folder.display()))?;
+        let options = IssueOptions {
+            valid_days: self.valid_days,
+            now: SystemTime::now(),
+        };
+        authority
+            .issue(request, options)
+            .map_err(|error| error.to_string())
+    }
 }
 
 /// `~` is the home of whoever runs the controller.

@@ -100,8 +100,15 @@ pub struct Held {
     pub contents: Vec<Content>,
     /// Sent when asked for, by SHA-256.
     pub files: HashMap<String, PathBuf>,
-    /// Folders of certificate authorities that may be asked to sign, by name.
-    pub authorities: HashMap<String, PathBuf>,
+    /// Certificate authorities that may be asked to sign, by name.
+    pub authorities: HashMap<String, Signer>,
+}
+
+/// A certificate authority of the controller, and for how long it signs.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    pub folder: PathBuf,
+    pub valid_days: u32,
 }
 
 /// How an action ended, and what it means for the variables.
@@ -194,10 +201,9 @@ impl Answers for Held {
     }
 
     fn sign(&self, authority: &str, request: &str) -> Result<String, String> {
-        let folder = self
-            .authorities
+        self.authorities
             .get(authority)
-            .ok_or_else(|| format!("this task knows no authority `{authority}`"))?;
-        certificate::sign(folder, request)
+            .ok_or_else(|| format!("this task knows no authority `{authority}`"))?
+            .sign(request)
     }
 }

@@ -45,6 +45,7 @@ impl System for AgentSystem<'_> {
         fn remove_file(path: &Path) -> Result<()>;
         fn remove_tree(path: &Path) -> Result<()>;
         fn rename(from: &Path, to: &Path) -> Result<()>;
+        fn exchange(from: &Path, to: &Path) -> Result<()>;
         fn symlink(target: &Path, link: &Path) -> Result<()>;
         fn hard_link(target: &Path, link: &Path) -> Result<()>;
         fn set_attributes(path: &Path, attributes: Attributes, follow: Follow) -> Result<()>;

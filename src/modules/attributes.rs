@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::Error;
+use super::content::json_text;
 use super::mode::{ModeChange, octal};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
@@ -220,22 +221,11 @@ impl StateDiff {
 
     pub fn into_diff(self) -> Diff {
         Diff {
-            before: json(&self.before),
-            after: json(&self.after),
+            before: json_text(&self.before),
+            after: json_text(&self.after),
             ..Diff::default()
         }
     }
-}
-
-/// Four spaces to a level and a newline at the end: the form in which users know it.
-fn json(map: &BTreeMap<&'static str, Value>) -> String {
-    use serde::Serialize as _;
-    let mut text = Vec::new();
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
-    map.serialize(&mut serializer).expect("plain data is always JSON");
-    text.push(b'\n');
-    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 /// Adds what there is at `path` to a result: `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`.

@@ -123,6 +123,18 @@ pub fn beside(path: &Path, purpose: &str, system: &dyn System) -> PathBuf {
     path.with_file_name(format!(".regdeploy-{purpose}-{}-{moment:x}", std::process::id()))
 }
 
+/// Four spaces to a level and a newline at the end: the form in which users know it.
+pub fn json_text(value: &impl serde::Serialize) -> String {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    value
+        .serialize(&mut serializer)
+        .expect("plain data is always JSON");
+    text.push(b'\n');
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
 /// The two sides of a change of content.
 pub fn text_diff(before: (&str, &[u8]), after: (&str, &[u8])) -> Diff {
     Diff {

@@ -21,6 +21,8 @@ pub mod file;
 pub mod find;
 pub mod get_url;
 pub mod group;
+pub mod install_self;
+pub mod json_merge;
 pub mod lineinfile;
 mod mode;
 pub mod package;
@@ -29,6 +31,7 @@ mod pattern;
 pub mod ping;
 pub mod place;
 mod placing;
+pub mod registry_probe;
 pub mod relocate;
 pub mod service;
 pub mod setup;
@@ -68,10 +71,13 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),
     &entry::<group::Group>(),
+    &entry::<install_self::InstallSelf>(),
+    &entry::<json_merge::JsonMerge>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<package::Package>(),
     &entry::<ping::Ping>(),
     &entry::<place::Place>(),
+    &entry::<registry_probe::RegistryProbe>(),
     &entry::<relocate::Relocate>(),
     &entry::<service::Service>(),
     &entry::<setup::Setup>(),

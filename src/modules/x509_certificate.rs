@@ -2,8 +2,9 @@
 //!
 //! The private key is made on the target and never leaves it: only a request goes to the authority, by
 //! [`System::sign`]. A certificate is left alone as long as it says exactly what is asked for, belongs to
-//! its key and its authority, and is not about to expire. The controller fills in
-//! `authority_certificate`; without it, whose signature the certificate carries is not looked at.
+//! its key and its authority, and is not about to expire. The controller fills in `authority_certificate` from
+//! `authority_path`, which means nothing here; without it, whose signature the certificate carries is not
+//! looked at.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -92,6 +93,8 @@ impl Module for X509Certificate {
                 .aliases(&["privatekey_path"])
                 .doc("The private key; beside the certificate, ending in .key, unless given."),
             Arg::str("authority").doc("Name of an x509_ca."),
+            Arg::path("authority_path")
+                .doc("The authority's folder on the controller: `path` of its x509_ca."),
             Arg::str("authority_certificate")
                 .doc("Filled in by the controller: the authority's certificate."),
             Arg::str("common_name").doc("The subject; the first host name unless given."),

@@ -236,13 +236,7 @@ pub trait System {
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
     /// Lets two paths of one file system change places in one step. Not every file system and kernel can:
     /// the cause is then [`io::ErrorKind::Unsupported`] or [`io::ErrorKind::InvalidInput`].
-    fn exchange(&self, from: &Path, _to: &Path) -> Result<()> {
-        Err(SystemError::path(
-            "exchange",
-            from,
-            io::ErrorKind::Unsupported.into(),
-        ))
-    }
+    fn exchange(&self, from: &Path, to: &Path) -> Result<()>;
     fn symlink(&self, target: &Path, link: &Path) -> Result<()>;
     fn hard_link(&self, target: &Path, link: &Path) -> Result<()>;
     fn set_attributes(&self, path: &Path, attributes: Attributes, follow: Follow) -> Result<()>;

@@ -179,6 +179,11 @@ impl System for Fake {
         Ok(())
     }
 
+    fn exchange(&self, from: &Path, _to: &Path) -> Result<()> {
+        let unsupported = io::ErrorKind::Unsupported.into();
+        Err(SystemError::path("exchange", from, unsupported))
+    }
+
     fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
         self.create("make the link", link, Content::Link(target.to_owned()), 0o777)
     }
