@@ -1,4 +1,5 @@
 //! The one integration binary, so that it links once: every tier above unit tests is a module of it.
 
+mod documents;
 mod link;
 mod registry;
