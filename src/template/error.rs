@@ -52,7 +52,11 @@ impl EvalError {
         let place = error
             .range()
             .map_or_else(|| span.clone(), |range| place(span, text, &range));
-        let undefined = error.kind() == ErrorKind::UndefinedError;
+        // An operator on something undefined is another kind of error to the engine.
+        let undefined = error.kind() == ErrorKind::UndefinedError
+            || error
+                .detail()
+                .is_some_and(|detail| detail.ends_with("is undefined)"));
         let mut message = if undefined {
             undefined_message(error)
         } else {

@@ -378,6 +378,8 @@ loop_b: "{{ loop_a }}"
             "'nmae' is undefined"
         );
         assert_eq!(run("{{ nmae | upper }}").unwrap_err(), "'nmae' is undefined");
+        assert_eq!(run("{{ flags + nmae }}").unwrap_err(), "'nmae' is undefined");
+        assert_eq!(run("{{ flags + broken }}").unwrap_err(), "'nowhere' is undefined");
         assert!(run("{{ loop_a }}").unwrap_err().contains("recursive loop"));
     }
 

@@ -383,25 +383,16 @@ impl<'t> Edits<'t> {
 
     /// Wraps the root of `root.a[b].c`; a plain name needs nothing.
     fn chain(&mut self, expr: &Expr) {
-        let mut root = match expr {
-            Expr::GetAttr(e) => &e.expr,
-            Expr::GetItem(e) => &e.expr,
-            _ => return,
-        };
-        loop {
-            root = match root {
-                Expr::GetAttr(e) => &e.expr,
-                Expr::GetItem(e) => &e.expr,
-                Expr::Var(var) => {
-                    self.wrap(var.span(), &format!("{CHAIN}("), ")");
-                    return;
-                }
-                Expr::Call(call) => {
-                    self.wrap(call.span(), &format!("{CHAIN}("), ")");
-                    return;
-                }
-                _ => return,
-            };
+        let mut root = expr;
+        while let Some(inner) = match root {
+            Expr::GetAttr(e) => Some(&e.expr),
+            Expr::GetItem(e) => Some(&e.expr),
+            _ => None,
+        } {
+            root = inner;
+        }
+        if !std::ptr::eq(root, expr) {
+            self.wrap(self.extent(root), &format!("{CHAIN}("), ")");
         }
     }
 
@@ -437,6 +428,10 @@ mod tests {
         for (text, expected) in [
             ("a.b.c | default(1)", "__chain__(a).b.c | default(1)"),
             ("a | default(1)", "a | default(1)"),
+            (
+                "(a | default({})).b.c | default(1)",
+                "(__chain__(a | default({}))).b.c | default(1)",
+            ),
             (
                 "a.b is defined and c['x'].y is not defined",
                 "__chain__(a).b is defined and __chain__(c)['x'].y is not defined",
