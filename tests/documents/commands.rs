@@ -122,7 +122,7 @@ fn playbooks_and_values_are_sound() {
             );
         }
     }
-    assert!(seen > 5, "only {seen} examples were found");
+    assert!(seen >= 4, "only {seen} examples were found");
 }
 
 #[test]
