@@ -17,5 +17,7 @@ mod crash;
 mod hardening;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/probe.rs"]
+mod probe;
 #[path = "registry/uploads.rs"]
 mod uploads;

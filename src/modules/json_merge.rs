@@ -52,7 +52,7 @@ enum Lists {
 
 #[derive(Debug)]
 pub enum Change {
-    Edit(Edited),
+    Edit(Box<Edited>),
     Remove { path: PathBuf, backup: bool },
 }
 
@@ -124,7 +124,7 @@ impl Module for JsonMerge {
         let plan = editing.plan(text, message.to_owned(), values, options, system)?;
         Ok(match plan {
             Plan::Change { change, predicted } => Plan::Change {
-                change: Change::Edit(change),
+                change: Change::Edit(Box::new(change)),
                 predicted,
             },
             Plan::Same(outcome) | Plan::Unknown { skipped: outcome, .. } => Plan::Same(outcome),

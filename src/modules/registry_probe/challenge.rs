@@ -37,12 +37,11 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((name, after)) = rest.split_once('=') {
-        let (value, next) = match after.trim_start().strip_prefix('"') {
-            Some(quoted) => unquoted(quoted),
-            None => {
-                let end = after.find(',').unwrap_or(after.len());
-                (after[..end].trim().to_owned(), &after[end..])
-            }
+        let (value, next) = if let Some(quoted) = after.trim_start().strip_prefix('"') {
+            unquoted(quoted)
+        } else {
+            let (value, next) = after.split_at(after.find(',').unwrap_or(after.len()));
+            (value.trim().to_owned(), next)
         };
         let name = name.trim_matches(|c: char| c == ',' || c.is_whitespace());
         found.push((name.to_ascii_lowercase(), value));
