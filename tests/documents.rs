@@ -85,12 +85,9 @@ fn quoted_code_stands_in_its_file() {
     for document in all() {
         for block in parts::blocks(&document.text, "rust") {
             let (first, rest) = block.text.split_once('\n').unwrap_or_default();
-            let file = first.strip_prefix("// ").unwrap_or_else(|| {
-                panic!(
-                    "{}:{}: the first line names no file",
-                    document.name, block.line
-                )
-            });
+            let file = first
+                .strip_prefix("// ")
+                .unwrap_or_else(|| panic!("{}:{}: the first line names no file", document.name, block.line));
             let code = std::fs::read_to_string(root().join(file))
                 .unwrap_or_else(|error| panic!("{}:{}: {file}: {error}", document.name, block.line));
             assert!(

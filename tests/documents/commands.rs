@@ -106,9 +106,10 @@ fn playbooks_and_values_are_sound() {
             } else if block.text.starts_with("- ") {
                 format!(
                     "- hosts: all\n  tasks:\n{}",
-                    block.text.lines().fold(String::new(), |text, line| {
-                        text + "    " + line + "\n"
-                    })
+                    block
+                        .text
+                        .lines()
+                        .fold(String::new(), |text, line| { text + "    " + line + "\n" })
                 )
             } else {
                 continue;

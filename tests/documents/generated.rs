@@ -135,7 +135,8 @@ fn lookups() -> String {
     all.sort_unstable();
     rows(
         "| name | what it gives |",
-        all.into_iter().map(|(name, doc)| vec![code(name), doc.to_owned()]),
+        all.into_iter()
+            .map(|(name, doc)| vec![code(name), doc.to_owned()]),
     )
 }
 
@@ -256,26 +257,44 @@ const REASONS: &[(&str, &str)] = &[
     ("annotate-snippets", "diagnostics with the line and a caret"),
     ("strsim", "\"did you mean\""),
     ("rpassword", "asks for passwords without showing them"),
-    ("saphyr-parser", "YAML as events with their places; their meaning is ours"),
+    (
+        "saphyr-parser",
+        "YAML as events with their places; their meaning is ours",
+    ),
     ("serde", "messages of the wire, arguments of modules"),
     ("serde_json", "JSON: the wire, the registry's answers, filters"),
     ("indexmap", "maps that keep the order that the user wrote"),
     ("minijinja", "templates"),
-    ("minijinja-contrib", "Python's methods of texts, lists and dicts in templates"),
+    (
+        "minijinja-contrib",
+        "Python's methods of texts, lists and dicts in templates",
+    ),
     ("regex", "patterns of modules that edit and find"),
-    ("fancy-regex", "Python's regular expressions in filters: look-around, back references"),
+    (
+        "fancy-regex",
+        "Python's regular expressions in filters: look-around, back references",
+    ),
     ("globset", "shell patterns"),
     ("similar", "unified differences"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
     ("url", "URLs"),
     ("shell-words", "splits and quotes command lines"),
-    ("md-5", "the `md5` filters and checksums, which aws-lc-rs does not offer"),
+    (
+        "md-5",
+        "the `md5` filters and checksums, which aws-lc-rs does not offer",
+    ),
     ("rustix", "system calls without `unsafe`"),
     ("tempfile", "temporary files that are gone whatever happens"),
-    ("ssh2", "SSH; with its own OpenSSL, so that nothing is linked at run time"),
+    (
+        "ssh2",
+        "SSH; with its own OpenSSL, so that nothing is linked at run time",
+    ),
     ("ssh2-config", "`~/.ssh/config`"),
-    ("hickory-resolver", "DNS: a static executable cannot use the C library's resolver"),
+    (
+        "hickory-resolver",
+        "DNS: a static executable cannot use the C library's resolver",
+    ),
     ("tokio", "the asynchronous runtime of controller and registry"),
     ("hyper", "HTTP/1.1 and HTTP/2"),
     ("hyper-util", "hyper on tokio, graceful shutdown"),
@@ -284,13 +303,19 @@ const REASONS: &[(&str, &str)] = &[
     ("rustls", "TLS"),
     ("tokio-rustls", "TLS on tokio"),
     ("rustls-native-certs", "the system's trust store"),
-    ("aws-lc-rs", "the one provider of cryptography: TLS, signatures, digests"),
+    (
+        "aws-lc-rs",
+        "the one provider of cryptography: TLS, signatures, digests",
+    ),
     ("rcgen", "issues certificates"),
     ("x509-parser", "reads certificates"),
     ("bollard", "docker's API on the target's socket"),
     ("futures-util", "streams"),
     ("sd-notify", "tells systemd that the registry is ready"),
-    ("include_dir", "playbooks, roles and inventories inside the executable"),
+    (
+        "include_dir",
+        "playbooks, roles and inventories inside the executable",
+    ),
     ("insta", "tests: snapshots of what is printed"),
 ];
 

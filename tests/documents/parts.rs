@@ -46,7 +46,11 @@ pub fn links(document: &str) -> Vec<String> {
         }
         if !inside {
             let links = line.split("](").skip(1);
-            found.extend(links.filter_map(|rest| rest.split_once(')')).map(|(link, _)| link.to_owned()));
+            found.extend(
+                links
+                    .filter_map(|rest| rest.split_once(')'))
+                    .map(|(link, _)| link.to_owned()),
+            );
         }
     }
     found

@@ -75,7 +75,10 @@ fn roles() -> (Vec<(String, Node)>, String) {
                 let source = Source::new(path.display().to_string(), &text);
                 let node = yaml::load(&source).expect("sound defaults").root;
                 let map = node.as_map().expect("a map of defaults");
-                defaults.extend(map.iter().map(|(name, entry)| (name.clone(), entry.value.clone())));
+                defaults.extend(
+                    map.iter()
+                        .map(|(name, entry)| (name.clone(), entry.value.clone())),
+                );
             }
             everything.push_str(&text);
         }
