@@ -8,6 +8,7 @@
 //! | a fence `rust` | it stands in the file that its first line names |
 //! | `<!-- generated: NAME -->` | what [`generated`] makes of the code's tables |
 //! | a relative link | the file that it names |
+//! | a path in backquotes | the file or folder of this repository |
 //!
 //! `UPDATE_DOCUMENTS=1` writes the generated parts anew.
 
@@ -78,6 +79,25 @@ fn relative_links_lead_somewhere() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// Folders whose contents documents speak of. A capital stands for something that the reader fills in.
+const FOLDERS: [&str; 6] = ["src/", "tests/", "docs/", "playbooks/", "roles/", "inventories/"];
+
+#[test]
+fn paths_exist() {
+    let mut missing = Vec::new();
+    for document in all() {
+        for word in parts::quoted(&document.text) {
+            let ours = FOLDERS.iter().any(|folder| word.starts_with(folder));
+            let path = word.split(' ').next().unwrap_or_default();
+            let filled_in = path.contains(|c: char| c.is_ascii_uppercase() || c == '*');
+            if ours && !filled_in && !root().join(path).exists() {
+                missing.push(format!("{}: {path}", document.name));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
 #[test]

@@ -150,8 +150,8 @@ fn specs() -> Vec<(&'static Spec, Vec<&'static str>, bool)> {
         .modules()
         .into_iter()
         .filter_map(|name| {
-            let action = actions::find(name).map(|action| action.spec());
-            let spec = action.or_else(|| modules::find(name).map(|module| module.spec()))?;
+            let action = actions::find(name).map(actions::Action::spec);
+            let spec = action.or_else(|| modules::find(name).map(modules::AnyModule::spec))?;
             let aliases = modules::ALIASES
                 .iter()
                 .filter(|(_, of)| *of == name)

@@ -75,9 +75,10 @@ pub fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
     rows
 }
 
-/// The words in backquotes of a cell.
-pub fn quoted(cell: &str) -> Vec<&str> {
-    cell.split('`').skip(1).step_by(2).collect()
+/// What stands in backquotes. Fences are nothing between backquotes that follow each other.
+pub fn quoted(text: &str) -> Vec<&str> {
+    let inside = text.split('`').skip(1).step_by(2);
+    inside.filter(|word| !word.contains('\n')).collect()
 }
 
 /// The names of the generated parts.
