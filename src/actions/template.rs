@@ -21,31 +21,43 @@ static SPEC: Spec = Spec {
             .required()
             .doc("the template, looked up in `templates/`"),
         Arg::path("dest").required().doc("file or folder on the target"),
-        Arg::mode("mode"),
-        Arg::str("owner"),
-        Arg::str("group"),
+        Arg::mode("mode").doc("permissions of the file"),
+        Arg::str("owner").doc("who owns the file"),
+        Arg::str("group").doc("the group that owns the file"),
         Arg::bool("backup").default("no").doc("keep what was there"),
         Arg::bool("force").default("yes").doc("replace what is there"),
         Arg::bool("follow").default("no").doc("write through links"),
         Arg::str("validate").doc("a command that judges %s before it is used"),
         Arg::str("newline_sequence")
             .choices(&["\n", "\r", "\r\n"])
-            .default("\n"),
-        Arg::str("block_start_string"),
-        Arg::str("block_end_string"),
-        Arg::str("variable_start_string"),
-        Arg::str("variable_end_string"),
-        Arg::str("comment_start_string"),
-        Arg::str("comment_end_string"),
-        Arg::bool("trim_blocks").default("yes"),
-        Arg::bool("lstrip_blocks").default("no"),
-        Arg::str("output_encoding").choices(&["utf-8"]).default("utf-8"),
-        Arg::bool("unsafe_writes").default("no"),
-        Arg::str("attributes").aliases(&["attr"]),
-        Arg::str("seuser"),
-        Arg::str("serole"),
-        Arg::str("setype"),
-        Arg::str("selevel"),
+            .default("\n")
+            .doc("what ends a line"),
+        Arg::str("block_start_string").doc("instead of `{%`"),
+        Arg::str("block_end_string").doc("instead of `%}`"),
+        Arg::str("variable_start_string").doc("instead of `{{`"),
+        Arg::str("variable_end_string").doc("instead of `}}`"),
+        Arg::str("comment_start_string").doc("instead of `{#`"),
+        Arg::str("comment_end_string").doc("instead of `#}`"),
+        Arg::bool("trim_blocks")
+            .default("yes")
+            .doc("drop the newline after a block"),
+        Arg::bool("lstrip_blocks")
+            .default("no")
+            .doc("drop the blanks in front of a block"),
+        Arg::str("output_encoding")
+            .choices(&["utf-8"])
+            .default("utf-8")
+            .doc("of the file"),
+        Arg::bool("unsafe_writes")
+            .default("no")
+            .doc("accepted; files are always replaced in one step"),
+        Arg::str("attributes")
+            .aliases(&["attr"])
+            .doc("accepted with a warning"),
+        Arg::str("seuser").doc("accepted with a warning"),
+        Arg::str("serole").doc("accepted with a warning"),
+        Arg::str("setype").doc("accepted with a warning"),
+        Arg::str("selevel").doc("accepted with a warning"),
     ],
     free_form: None,
     rules: &[],

@@ -134,7 +134,7 @@ pub fn explain(target: &Become, said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::message::Secret;
+    use crate::value::Secret;
 
     fn target(method: BecomeMethod, flags: Option<&str>, password: Option<&str>) -> Become {
         Become {

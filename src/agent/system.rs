@@ -33,7 +33,7 @@ impl System for AgentSystem<'_> {
     delegate! {
         fn metadata(path: &Path, follow: Follow) -> Result<Option<Metadata>>;
         fn read(path: &Path) -> Result<Vec<u8>>;
-        fn open(path: &Path) -> Result<Box<dyn Read>>;
+        fn open(path: &Path) -> Result<Box<dyn Read + Send>>;
         fn read_dir(path: &Path) -> Result<Vec<PathBuf>>;
         fn read_link(path: &Path) -> Result<PathBuf>;
         fn canonicalize(path: &Path) -> Result<PathBuf>;

@@ -10,7 +10,7 @@ use rcgen::{
 use x509_parser::time::ASN1Time;
 
 use super::{Certificate, Error};
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// Clocks of targets that are this far behind still accept a new certificate.
 const CLOCK_SKEW: Duration = Duration::from_hours(1);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, SanType};
 
 use super::{Error, Name};
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// A private key and a certificate signing request for it, both PEM.
 #[derive(Debug)]

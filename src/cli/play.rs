@@ -15,8 +15,8 @@ use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::arguments::truth;
 use crate::playbook::{Loader, Playbook, Selection};
+use crate::value::Secret;
 use crate::value::Value;
-use crate::wire::message::Secret;
 
 /// Bad options.
 const USAGE: u8 = 2;

@@ -23,7 +23,7 @@ use self::channel::Channel;
 pub use self::error::ConnectionError;
 pub use self::link::{Content, Link};
 pub use self::traffic::Traffic;
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// A way to run a process on a host.
 trait Connection: Send {

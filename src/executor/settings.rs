@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::playbook::Selection;
 use crate::template::Names;
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]

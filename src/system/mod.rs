@@ -212,7 +212,7 @@ pub trait System {
     /// None if there is nothing at that path (a dangling link that is followed included).
     fn metadata(&self, path: &Path, follow: Follow) -> Result<Option<Metadata>>;
     fn read(&self, path: &Path) -> Result<Vec<u8>>;
-    fn open(&self, path: &Path) -> Result<Box<dyn Read>>;
+    fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>>;
     /// Names, sorted.
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>>;
     fn read_link(&self, path: &Path) -> Result<PathBuf>;

@@ -7,6 +7,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::value::Map;
+/// Passwords travel; they show themselves nowhere on the way.
+pub use crate::value::Secret;
 
 /// The agent's first frame: it is up, and this is who it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -189,32 +191,4 @@ pub struct Diff {
     pub after_header: String,
     pub before: String,
     pub after: String,
-}
-
-/// Text that never shows itself.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that has to use it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }

@@ -6,7 +6,7 @@ use ssh2::{KeyboardInteractivePrompt, Prompt, Session};
 
 use super::settings::Settings;
 use crate::connection::ConnectionError;
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// Tries everything in order; what was tried is told if nothing helps.
 pub fn log_in(session: &Session, settings: &Settings) -> Result<(), ConnectionError> {

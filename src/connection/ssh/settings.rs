@@ -13,7 +13,7 @@ use std::time::Duration;
 use ssh2_config::{HostParams, ParseRule, SshConfig};
 
 use crate::connection::SshOptions;
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// What OpenSSH tries where nothing is configured.
 const DEFAULT_KEYS: [&str; 3] = [".ssh/id_ed25519", ".ssh/id_ecdsa", ".ssh/id_rsa"];

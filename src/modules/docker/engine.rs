@@ -1,6 +1,7 @@
 //! The engine behind its socket: few calls, blocking, with errors that say what to do.
 
 use std::future::Future;
+use std::io::{self, Read};
 use std::path::Path;
 
 use bollard::Docker;
@@ -8,9 +9,9 @@ use bollard::errors::Error as Cause;
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters as query;
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::Value as Json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::Error;
 use crate::system::{Follow, System};
@@ -24,6 +25,46 @@ const CHUNK: usize = 1 << 20;
 pub struct Engine {
     docker: Docker,
     runtime: tokio::runtime::Runtime,
+}
+
+/// A reader's content in pieces.
+struct Chunks(Box<dyn Read + Send>);
+
+impl Iterator for Chunks {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut chunk = vec![0; CHUNK];
+        match self.0.read(&mut chunk) {
+            Ok(0) => None,
+            Ok(length) => {
+                chunk.truncate(length);
+                Some(Ok(Bytes::from(chunk)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// What the engine sends, for those who read and wait.
+struct Export<'a> {
+    runtime: &'a tokio::runtime::Runtime,
+    chunks: BoxStream<'a, io::Result<Bytes>>,
+    rest: Bytes,
+}
+
+impl Read for Export<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.runtime.block_on(self.chunks.next()) {
+                Some(chunk) => self.rest = chunk?,
+                None => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.rest.len());
+        buffer[..length].copy_from_slice(&self.rest.split_to(length));
+        Ok(length)
+    }
 }
 
 impl Engine {
@@ -142,36 +183,23 @@ impl Engine {
     }
 
     /// The archive may be larger than the memory: it is sent in pieces.
-    pub fn load(&self, path: &Path) -> Result<(), Error> {
-        let what = format!("load {}", path.display());
-        self.call(&what, async {
-            let file = tokio::fs::File::open(path).await?;
-            let chunks = stream::try_unfold(file, |mut file| async move {
-                let mut chunk = vec![0; CHUNK];
-                let length = file.read(&mut chunk).await?;
-                chunk.truncate(length);
-                Ok::<_, std::io::Error>((length > 0).then(|| (Bytes::from(chunk), file)))
-            });
-            let options = query::ImportImageOptions::default();
-            let progress = self
-                .docker
-                .import_image(options, bollard::body_try_stream(chunks), None);
-            progress.try_for_each(|_| async { Ok(()) }).await
-        })
+    pub fn load(&self, what: &str, archive: Box<dyn Read + Send>) -> Result<(), Error> {
+        let chunks = stream::iter(Chunks(archive));
+        let options = query::ImportImageOptions::default();
+        let progress = self
+            .docker
+            .import_image(options, bollard::body_try_stream(chunks), None);
+        self.call(what, progress.try_for_each(|_| async { Ok(()) }))
     }
 
-    pub fn save(&self, name: &str, path: &Path) -> Result<(), Error> {
-        self.call(&format!("save {name} to {}", path.display()), async {
-            let temporary = path.with_extension(format!("{}.partial", std::process::id()));
-            let mut file = tokio::fs::File::create(&temporary).await?;
-            let mut chunks = std::pin::pin!(self.docker.export_image(name));
-            while let Some(chunk) = chunks.next().await {
-                file.write_all(&chunk?).await?;
-            }
-            file.sync_all().await?;
-            tokio::fs::rename(&temporary, path).await?;
-            Ok(())
-        })
+    /// An image as an archive, read from the engine as it is read from here.
+    pub fn save(&self, name: &str) -> impl Read {
+        let chunks = self.docker.export_image(name).map_err(io::Error::other).boxed();
+        Export {
+            runtime: &self.runtime,
+            chunks,
+            rest: Bytes::new(),
+        }
     }
 
     pub fn create(&self, name: &str, body: ContainerCreateBody) -> Result<(), Error> {

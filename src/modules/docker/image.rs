@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 
 use super::engine::Engine;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, path};
-use crate::system::{Follow, System};
+use crate::system::{Attributes, Follow, System};
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -138,7 +138,7 @@ impl Module for DockerImage {
         })
     }
 
-    fn apply(change: Change, _: &dyn System) -> Result<Outcome, Error> {
+    fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         let Change {
             engine,
             name,
@@ -151,10 +151,12 @@ impl Module for DockerImage {
             pulled_only &= *step == Step::Pull;
             match step {
                 Step::Pull => engine.pull(&name)?,
-                Step::Load(path) => engine.load(path)?,
+                Step::Load(path) => {
+                    engine.load(&format!("load {}", path.display()), system.open(path)?)?;
+                }
                 Step::Tag { repository, tag } => engine.tag(&name, repository, tag)?,
                 Step::Push { repository, tag } => engine.push(repository, tag)?,
-                Step::Save(path) => engine.save(&name, path)?,
+                Step::Save(path) => system.write(path, &mut engine.save(&name), Attributes::default())?,
                 Step::Remove { force } => engine.remove_image(&name, *force)?,
             }
         }

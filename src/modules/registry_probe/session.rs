@@ -11,7 +11,7 @@ use super::challenge::Challenge;
 use crate::modules::Error;
 use crate::modules::web::{Redirections, WebArgs};
 use crate::system::{HttpResponse, System, SystemError};
-use crate::wire::message::Secret;
+use crate::value::Secret;
 
 /// Manifests and blobs of the probe are some hundred bytes, tokens some thousand; errors may come as pages.
 const MAX_BODY: u64 = 256 << 10;

@@ -82,7 +82,7 @@ impl System for Mortal {
     fn read(&self, path: &Path) -> Result<Vec<u8>> {
         self.machine.read(path)
     }
-    fn open(&self, path: &Path) -> Result<Box<dyn Read>> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         self.machine.open(path)
     }
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {

@@ -53,7 +53,7 @@ impl System for Fake {
         }
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Read>> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(Cursor::new(self.read(path)?)))
     }
 

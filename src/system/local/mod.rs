@@ -72,7 +72,7 @@ impl System for Local {
         on("read", path, fs::read(path))
     }
 
-    fn open(&self, path: &Path) -> Result<Box<dyn Read>> {
+    fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(on("read", path, fs::File::open(path))?))
     }
 
