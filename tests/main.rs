@@ -1,5 +1,6 @@
 //! The one integration binary, so that it links once: every tier above unit tests is a module of it.
 
+mod documents;
 mod layers;
 mod link;
 mod registry;

@@ -28,5 +28,6 @@ mod vocabulary;
 
 pub use self::list::{Listing, list};
 pub use self::run::{Ended, Run};
+pub use self::scope::MAGIC_VARIABLES;
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
 pub use self::vocabulary::Words;
