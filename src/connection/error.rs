@@ -24,7 +24,7 @@ pub enum ConnectionError {
     #[error(
         "the host key of {host} is not known: {shown}. Compare it with the one that the host's console shows \
          (ssh-keygen -lf /etc/ssh/ssh_host_{kind}_key.pub), then accept it with: {command}, or check none with \
-         host_key_checking=false"
+         ansible_host_key_checking=false"
     )]
     HostKeyUnknown {
         host: String,

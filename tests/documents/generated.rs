@@ -261,6 +261,10 @@ const REASONS: &[(&str, &str)] = &[
         "saphyr-parser",
         "YAML as events with their places; their meaning is ours",
     ),
+    (
+        "serde_yaml",
+        "plain YAML without places: the registry's `config show`",
+    ),
     ("serde", "messages of the wire, arguments of modules"),
     ("serde_json", "JSON: the wire, the registry's answers, filters"),
     ("indexmap", "maps that keep the order that the user wrote"),
