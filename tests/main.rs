@@ -1,4 +1,7 @@
 //! The one integration binary, so that it links once: every tier above unit tests is a module of it.
 
+mod case;
+mod diagnostics;
+mod golden;
 mod link;
 mod registry;
