@@ -23,10 +23,17 @@ const FOREIGN: &[&str] = &[
     "SSH_AUTH_SOCK",
 ];
 
+/// What differs from one run to the next, and what is shown instead.
+const VARYING: &[(&str, &str)] = &[
+    (r#""delta": "[0-9:.]+""#, r#""delta": "[TIME]""#),
+    (r#""(start|end)": "[0-9-]+ [0-9:.]+""#, r#""$1": "[TIME]""#),
+];
+
 pub struct Case {
     pub name: String,
     folder: PathBuf,
-    runs: Vec<Vec<String>>,
+    /// As written, and split.
+    runs: Vec<(String, Vec<String>)>,
     directives: Vec<String>,
 }
 
@@ -81,19 +88,21 @@ impl Case {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             match line.split_once(':') {
                 Some(("run", arguments)) => {
-                    runs.push(shell_words::split(arguments).unwrap_or_else(|error| panic!("{name}: {error}")));
+                    let words =
+                        shell_words::split(arguments).unwrap_or_else(|error| panic!("{name}: {error}"));
+                    runs.push((arguments.trim().to_owned(), words));
                 }
                 _ => directives.push(line.trim().to_owned()),
             }
         }
         if runs.is_empty() {
             let inventory = folder.join("inventory.ini").exists();
-            let line: &[&str] = if inventory {
-                &["-i", "inventory.ini", "play.yml"]
+            let line = if inventory {
+                "-i inventory.ini play.yml"
             } else {
-                &["play.yml"]
+                "play.yml"
             };
-            runs.push(line.iter().map(|word| (*word).to_owned()).collect());
+            runs.push((line.to_owned(), line.split(' ').map(str::to_owned).collect()));
         }
         Self {
             name,
@@ -109,7 +118,7 @@ impl Case {
     }
 
     pub fn first_run(&self) -> &[String] {
-        &self.runs[0]
+        &self.runs[0].1
     }
 
     pub fn copy(&self) -> Copy {
@@ -121,16 +130,19 @@ impl Case {
     /// Runs every command line and compares with `expected.txt`; the difference, empty if there is none.
     pub fn compare(&self) -> String {
         let mut printed = String::new();
-        for run in &self.runs {
+        for (line, words) in &self.runs {
             let copy = self.copy();
-            let output = copy.run(run);
-            writeln!(printed, "$ regdeploy {}", shell_words::join(run)).unwrap();
+            let output = copy.run(words);
+            writeln!(printed, "$ regdeploy {line}").unwrap();
             printed.push_str(&copy.filter(&String::from_utf8_lossy(&output.stdout)));
             let stderr = copy.filter(&String::from_utf8_lossy(&output.stderr));
             if !stderr.is_empty() {
                 writeln!(printed, "---- stderr\n{}", stderr.trim_end()).unwrap();
             }
-            let code = output.status.code().map_or("killed".to_owned(), |code| code.to_string());
+            let code = output
+                .status
+                .code()
+                .map_or("killed".to_owned(), |code| code.to_string());
             writeln!(printed, "---- exit {code}").unwrap();
         }
         let file = self.folder.join("expected.txt");
@@ -171,7 +183,11 @@ impl Copy {
 
     /// What differs from one run to the next, replaced.
     fn filter(&self, text: &str) -> String {
-        text.replace(&self.path().display().to_string(), "[DIR]")
+        let text = text.replace(&self.path().display().to_string(), "[DIR]");
+        VARYING.iter().fold(text, |text, (pattern, replacement)| {
+            let pattern = regex::Regex::new(pattern).unwrap();
+            pattern.replace_all(&text, *replacement).into_owned()
+        })
     }
 
     /// Every path below, with its mode and contents.
@@ -186,7 +202,11 @@ fn list(folder: &Path, listing: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let found = fs::symlink_metadata(&path).unwrap();
-        let contents = if found.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        let contents = if found.is_file() {
+            fs::read(&path).unwrap()
+        } else {
+            Vec::new()
+        };
         listing.insert(path.clone(), (found.permissions().mode(), contents));
         if found.is_dir() {
             list(&path, listing);

@@ -24,7 +24,8 @@ mod scope;
 mod settings;
 mod vocabulary;
 
-pub use self::list::{Listing, list};
+pub use self::list::{Known, Listing, known_words, list};
+pub use self::play::names_task;
 pub use self::run::{Ended, Run};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
 pub use self::vocabulary::Words;

@@ -34,6 +34,8 @@ enum Shape {
     Truth,
     Number,
     Text,
+    /// The name of a variable.
+    Name,
     /// A text or a list of texts.
     Texts,
     List,
@@ -171,7 +173,7 @@ pub static KEYWORDS: &[Keyword] = &[
     works("args", TASK, Shape::Any),
     works("loop", TASK, Shape::Any),
     works("loop_control", TASK, Shape::Map),
-    works("register", TASK, Shape::Text),
+    works("register", TASK, Shape::Name),
     works("until", TASK, Shape::Any),
     works("retries", TASK, Shape::Number),
     works("delay", TASK, Shape::Number),
@@ -218,6 +220,9 @@ impl Keyword {
         let wanted = match self.shape {
             Shape::Truth if !templated && !is_truth(value) => "a boolean",
             Shape::Number if !templated && !is_number(value) => "a number",
+            Shape::Name if value.as_str().is_none_or(|text| !is_name(text)) => {
+                "a name of letters, digits and underscores"
+            }
             Shape::Text if value.as_list().is_some() || value.as_map().is_some() => "a text",
             Shape::Texts if value.as_map().is_some() => "a text or a list of texts",
             Shape::List if !value.is_null() && value.as_list().is_none() && !templated => "a list",
@@ -225,9 +230,9 @@ impl Keyword {
             _ => return Ok(()),
         };
         Err(Diagnostic::error(format!(
-            "`{}` takes {wanted}, not a {}",
+            "`{}` takes {wanted}, not {}",
             self.name,
-            value.type_name()
+            value.described()
         ))
         .at(&value.span))
     }
@@ -235,6 +240,13 @@ impl Keyword {
 
 fn is_truth(value: &Node) -> bool {
     value.is_null() || crate::playbook::arguments::truth(&value.to_value()).is_some()
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_number(value: &Node) -> bool {

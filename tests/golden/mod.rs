@@ -22,7 +22,11 @@ fn a_second_run_changes_nothing() {
         let changed = printed
             .lines()
             .any(|line| line.contains(" changed=") && !line.contains(" changed=0 "));
-        if changed { printed.into_owned() } else { String::new() }
+        if changed {
+            printed.into_owned()
+        } else {
+            String::new()
+        }
     });
 }
 
