@@ -115,7 +115,9 @@ impl Run {
             });
         }
         let stats = held(&self.stats).clone();
-        self.show(&Event::Recap(&stats));
+        if !error || !stats.is_empty() {
+            self.show(&Event::Recap(&stats));
+        }
         if stats.values().any(|stats| stats.unreachable > 0) {
             Ended::Unreachable
         } else if stats.values().any(|stats| stats.failed > 0) {

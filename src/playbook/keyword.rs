@@ -34,6 +34,8 @@ enum Shape {
     Truth,
     Number,
     Text,
+    /// The name of a variable.
+    Name,
     /// A text or a list of texts.
     Texts,
     List,
@@ -325,7 +327,7 @@ pub static KEYWORDS: &[Keyword] = &[
     works(
         "register",
         TASK,
-        Shape::Text,
+        Shape::Name,
         "the variable that takes the result",
     ),
     works("until", TASK, Shape::Any, "try again until this holds"),
@@ -386,6 +388,7 @@ impl Shape {
             Self::Any => "anything",
             Self::Truth => "a boolean",
             Self::Number => "a number",
+            Self::Name => "a name of letters, digits and underscores",
             Self::Text => "a text",
             Self::Texts => "a text or a list of texts",
             Self::List => "a list",
@@ -414,6 +417,7 @@ impl Keyword {
         let fits = match self.shape {
             Shape::Truth => templated || is_truth(value),
             Shape::Number => templated || is_number(value),
+            Shape::Name => value.as_str().is_some_and(is_name),
             Shape::Text => value.as_list().is_none() && value.as_map().is_none(),
             Shape::Texts => value.as_map().is_none(),
             Shape::List => templated || value.is_null() || value.as_list().is_some(),
@@ -424,10 +428,10 @@ impl Keyword {
             return Ok(());
         }
         Err(Diagnostic::error(format!(
-            "`{}` takes {}, not a {}",
+            "`{}` takes {}, not {}",
             self.name,
             self.takes(),
-            value.type_name()
+            value.described()
         ))
         .at(&value.span))
     }
@@ -435,6 +439,13 @@ impl Keyword {
 
 fn is_truth(value: &Node) -> bool {
     value.is_null() || crate::playbook::arguments::truth(&value.to_value()).is_some()
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_number(value: &Node) -> bool {
