@@ -3,6 +3,7 @@
 mod case;
 mod diagnostics;
 mod documents;
+mod e2e;
 mod golden;
 mod layers;
 mod link;
