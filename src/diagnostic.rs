@@ -71,7 +71,11 @@ impl Diagnostic {
 
     #[must_use]
     pub fn via(mut self, note: impl Into<String>, span: &Span) -> Self {
-        self.trail.push((note.into(), span.clone()));
+        let step = (note.into(), span.clone());
+        // What goes in a circle is said once.
+        if !self.trail.contains(&step) {
+            self.trail.push(step);
+        }
         self
     }
 
@@ -151,12 +155,16 @@ impl std::error::Error for Diagnostic {}
 
 /// The candidate that a typing slip would most likely have meant, if any is near enough.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (given.chars().count() / 3).max(1);
+    let limit = (given.chars().count() / 4).max(1);
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(given, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        // Of equally near words the one that starts alike: `taks` is `tasks` rather than `tags`.
+        .min_by(|(one, first), (other, second)| {
+            let alike = |candidate| strsim::jaro_winkler(given, candidate);
+            one.cmp(other).then(alike(second).total_cmp(&alike(first)))
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -187,5 +195,7 @@ mod tests {
     fn far_words_are_not_suggested() {
         assert_eq!(nearest("foobar", ["copy", "file"]), None);
         assert_eq!(nearest("coppy", ["copy", "file"]), Some("copy"));
+        assert_eq!(nearest("taks", ["tags", "tasks"]), Some("tasks"));
+        assert_eq!(nearest("host_name", ["role_name"]), None);
     }
 }

@@ -18,6 +18,16 @@ pub struct Source {
     line_starts: Vec<usize>,
 }
 
+/// A path as a user would type it: relative to the current folder where it is below it.
+pub fn shown(path: &Path) -> String {
+    std::env::current_dir()
+        .ok()
+        .and_then(|folder| path.strip_prefix(folder).ok())
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();

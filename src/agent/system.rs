@@ -82,6 +82,7 @@ impl System for AgentSystem<'_> {
     }
 
     fn executable(&self) -> Result<PathBuf> {
-        std::env::current_exe().map_err(|error| SystemError::new("find", "the agent's own executable", error))
+        // Not the path that it was started by: another run may have removed that file since.
+        Ok(PathBuf::from("/proc/self/exe"))
     }
 }

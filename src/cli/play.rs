@@ -56,8 +56,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 Err(error) => fail(&Diagnostic::error(format!("the run broke off: {error}")), 250),
             },
             () = interruption() => {
-                eprintln!("[ERROR]: User interrupted execution");
-                ExitCode::from(INTERRUPTED)
+                fail(&Diagnostic::error("interrupted"), INTERRUPTED)
             }
         }
     });
@@ -152,6 +151,9 @@ async fn play(settings: Settings) -> Result<u8, Stop> {
             ));
         }
     }
+    for warning in unknown_words(&run, &playbooks) {
+        run.show(&Event::Diagnostic(&warning));
+    }
     if syntax_check {
         for playbook in &playbooks {
             println!("\nplaybook: {}", playbook.name);
@@ -168,6 +170,32 @@ async fn play(settings: Settings) -> Result<u8, Stop> {
         return Ok(0);
     }
     Ok(run.playbooks(playbooks).await.code())
+}
+
+/// Tags and a task to start at that no task has: nothing would run, and nothing would say why. What is included
+/// while the plays run is not known yet, so playbooks that include are given the benefit of the doubt.
+fn unknown_words(run: &Run, playbooks: &[Playbook]) -> Vec<Diagnostic> {
+    let known = executor::known_words(playbooks);
+    if known.includes {
+        return Vec::new();
+    }
+    let selection = &run.settings.selection;
+    let unknown_tags = selection
+        .tags
+        .iter()
+        .chain(&selection.skip)
+        .filter(|tag| !Selection::SPECIAL.contains(&tag.as_str()) && !known.tags.contains(*tag))
+        .map(|tag| {
+            Diagnostic::warning(format!("no task has the tag `{tag}`"))
+                .nearest(tag, known.tags.iter().map(String::as_str))
+        });
+    let start = run.settings.start_at_task.iter();
+    let unknown_start = start.filter(|name| !known.names.iter().any(|task| executor::names_task(name, task)));
+    let unknown_start = unknown_start.map(|name| {
+        Diagnostic::warning(format!("no task is called `{name}`: nothing runs"))
+            .nearest(name, known.names.iter().map(String::as_str))
+    });
+    unknown_tags.chain(unknown_start).collect()
 }
 
 #[derive(Default)]

@@ -158,7 +158,7 @@ impl Site {
     pub fn broken(&self, error: EvalError) -> End {
         let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
         let diagnostic = error.diagnostic.via("in this task", name);
-        let message = format!("Task failed: {}", diagnostic.message);
+        let message = diagnostic.message.clone();
         let no_log = self
             .task
             .context

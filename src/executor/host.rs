@@ -9,7 +9,7 @@ use crate::value::{Map, Value};
 const PREFIX: &str = "ansible_";
 
 /// One host's memory. Layers are shared with the scopes that were made from them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Memory {
     /// `ansible_*`, and `ansible_facts` itself.
     pub facts: Arc<Names>,
@@ -18,6 +18,20 @@ pub struct Memory {
     pub assigned: Arc<Names>,
     /// `include_vars`.
     pub included: Arc<Names>,
+}
+
+impl Default for Memory {
+    /// `ansible_facts` is defined before there are any.
+    fn default() -> Self {
+        let mut memory = Self {
+            facts: Arc::default(),
+            gathered: Map::new(),
+            assigned: Arc::default(),
+            included: Arc::default(),
+        };
+        memory.gather(&Map::new());
+        memory
+    }
 }
 
 impl Memory {
@@ -64,5 +78,6 @@ impl Memory {
     pub fn clear_facts(&mut self) {
         self.facts = Arc::default();
         self.gathered = Map::new();
+        self.gather(&Map::new());
     }
 }

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attempt::{End, Site};
-use super::play::ActivePlay;
 use super::run::Run;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments::{RAW, truth};
 use crate::playbook::keyword::Level;
-use crate::playbook::{Attributes, Context, Include, Item, Task, What};
+use crate::playbook::{Attributes, Context, Include, Item, Placed, Task, What};
 use crate::template::{self, EvalError};
 use crate::value::{Map, Value};
 use crate::yaml::{Entry, Kind, Mapping, Node};
@@ -18,8 +17,16 @@ use crate::yaml::{Entry, Kind, Mapping, Node};
 #[derive(Debug)]
 pub struct Inclusion {
     pub lists: Vec<(usize, Arc<[Item]>)>,
-    /// What the output says was included.
-    pub shown: Vec<String>,
+    /// What the output says was included, one for each list.
+    pub shown: Vec<Included>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Included {
+    /// A path, or a role's name.
+    pub file: String,
+    /// What the loop is at, as the output calls it.
+    pub item: Option<String>,
 }
 
 /// Lists that were already made in this step: hosts that include the same run it in step.
@@ -43,7 +50,10 @@ impl Run {
             let (list, shown) = self.list_of(site, Map::new(), known, level)?;
             return Ok(Inclusion {
                 lists: vec![(0, list)],
-                shown: vec![shown],
+                shown: vec![Included {
+                    file: shown,
+                    item: None,
+                }],
             });
         }
         let items = match site.items(&scope) {
@@ -74,7 +84,10 @@ impl Run {
                 None => {
                     let (list, shown) = self.list_of(&inner, Map::from_iter(names), known, level)?;
                     inclusion.lists.push((index, list));
-                    inclusion.shown.push(shown);
+                    inclusion.shown.push(Included {
+                        file: shown,
+                        item: Some(inner.item_label(&items[index], &inner_scope)),
+                    });
                 }
             }
         }
@@ -118,10 +131,12 @@ impl Run {
             if let Some(list) = known.0.get(&key) {
                 return Ok((Arc::clone(list), shown));
             }
+            let mut placed = Placed::default();
             let items = self
                 .loader
-                .include_tasks(&site.task, &context, &path, level)
+                .include_tasks(&site.task, &context, &path, level, &mut placed)
                 .map_err(broken)?;
+            site.play.take_in(placed.uses, placed.handlers);
             let list: Arc<[Item]> = items.into();
             known.0.insert(key, Arc::clone(&list));
             return Ok((list, shown));
@@ -149,10 +164,12 @@ impl Run {
             .loader
             .role_task(&site.task, &context, Include::Dynamic, &evaluate)
             .map_err(broken)?;
-        expose(&site.play, &site.task, &placed.uses);
-        if let Ok(mut handlers) = site.play.handlers.lock() {
-            handlers.extend(placed.handlers);
-        }
+        let uses = if is_public(&site.task) {
+            placed.uses
+        } else {
+            Vec::new()
+        };
+        site.play.take_in(uses, placed.handlers);
         let list: Arc<[Item]> = placed.items.into();
         known.0.insert(key, Arc::clone(&list));
         Ok((list, name))
@@ -160,15 +177,11 @@ impl Run {
 }
 
 /// `public: true` shows the role's variables to the tasks that follow.
-fn expose(play: &ActivePlay, task: &Task, uses: &[Arc<crate::playbook::RoleUse>]) {
-    let public = task
-        .arguments
+fn is_public(task: &Task) -> bool {
+    task.arguments
         .get("public")
         .and_then(|node| truth(&node.to_value()))
-        .unwrap_or(false);
-    if let (true, Ok(mut exposed)) = (public, play.exposed.lock()) {
-        exposed.extend(uses.iter().cloned());
-    }
+        .unwrap_or(false)
 }
 
 /// The context with a loop's variables among its own.

@@ -260,8 +260,8 @@ mod tests {
         fn check_argument(&self, _: &str, _: &str) -> Result<(), (String, Option<String>)> {
             Ok(())
         }
-        fn has_lookup(&self, _: &str) -> bool {
-            true
+        fn lookups(&self) -> Vec<&'static str> {
+            Vec::new()
         }
         fn evaluate(&self, node: &Node, _: &Context) -> Result<String, Diagnostic> {
             Ok(node.to_value().to_string())

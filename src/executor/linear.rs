@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::sync::PoisonError;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::attempt::{End, Site, task_name};
 use super::handlers::Notified;
-use super::include::{Inclusion, Inclusions};
+use super::include::{Included, Inclusion, Inclusions};
 use super::iterator::{Cursor, Failure, Moved};
 use super::play::ActivePlay;
 use super::run::Run;
@@ -88,9 +87,6 @@ impl Run {
             batch.flush(&driven.failed).await?;
         }
         let left = hosts.iter().any(|host| !self.is_lost(host));
-        if !left && !hosts.is_empty() {
-            self.show(&Event::NoHostsLeft);
-        }
         Ok((left && !driven.stop, driven.end_play))
     }
 }
@@ -125,6 +121,7 @@ impl Batch {
             }
             lanes.retain(|lane| !driven.failed.contains(&lane.host) && !self.run.is_lost(&lane.host));
             if kind == Kind::Tasks && self.too_many_failed() {
+                self.run.show(&Event::NoHostsLeft);
                 driven.stop = true;
                 break;
             }
@@ -173,20 +170,22 @@ impl Batch {
             self.spread(task, &host, lanes, at, failed, driven);
             return Ok(());
         }
-        let forks = Arc::new(Semaphore::new(self.run.settings.forks));
+        let mut waiting = at.iter().copied();
         let mut running = JoinSet::new();
-        for index in at {
-            let site = self.site(&lanes[*index], task);
-            let forks = Arc::clone(&forks);
-            let index = *index;
-            running.spawn(async move {
-                let _permit = forks.acquire_owned().await;
-                let end = site.run_task().await;
-                (index, site, end)
-            });
-        }
         let mut any_failed = false;
-        while let Some(joined) = running.join_next().await {
+        loop {
+            while running.len() < self.run.settings.forks
+                && let Some(index) = waiting.next()
+            {
+                let site = self.site(&lanes[index], task);
+                running.spawn(async move {
+                    let end = site.run_task().await;
+                    (index, site, end)
+                });
+            }
+            let Some(joined) = running.join_next().await else {
+                break;
+            };
             let (index, site, end) = match joined {
                 Ok(finished) => finished,
                 Err(error) => return Err(Diagnostic::error(format!("a task was lost: {error}"))),
@@ -217,7 +216,6 @@ impl Batch {
             name: &name,
             place,
             handler: kind == Kind::Handler,
-            check: self.run.settings.check,
         });
     }
 
@@ -239,7 +237,7 @@ impl Batch {
             _ => false,
         };
         let in_loop = site.task.repeat.is_some() && end.result.get("results").is_some_and(is_filled);
-        if !in_loop || end.state == State::Unreachable {
+        if !in_loop || matches!(end.state, State::Unreachable | State::Skipped) {
             self.run.report(&Report {
                 label: Label {
                     host: site.host.clone(),
@@ -250,7 +248,7 @@ impl Batch {
                 item: None,
                 result: end.visible(),
                 diff: if end.no_log { Vec::new() } else { end.diff.clone() },
-                always: end.shown,
+                always: end.shown && !end.no_log,
                 action: site.task.action.clone(),
                 diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
             });
@@ -277,6 +275,9 @@ impl Batch {
             }
             state => {
                 self.run.count(&lane.host, state, ignored);
+                if ignored && end.result.get("changed") == Some(&Value::Bool(true)) {
+                    self.run.count_with(&lane.host, |stats| stats.changed += 1);
+                }
                 self.moved(lane.cursor.advance(&*self.selected), lane, driven);
                 Ok(false)
             }
@@ -307,27 +308,26 @@ impl Batch {
         }
     }
 
-    /// A task has failed on a lane.
+    /// A task has failed on a lane; without a cause it has failed on another one, for all.
     fn fail(&self, lane: &mut Lane, cause: Option<(&Arc<Task>, &Map)>, driven: &mut Driven) {
+        if let Some((task, result)) = cause {
+            let name = task
+                .name()
+                .map_or_else(|| Value::from(task.action.as_str()), |node| node.to_value());
+            let described = Map::from_iter([
+                ("name".to_owned(), name),
+                ("action".to_owned(), Value::from(task.action.as_str())),
+            ]);
+            lane.local = vec![layer([
+                ("ansible_failed_task".to_owned(), Value::Map(described)),
+                ("ansible_failed_result".to_owned(), Value::Map(result.clone())),
+            ])];
+        }
         match lane.cursor.fail(&*self.selected) {
-            Failure::Rescued => {
-                self.run.count_with(&lane.host, |stats| stats.rescued += 1);
-                if let Some((task, result)) = cause {
-                    let name = task
-                        .name()
-                        .map_or_else(|| Value::from(task.action.as_str()), |node| node.to_value());
-                    let described = Map::from_iter([
-                        ("name".to_owned(), name),
-                        ("action".to_owned(), Value::from(task.action.as_str())),
-                    ]);
-                    lane.local = vec![layer([
-                        ("ansible_failed_task".to_owned(), Value::Map(described)),
-                        ("ansible_failed_result".to_owned(), Value::Map(result.clone())),
-                    ])];
-                }
-            }
+            Failure::Rescued => self.run.count_with(&lane.host, |stats| stats.rescued += 1),
             Failure::Cleaning => {}
-            Failure::Stopped => self.stopped(lane, driven),
+            Failure::Stopped if cause.is_some() => self.stopped(lane, driven),
+            Failure::Stopped => self.leave(lane, driven),
         }
     }
 
@@ -341,6 +341,11 @@ impl Batch {
 
     fn stopped(&self, lane: &mut Lane, driven: &mut Driven) {
         self.run.count(&lane.host, State::Failed, false);
+        self.leave(lane, driven);
+    }
+
+    /// The host is out of this play and of those that follow.
+    fn leave(&self, lane: &mut Lane, driven: &mut Driven) {
         self.run.lose(&lane.host);
         self.active.lose(&lane.host);
         lane.cursor.end();
@@ -415,7 +420,7 @@ impl Batch {
             Level::Task
         };
         let mut known = Inclusions::default();
-        let mut shown: Vec<(String, Vec<String>)> = Vec::new();
+        let mut shown: Vec<(Included, Vec<String>)> = Vec::new();
         for index in at {
             let site = self.site(&lanes[*index], task);
             match self.run.inclusion(&site, &mut known, level) {
@@ -426,7 +431,9 @@ impl Batch {
                             _ => shown.push((file, vec![site.host.clone()])),
                         }
                     }
-                    self.run.count(&site.host, State::Ok, false);
+                    for _ in &lists {
+                        self.run.count(&site.host, State::Ok, false);
+                    }
                     let lane = &mut lanes[*index];
                     let moved = lane.cursor.include(lists, &*self.selected);
                     self.moved(moved, lane, driven);
@@ -436,8 +443,12 @@ impl Batch {
                 }
             }
         }
-        for (file, hosts) in &shown {
-            self.run.show(&Event::Included { file, hosts });
+        for (included, hosts) in &shown {
+            self.run.show(&Event::Included {
+                file: &included.file,
+                item: included.item.as_deref(),
+                hosts,
+            });
         }
         self.run.warn_all();
         Ok(())
@@ -451,15 +462,30 @@ impl Batch {
         at: &[usize],
         driven: &mut Driven,
     ) -> Result<(), Diagnostic> {
+        if !task.implicit {
+            let first = self.site(&lanes[at[0]], task);
+            self.banner(task, &first.scope(), Kind::Tasks);
+        }
         let mut wanted = Vec::new();
         for index in at {
             let site = self.site(&lanes[*index], task);
-            let skipped = site
-                .false_condition(&site.scope())
-                .map_err(|error| error.diagnostic)?
-                .is_some();
-            if !skipped {
-                wanted.push(*index);
+            let scope = site.scope();
+            match site.false_condition(&scope).map_err(|error| error.diagnostic)? {
+                None => wanted.push(*index),
+                Some(condition) => self.run.report(&Report {
+                    label: Label {
+                        host: site.host.clone(),
+                        delegate: None,
+                    },
+                    state: State::Skipped,
+                    ignored: false,
+                    item: None,
+                    result: End::skipped(condition).visible(),
+                    diff: Vec::new(),
+                    always: false,
+                    action: task.action.clone(),
+                    diagnostic: None,
+                }),
             }
         }
         let hosts: Vec<String> = wanted.iter().map(|index| lanes[*index].host.clone()).collect();
@@ -470,6 +496,10 @@ impl Batch {
         }
         match meta {
             Meta::FlushHandlers => {
+                let mut hosts = hosts;
+                if self.forces_handlers() {
+                    hosts.extend(driven.failed.iter().cloned());
+                }
                 let failed = self.flush(&hosts).await?;
                 for lane in lanes.iter_mut().filter(|lane| failed.contains(&lane.host)) {
                     lane.cursor.end();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::settings::LoginSettings;
-use crate::connection::{Answers, ConnectionError, Content, Executables, Link, SshOptions, Transport};
+use crate::connection::{
+    Answers, ConnectionError, Content, Executables, Link, SshOptions, Traffic, Transport,
+};
 use crate::template::{EvalError, Scope};
 use crate::value::Value;
 use crate::wire::message::{Batch, Become, Call, Outcome, Secret};
@@ -98,21 +100,25 @@ impl Links {
         }
     }
 
-    /// Ends all agents.
-    pub async fn close(&self) {
-        let slots: Vec<Slot> = {
+    /// Ends all agents. Gives what each connection has cost, by host.
+    pub async fn close(&self) -> Vec<(String, Arc<Traffic>)> {
+        let slots: Vec<(String, Slot)> = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            slots.drain().map(|(_, slot)| slot).collect()
+            slots.drain().collect()
         };
         let mut closing = tokio::task::JoinSet::new();
-        for slot in slots {
+        for (key, slot) in slots {
             closing.spawn(async move {
-                if let Some(link) = slot.lock().await.take() {
-                    link.close().await;
-                }
+                let link = slot.lock().await.take()?;
+                let traffic = Arc::clone(link.traffic());
+                link.close().await;
+                let host = key.split('\0').next().unwrap_or_default().to_owned();
+                Some((host, traffic))
             });
         }
-        while closing.join_next().await.is_some() {}
+        let mut costs: Vec<(String, Arc<Traffic>)> = closing.join_all().await.into_iter().flatten().collect();
+        costs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        costs
     }
 }
 

@@ -1,13 +1,14 @@
 //! `--list-hosts`, `--list-tasks`, `--list-tags`: what would run, without running it.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::play::flattened;
+use super::play::{flattened, start_names};
 use super::run::Run;
 use super::scope;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Item, Play, Playbook};
+use crate::playbook::{Item, Play, Playbook, What};
 use crate::template;
 use crate::value::Value;
 
@@ -23,6 +24,31 @@ impl Listing {
     pub fn any(self) -> bool {
         self != Self::default()
     }
+}
+
+/// What the command line may refer to.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub tags: BTreeSet<String>,
+    pub names: Vec<String>,
+    /// There is more, to be included while the plays run.
+    pub includes: bool,
+}
+
+/// The tags and names of all tasks that are known before anything runs.
+pub fn known_words(playbooks: &[Playbook]) -> Known {
+    let mut known = Known::default();
+    for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+        known.tags.extend(play.context.tags());
+        for list in [&play.pre_tasks, &play.role_tasks, &play.tasks, &play.post_tasks] {
+            for task in flattened(list) {
+                known.tags.extend(task.context.tags());
+                known.names.extend(start_names(task));
+                known.includes |= matches!(task.what, What::IncludeTasks | What::IncludeRole);
+            }
+        }
+    }
+    known
 }
 
 /// The listing of one playbook.

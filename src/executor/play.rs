@@ -56,6 +56,21 @@ impl ActivePlay {
         }
     }
 
+    /// What an inclusion brings for the tasks that follow.
+    pub fn take_in(&self, uses: Vec<Arc<RoleUse>>, handlers: Vec<Arc<Task>>) {
+        if let Ok(mut exposed) = self.exposed.lock() {
+            exposed.extend(uses);
+        }
+        if let Ok(mut all) = self.handlers.lock() {
+            for handler in handlers {
+                // A role that is included again brings the same handlers.
+                if !all.iter().any(|known| known.span() == handler.span()) {
+                    all.push(handler);
+                }
+            }
+        }
+    }
+
     /// Whose variables are seen by every task: the play's roles, then those that were exposed.
     pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
         let mut roles = self.play.roles.clone();
@@ -90,10 +105,7 @@ impl Run {
             .map(&text)
             .transpose()?
             .unwrap_or_else(|| pattern.clone());
-        self.show(&Event::Play {
-            name: &name,
-            check: self.settings.check,
-        });
+        self.show(&Event::Play { name: &name });
         let selection = self.select(&pattern, &play.hosts.span)?;
         for term in &selection.unmatched {
             self.show(&Event::Warning(&format!(
@@ -117,10 +129,13 @@ impl Run {
         let number = |keyword: &str| play.get(keyword).map(&text).transpose();
         let limit = number("max_fail_percentage")?.and_then(|text| text.trim_end_matches('%').parse().ok());
         refuse_strategy(&play, &text)?;
-        for batch in batches(&hosts, &serial(&play, &bare)?) {
+        for (number, batch) in batches(&hosts, &serial(&play, &bare)?).into_iter().enumerate() {
             let batch: Vec<String> = batch.into_iter().filter(|host| !self.is_lost(host)).collect();
             if batch.is_empty() {
                 continue;
+            }
+            if number > 0 {
+                self.show(&Event::Play { name: &name });
             }
             let mut active = ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
@@ -197,8 +212,8 @@ impl Run {
                     Some(map) => Ok(Arc::clone(map)),
                     None if root.is_null() => Ok(Arc::default()),
                     None => Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not a {}",
-                        root.type_name()
+                        "a file of variables holds a map, not {}",
+                        root.described()
                     ))
                     .at(&root.span)),
                 };
@@ -277,16 +292,7 @@ impl Run {
             if task.implicit {
                 continue;
             }
-            let name = task
-                .name()
-                .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
-            let full = task
-                .context
-                .role()
-                .map(|role| format!("{} : {name}", role.role.name));
-            let matches = globset::Glob::new(wanted).map(|glob| glob.compile_matcher());
-            let found = |name: &str| name == wanted || matches.as_ref().is_ok_and(|glob| glob.is_match(name));
-            if found(&name) || full.as_deref().is_some_and(found) {
+            if start_names(task).iter().any(|name| names_task(wanted, name)) {
                 self.start();
                 return before;
             }
@@ -294,6 +300,22 @@ impl Run {
         }
         before
     }
+}
+
+/// What a task may be called with `--start-at-task`: its name, and that with its role's in front.
+pub fn start_names(task: &Task) -> Vec<String> {
+    let name = task
+        .name()
+        .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
+    let role = task.context.role();
+    let full = role.map(|role| format!("{} : {name}", role.role.name));
+    std::iter::once(name).chain(full).collect()
+}
+
+/// Whether what `--start-at-task` was given names this task: a name or a pattern of it.
+pub fn names_task(wanted: &str, name: &str) -> bool {
+    let glob = globset::Glob::new(wanted).map(|glob| glob.compile_matcher());
+    name == wanted || glob.is_ok_and(|glob| glob.is_match(name))
 }
 
 /// Every task of a list, blocks opened.

@@ -122,7 +122,7 @@ impl Site {
             let mut site = self.clone();
             site.local.insert(0, layer(names.clone()));
             let mut end = site.attempt().await;
-            let label = site.label(control, item);
+            let label = label(control, item, &site.scope());
             end.result.insert(control.variable.clone(), item.clone());
             end.result.insert(
                 "ansible_loop_var".to_owned(),
@@ -175,13 +175,10 @@ impl Site {
         template::condition(node, &scope)
     }
 
-    /// What the output calls an item.
-    fn label(&self, control: &Control, item: &Value) -> String {
-        match &control.label {
-            Some(node) => template::evaluate(node, &self.scope())
-                .map_or_else(|error| error.to_string(), |value| value.to_string()),
-            None => item.to_string(),
-        }
+    /// What the output calls an item that an inclusion is at.
+    pub fn item_label(&self, item: &Value, scope: &Arc<Scope>) -> String {
+        self.control(scope)
+            .map_or_else(|_| item.to_string(), |control| label(&control, item, scope))
     }
 
     fn show_item(&self, end: &End, label: String, ignored: bool) {
@@ -203,10 +200,19 @@ impl Site {
             }),
             result: end.visible(),
             diff: if end.no_log { Vec::new() } else { end.diff.clone() },
-            always: end.shown,
+            always: end.shown && !end.no_log,
             action: self.task.action.clone(),
             diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
         });
+    }
+}
+
+fn label(control: &Control, item: &Value, scope: &Arc<Scope>) -> String {
+    match &control.label {
+        Some(node) => {
+            template::evaluate(node, scope).map_or_else(|error| error.to_string(), |value| value.to_string())
+        }
+        None => item.to_string(),
     }
 }
 

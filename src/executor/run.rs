@@ -106,9 +106,18 @@ impl Run {
                 }
             }
         }
-        self.links.close().await;
+        for (host, traffic) in self.links.close().await {
+            self.show(&Event::Traffic {
+                host: &host,
+                exchanges: traffic.exchanges(),
+                sent: traffic.sent(),
+                received: traffic.received(),
+            });
+        }
         let stats = held(&self.stats).clone();
-        self.show(&Event::Recap(&stats));
+        if !error || !stats.is_empty() {
+            self.show(&Event::Recap(&stats));
+        }
         if stats.values().any(|stats| stats.unreachable > 0) {
             Ended::Unreachable
         } else if stats.values().any(|stats| stats.failed > 0) {

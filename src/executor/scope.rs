@@ -134,7 +134,7 @@ struct Magic {
 }
 
 /// All magic names; each is in [`Magic::get`].
-const NAMES: &[&str] = &[
+pub const MAGIC_VARIABLES: &[&str] = &[
     "inventory_hostname",
     "inventory_hostname_short",
     "inventory_dir",
@@ -168,7 +168,7 @@ const NAMES: &[&str] = &[
 
 impl Layer for Magic {
     fn get(&self, name: &str) -> Option<Variable> {
-        if !NAMES.contains(&name) {
+        if !MAGIC_VARIABLES.contains(&name) {
             return None;
         }
         let run = self.run.upgrade()?;
@@ -182,7 +182,7 @@ impl Layer for Magic {
     }
 
     fn names(&self) -> Vec<String> {
-        NAMES.iter().map(|name| (*name).to_owned()).collect()
+        MAGIC_VARIABLES.iter().map(|name| (*name).to_owned()).collect()
     }
 }
 

@@ -98,8 +98,8 @@ impl Vocabulary for Words {
         }
     }
 
-    fn has_lookup(&self, name: &str) -> bool {
-        template::lookup_documentation().any(|(known, _)| known == name)
+    fn lookups(&self) -> Vec<&'static str> {
+        template::lookup_documentation().map(|(name, _)| name).collect()
     }
 
     fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic> {

@@ -60,7 +60,6 @@ pub struct Stats {
 pub enum Event<'a> {
     Play {
         name: &'a str,
-        check: bool,
     },
     NoHostsMatched,
     NoHostsLeft,
@@ -68,11 +67,12 @@ pub enum Event<'a> {
         name: &'a str,
         place: &'a str,
         handler: bool,
-        check: bool,
     },
     Result(&'a Report),
     Included {
         file: &'a str,
+        /// What the loop is at, if there is one.
+        item: Option<&'a str>,
         hosts: &'a [String],
     },
     Retrying {
@@ -82,5 +82,12 @@ pub enum Event<'a> {
     },
     Warning(&'a str),
     Diagnostic(&'a Diagnostic),
+    /// What a connection has cost: exchanges, and bytes in each direction.
+    Traffic {
+        host: &'a str,
+        exchanges: u64,
+        sent: u64,
+        received: u64,
+    },
     Recap(&'a IndexMap<String, Stats>),
 }

@@ -7,9 +7,11 @@ use super::colour::{Colour, Paint};
 use super::diff;
 use super::event::{Event, Label, Report, State, Stats};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::playbook::short_name;
 use crate::value::{Map, Value};
 
-/// A banner is filled with stars up to this column, whatever the terminal: the text is the same in a pipe.
+/// A banner's text and its stars have this many columns together, whatever the terminal: the text is the same in
+/// a pipe.
 const WIDTH: usize = 79;
 
 /// Keys of a result that are shown only to those who ask for details.
@@ -17,10 +19,19 @@ const DETAILS: &[&str] = &[
     "invocation",
     "diff",
     "exception",
-    "ansible_facts",
     "warnings",
     "deprecations",
     "results",
+];
+
+/// Keys of every result and of loops that `debug` does not show.
+const BESIDES: &[&str] = &[
+    "changed",
+    "skipped",
+    "skip_reason",
+    "ansible_loop",
+    "ansible_loop_var",
+    "ansible_index_var",
 ];
 
 /// Prints to two streams: results to one, warnings and diagnostics to the other.
@@ -55,7 +66,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
     }
 
     fn banner(&mut self, text: &str) {
-        let stars = WIDTH.saturating_sub(text.chars().count() + 1).max(3);
+        let stars = WIDTH.saturating_sub(text.chars().count()).max(3);
         self.line(&format!("\n{text} {}", "*".repeat(stars)), None);
     }
 
@@ -92,7 +103,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
                     String::new()
                 };
                 self.line(
-                    &format!("skipping: [{label}]{item}{details} "),
+                    &format!("skipping: [{label}]{item}{details}"),
                     Some(Colour::Skipped),
                 );
             }
@@ -126,8 +137,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
             return;
         };
         for warning in warnings {
-            let text = format!("[WARNING]: {warning}");
-            let _ = writeln!(self.err, "{}", self.err_paint.paint(&text, Colour::Warning));
+            self.diagnostic(&Diagnostic::warning(warning.to_string()));
         }
     }
 
@@ -148,10 +158,21 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
         let Value::Map(result) = &report.result else {
             return report.result.to_string();
         };
+        let action = short_name(&report.action);
+        let of_loop: Vec<&str> = ["ansible_loop_var", "ansible_index_var"]
+            .iter()
+            .filter_map(|name| result.get(*name)?.as_str())
+            .collect();
+        let hidden = |key: &str| match action {
+            // Only what was asked for.
+            "debug" => BESIDES.contains(&key) || of_loop.contains(&key),
+            "setup" => key == "ansible_facts",
+            _ => false,
+        };
         let shown: Map = result
             .iter()
             .filter(|(key, _)| self.verbosity >= 3 || !DETAILS.contains(&key.as_str()))
-            .filter(|(key, _)| key.as_str() != "failed" && !(report.always && key.as_str() == "changed"))
+            .filter(|(key, _)| key.as_str() != "failed" && !hidden(key))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let indented = report.always || self.verbosity >= 3;
@@ -179,34 +200,22 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
 impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
     fn show(&mut self, event: &Event<'_>) {
         match event {
-            Event::Play { name, check } => {
-                let mode = if *check { " [CHECK MODE]" } else { "" };
-                let text = if name.is_empty() {
-                    format!("PLAY{mode}")
-                } else {
-                    format!("PLAY [{name}]{mode}")
-                };
-                self.banner(&text);
-            }
+            Event::Play { name } if name.is_empty() => self.banner("PLAY"),
+            Event::Play { name } => self.banner(&format!("PLAY [{name}]")),
             Event::NoHostsMatched => self.line("skipping: no hosts matched", Some(Colour::Skipped)),
             Event::NoHostsLeft => self.banner("NO MORE HOSTS LEFT"),
-            Event::Task {
-                name,
-                place,
-                handler,
-                check,
-            } => {
+            Event::Task { name, place, handler } => {
                 let kind = if *handler { "RUNNING HANDLER" } else { "TASK" };
-                let mode = if *check { " [CHECK MODE]" } else { "" };
-                self.banner(&format!("{kind} [{name}]{mode}"));
+                self.banner(&format!("{kind} [{name}]"));
                 if self.verbosity >= 2 && !place.is_empty() {
                     self.line(&format!("task path: {place}"), Some(Colour::Verbose));
                 }
             }
             Event::Result(report) => self.report(report),
-            Event::Included { file, hosts } => {
+            Event::Included { file, item, hosts } => {
+                let item = item.map(|item| format!(" => (item={item})")).unwrap_or_default();
                 self.line(
-                    &format!("included: {file} for {}", hosts.join(", ")),
+                    &format!("included: {file} for {}{item}", hosts.join(", ")),
                     Some(Colour::Skipped),
                 );
             }
@@ -224,14 +233,25 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                 );
             }
             Event::Warning(text) => {
-                let text = format!("[WARNING]: {text}");
-                let _ = writeln!(self.err, "{}", self.err_paint.paint(&text, Colour::Warning));
+                self.diagnostic(&Diagnostic::warning(*text));
             }
             Event::Diagnostic(diagnostic) => {
                 let _ = self.out.flush();
                 debug_assert!(matches!(diagnostic.severity, Severity::Error | Severity::Warning));
                 self.diagnostic(diagnostic);
             }
+            Event::Traffic {
+                host,
+                exchanges,
+                sent,
+                received,
+            } if self.verbosity >= 3 => {
+                let text = format!(
+                    "traffic: [{host}] {exchanges} exchanges, {sent} bytes sent, {received} received"
+                );
+                self.line(&text, Some(Colour::Verbose));
+            }
+            Event::Traffic { .. } => {}
             Event::Recap(hosts) => self.recap(hosts),
         }
     }
@@ -239,8 +259,8 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
 
 fn label(label: &Label) -> String {
     match &label.delegate {
-        Some(delegate) => format!("{} -> {delegate}", label.host),
-        None => label.host.clone(),
+        Some(delegate) if *delegate != label.host => format!("{} -> {delegate}", label.host),
+        _ => label.host.clone(),
     }
 }
 

@@ -34,6 +34,8 @@ enum Shape {
     Truth,
     Number,
     Text,
+    /// The name of a variable.
+    Name,
     /// A text or a list of texts.
     Texts,
     List,
@@ -44,10 +46,13 @@ enum Shape {
 #[derive(Debug)]
 pub struct Keyword {
     pub name: &'static str,
-    levels: &'static [Level],
+    /// Where it may stand.
+    pub levels: &'static [Level],
     shape: Shape,
-    /// Why it cannot be used, and what to do instead; none where it works.
-    refused: Option<&'static str>,
+    /// What it does; for one that is refused, what to do instead.
+    pub doc: &'static str,
+    /// It is read only to say that it cannot be used, and what to do instead.
+    pub refused: bool,
 }
 
 const ALL: &[Level] = &[
@@ -62,52 +67,124 @@ const INNER: &[Level] = &[Level::Role, Level::Block, Level::Task, Level::Handler
 const PLAY: &[Level] = &[Level::Play];
 const BLOCK: &[Level] = &[Level::Block];
 
-const fn works(name: &'static str, levels: &'static [Level], shape: Shape) -> Keyword {
+const fn works(name: &'static str, levels: &'static [Level], shape: Shape, doc: &'static str) -> Keyword {
     Keyword {
         name,
         levels,
         shape,
-        refused: None,
+        doc,
+        refused: false,
     }
 }
 
-const fn refused(name: &'static str, levels: &'static [Level], why: &'static str) -> Keyword {
+const fn refused(name: &'static str, levels: &'static [Level], doc: &'static str) -> Keyword {
     Keyword {
         name,
         levels,
         shape: Shape::Any,
-        refused: Some(why),
+        doc,
+        refused: true,
     }
 }
 
 /// Every keyword. `with_*` and the names of modules are no keywords; they are recognised by the parser.
 pub static KEYWORDS: &[Keyword] = &[
-    works("name", ALL, Shape::Text),
-    works("tags", ALL, Shape::Texts),
-    works("vars", ALL, Shape::Map),
-    works("when", INNER, Shape::Any),
-    works("become", ALL, Shape::Truth),
-    works("become_user", ALL, Shape::Text),
-    works("become_method", ALL, Shape::Text),
-    works("become_flags", ALL, Shape::Text),
+    works(
+        "name",
+        ALL,
+        Shape::Text,
+        "what it is called in the output; tasks are also found by it (`--start-at-task`, `notify`)",
+    ),
+    works(
+        "tags",
+        ALL,
+        Shape::Texts,
+        "words for `--tags` and `--skip-tags`; everything inside inherits them",
+    ),
+    works("vars", ALL, Shape::Map, "variables for everything inside"),
+    works(
+        "when",
+        INNER,
+        Shape::Any,
+        "a condition, or a list of them that must all hold; everything inside inherits it",
+    ),
+    works(
+        "become",
+        ALL,
+        Shape::Truth,
+        "whether to become another user on the target",
+    ),
+    works(
+        "become_user",
+        ALL,
+        Shape::Text,
+        "that user; `root` unless told otherwise",
+    ),
+    works("become_method", ALL, Shape::Text, "`sudo` or `su`"),
+    works(
+        "become_flags",
+        ALL,
+        Shape::Text,
+        "in place of the method's usual flags",
+    ),
     refused(
         "become_exe",
         ALL,
         "the usual program of the become method is used",
     ),
-    works("remote_user", ALL, Shape::Text),
-    works("connection", ALL, Shape::Text),
-    works("port", ALL, Shape::Number),
-    works("environment", ALL, Shape::Any),
-    works("no_log", ALL, Shape::Truth),
-    works("ignore_errors", ALL, Shape::Truth),
-    works("ignore_unreachable", ALL, Shape::Truth),
-    works("check_mode", ALL, Shape::Truth),
-    works("diff", ALL, Shape::Truth),
-    works("any_errors_fatal", ALL, Shape::Truth),
-    works("module_defaults", ALL, Shape::Any),
-    works("collections", ALL, Shape::List),
-    works("run_once", ALL, Shape::Truth),
+    works("remote_user", ALL, Shape::Text, "the user to log in as"),
+    works("connection", ALL, Shape::Text, "`ssh` or `local`"),
+    works("port", ALL, Shape::Number, "the port to log in at"),
+    works(
+        "environment",
+        ALL,
+        Shape::Any,
+        "variables for the processes that a task starts: a map, or a list of maps",
+    ),
+    works("no_log", ALL, Shape::Truth, "show nothing of the results"),
+    works("ignore_errors", ALL, Shape::Truth, "go on after a failure"),
+    works(
+        "ignore_unreachable",
+        ALL,
+        Shape::Truth,
+        "go on with the next task when the host cannot be reached",
+    ),
+    works(
+        "check_mode",
+        ALL,
+        Shape::Truth,
+        "predict instead of doing, or the reverse, whatever the command line says",
+    ),
+    works(
+        "diff",
+        ALL,
+        Shape::Truth,
+        "show differences, or not, whatever the command line says",
+    ),
+    works(
+        "any_errors_fatal",
+        ALL,
+        Shape::Truth,
+        "one host's failure ends the play for all",
+    ),
+    works(
+        "module_defaults",
+        ALL,
+        Shape::Any,
+        "arguments for modules, by the module's name",
+    ),
+    works(
+        "collections",
+        ALL,
+        Shape::List,
+        "read and not needed: modules have short names",
+    ),
+    works(
+        "run_once",
+        ALL,
+        Shape::Truth,
+        "run on the first host only; the result counts for all",
+    ),
     refused("throttle", ALL, "limit the number of hosts with `-f` instead"),
     refused(
         "debugger",
@@ -119,12 +196,32 @@ pub static KEYWORDS: &[Keyword] = &[
         ALL,
         "limit the command itself, for example with `timeout 10 command`",
     ),
-    works("delegate_to", INNER, Shape::Text),
-    works("delegate_facts", INNER, Shape::Truth),
+    works("delegate_to", INNER, Shape::Text, "the host to run on instead"),
+    works(
+        "delegate_facts",
+        INNER,
+        Shape::Truth,
+        "facts belong to the host that was delegated to",
+    ),
     // Plays
-    works("hosts", PLAY, Shape::Texts),
-    works("gather_facts", PLAY, Shape::Truth),
-    works("gather_subset", PLAY, Shape::List),
+    works(
+        "hosts",
+        PLAY,
+        Shape::Texts,
+        "the pattern of hosts that the play is for",
+    ),
+    works(
+        "gather_facts",
+        PLAY,
+        Shape::Truth,
+        "whether `setup` runs first; it does unless told otherwise",
+    ),
+    works(
+        "gather_subset",
+        PLAY,
+        Shape::List,
+        "which facts: `setup`'s argument",
+    ),
     refused(
         "gather_timeout",
         PLAY,
@@ -135,21 +232,56 @@ pub static KEYWORDS: &[Keyword] = &[
         PLAY,
         "local facts are read from `/etc/ansible/facts.d`; call `setup` with `fact_path` instead",
     ),
-    works("roles", PLAY, Shape::List),
-    works("pre_tasks", PLAY, Shape::List),
-    works("tasks", PLAY, Shape::List),
-    works("post_tasks", PLAY, Shape::List),
-    works("handlers", PLAY, Shape::List),
-    works("vars_files", PLAY, Shape::Any),
+    works("roles", PLAY, Shape::List, "roles, before `tasks`"),
+    works(
+        "pre_tasks",
+        PLAY,
+        Shape::List,
+        "tasks before the roles; the handlers they notify run before the roles too",
+    ),
+    works("tasks", PLAY, Shape::List, "the tasks"),
+    works(
+        "post_tasks",
+        PLAY,
+        Shape::List,
+        "tasks after `tasks` and its handlers",
+    ),
+    works(
+        "handlers",
+        PLAY,
+        Shape::List,
+        "tasks that run when something notifies them",
+    ),
+    works(
+        "vars_files",
+        PLAY,
+        Shape::Any,
+        "files of variables; of a list inside the list, the first that exists",
+    ),
     refused(
         "vars_prompt",
         PLAY,
         "give the values with `-e` or in a file instead",
     ),
-    works("force_handlers", PLAY, Shape::Truth),
-    works("max_fail_percentage", PLAY, Shape::Number),
-    works("serial", PLAY, Shape::Any),
-    works("strategy", PLAY, Shape::Text),
+    works(
+        "force_handlers",
+        PLAY,
+        Shape::Truth,
+        "run the handlers of hosts that have failed, too",
+    ),
+    works(
+        "max_fail_percentage",
+        PLAY,
+        Shape::Number,
+        "end the play when more than so many percent of a batch have failed",
+    ),
+    works(
+        "serial",
+        PLAY,
+        Shape::Any,
+        "hosts to a batch: a number, a percentage, or a list of them",
+    ),
+    works("strategy", PLAY, Shape::Text, "only `linear`"),
     refused("order", PLAY, "hosts run in the inventory's order"),
     refused(
         "import_playbook",
@@ -157,27 +289,68 @@ pub static KEYWORDS: &[Keyword] = &[
         "it stands alone, without other keywords of a play",
     ),
     // Blocks
-    works("block", BLOCK, Shape::List),
-    works("rescue", BLOCK, Shape::List),
-    works("always", BLOCK, Shape::List),
+    works("block", BLOCK, Shape::List, "tasks that belong together"),
+    works(
+        "rescue",
+        BLOCK,
+        Shape::List,
+        "tasks that run when one of `block` has failed",
+    ),
+    works(
+        "always",
+        BLOCK,
+        Shape::List,
+        "tasks that run after `block` and `rescue`, whatever happened",
+    ),
     works(
         "notify",
         &[Level::Block, Level::Task, Level::Handler],
         Shape::Texts,
+        "handlers to run, by name or by what they listen to, if something has changed",
     ),
     // Tasks
-    works("action", TASK, Shape::Any),
-    works("local_action", TASK, Shape::Any),
-    works("args", TASK, Shape::Any),
-    works("loop", TASK, Shape::Any),
-    works("loop_control", TASK, Shape::Map),
-    works("register", TASK, Shape::Text),
-    works("until", TASK, Shape::Any),
-    works("retries", TASK, Shape::Number),
-    works("delay", TASK, Shape::Number),
-    works("changed_when", TASK, Shape::Any),
-    works("failed_when", TASK, Shape::Any),
-    works("listen", &[Level::Handler], Shape::Texts),
+    works(
+        "action",
+        TASK,
+        Shape::Any,
+        "the module and its arguments, as a text or a map",
+    ),
+    works("local_action", TASK, Shape::Any, "the same, on the controller"),
+    works("args", TASK, Shape::Any, "further arguments for the module"),
+    works("loop", TASK, Shape::Any, "run once for each item of this list"),
+    works(
+        "loop_control",
+        TASK,
+        Shape::Map,
+        "`loop_var`, `index_var`, `label`, `pause`, `extended`, `break_when`",
+    ),
+    works(
+        "register",
+        TASK,
+        Shape::Name,
+        "the variable that takes the result",
+    ),
+    works("until", TASK, Shape::Any, "try again until this holds"),
+    works(
+        "retries",
+        TASK,
+        Shape::Number,
+        "how often; 3 unless told otherwise",
+    ),
+    works(
+        "delay",
+        TASK,
+        Shape::Number,
+        "seconds between tries; 5 unless told otherwise",
+    ),
+    works("changed_when", TASK, Shape::Any, "what counts as a change"),
+    works("failed_when", TASK, Shape::Any, "what counts as a failure"),
+    works(
+        "listen",
+        &[Level::Handler],
+        Shape::Texts,
+        "other names that `notify` may use",
+    ),
     refused(
         "async",
         TASK,
@@ -185,7 +358,12 @@ pub static KEYWORDS: &[Keyword] = &[
     ),
     refused("poll", TASK, "it goes with `async`, which is not there yet"),
     // Roles
-    works("role", &[Level::Role], Shape::Text),
+    works(
+        "role",
+        &[Level::Role],
+        Shape::Text,
+        "the role's name; `name` is the same",
+    ),
 ];
 
 /// The keyword of this name at this level.
@@ -203,31 +381,57 @@ pub fn names(level: Level) -> impl Iterator<Item = &'static str> {
         .map(|keyword| keyword.name)
 }
 
+impl Shape {
+    /// As messages and documents say it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Any => "anything",
+            Self::Truth => "a boolean",
+            Self::Number => "a number",
+            Self::Name => "a name of letters, digits and underscores",
+            Self::Text => "a text",
+            Self::Texts => "a text or a list of texts",
+            Self::List => "a list",
+            Self::Map => "a map",
+        }
+    }
+}
+
 impl Keyword {
+    /// What it takes.
+    pub fn takes(&self) -> &'static str {
+        self.shape.name()
+    }
+
     /// Whether it may be used at all, and whether `value` is of its shape.
     pub fn check(&self, entry: &Entry) -> Result<(), Diagnostic> {
-        if let Some(why) = self.refused {
+        if self.refused {
             return Err(
                 Diagnostic::error(format!("the keyword `{}` is not supported", self.name))
                     .at(&entry.key)
-                    .hint(why),
+                    .hint(self.doc),
             );
         }
         let value = &entry.value;
         let templated = value.as_str().is_some_and(|text| text.contains("{{"));
-        let wanted = match self.shape {
-            Shape::Truth if !templated && !is_truth(value) => "a boolean",
-            Shape::Number if !templated && !is_number(value) => "a number",
-            Shape::Text if value.as_list().is_some() || value.as_map().is_some() => "a text",
-            Shape::Texts if value.as_map().is_some() => "a text or a list of texts",
-            Shape::List if !value.is_null() && value.as_list().is_none() && !templated => "a list",
-            Shape::Map if !value.is_null() && value.as_map().is_none() => "a map",
-            _ => return Ok(()),
+        let fits = match self.shape {
+            Shape::Truth => templated || is_truth(value),
+            Shape::Number => templated || is_number(value),
+            Shape::Name => value.as_str().is_some_and(is_name),
+            Shape::Text => value.as_list().is_none() && value.as_map().is_none(),
+            Shape::Texts => value.as_map().is_none(),
+            Shape::List => templated || value.is_null() || value.as_list().is_some(),
+            Shape::Map => value.is_null() || value.as_map().is_some(),
+            Shape::Any => true,
         };
+        if fits {
+            return Ok(());
+        }
         Err(Diagnostic::error(format!(
-            "`{}` takes {wanted}, not a {}",
+            "`{}` takes {}, not {}",
             self.name,
-            value.type_name()
+            self.takes(),
+            value.described()
         ))
         .at(&value.span))
     }
@@ -235,6 +439,13 @@ impl Keyword {
 
 fn is_truth(value: &Node) -> bool {
     value.is_null() || crate::playbook::arguments::truth(&value.to_value()).is_some()
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_number(value: &Node) -> bool {

@@ -14,6 +14,9 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Words of `--tags` with a meaning of their own.
+    pub const SPECIAL: [&str; 5] = ["all", "tagged", "untagged", "always", "never"];
+
     /// Whether a task with these tags runs.
     pub fn selects(&self, tags: &[String]) -> bool {
         self.wants(tags) && !self.skips(tags)

@@ -7,6 +7,22 @@ use minijinja::ErrorKind;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
+/// The filters that come with the engine and that playbooks use most.
+const ENGINE_FILTERS: [&str; 12] = [
+    "capitalize",
+    "default",
+    "first",
+    "last",
+    "lower",
+    "map",
+    "reject",
+    "rejectattr",
+    "replace",
+    "select",
+    "selectattr",
+    "upper",
+];
+
 /// Why something could not be evaluated.
 #[derive(Debug, Clone)]
 pub struct EvalError {
@@ -57,18 +73,13 @@ impl EvalError {
             || error
                 .detail()
                 .is_some_and(|detail| detail.ends_with("is undefined)"));
-        let mut message = if undefined {
-            undefined_message(error)
+        let diagnostic = if undefined {
+            Diagnostic::error(undefined_message(error))
         } else {
-            describe(error)
+            unknown_name(error).unwrap_or_else(|| Diagnostic::error(describe(error)))
         };
-        if let (Some(name), Some(line)) = (error.name(), error.line())
-            && name.starts_with('/')
-        {
-            message = format!("{message} (in {name}, line {line})");
-        }
         Self {
-            diagnostic: Diagnostic::error(message).at(&place),
+            diagnostic: diagnostic.at(&place),
             undefined,
         }
     }
@@ -94,11 +105,30 @@ fn undefined_message(error: &minijinja::Error) -> String {
     }
 }
 
+/// For a filter or a test that does not exist: its name, and the nearest one.
+fn unknown_name(error: &minijinja::Error) -> Option<Diagnostic> {
+    // The engine says `filter NAME is unknown`.
+    let name = error.detail()?.strip_suffix(" is unknown")?;
+    let name = name.rsplit(' ').next()?;
+    let mut documentation: Vec<&str> = Vec::new();
+    let kind = match error.kind() {
+        ErrorKind::UnknownFilter => {
+            documentation.extend(super::filters::documentation().map(|(name, ..)| name));
+            documentation.extend(ENGINE_FILTERS);
+            "filter"
+        }
+        ErrorKind::UnknownTest => {
+            documentation.extend(super::tests::documentation().map(|(name, ..)| name));
+            "test"
+        }
+        _ => return None,
+    };
+    Some(Diagnostic::error(format!("there is no {kind} `{name}`")).nearest(name, documentation))
+}
+
 fn describe(error: &minijinja::Error) -> String {
     let what = match error.kind() {
         ErrorKind::SyntaxError => "template syntax error",
-        ErrorKind::UnknownFilter => "no such filter",
-        ErrorKind::UnknownTest => "no such test",
         ErrorKind::UnknownFunction => "no such function",
         ErrorKind::UnknownMethod => "no such method",
         ErrorKind::TemplateNotFound => "template not found",

@@ -203,7 +203,7 @@ pub fn render_file(
     span: &Span,
     scope: &Arc<Scope>,
 ) -> Result<String, EvalError> {
-    let name = path.display().to_string();
+    let name = crate::source::shown(path);
     let render = || -> Result<String, minijinja::Error> {
         let own;
         let environment = if *options == Options::default() {

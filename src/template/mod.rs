@@ -27,6 +27,6 @@ pub use self::environment::Options;
 pub use self::error::EvalError;
 pub use self::evaluate::{condition, evaluate, evaluate_text, is_omitted, render_file};
 pub use self::filters::documentation as filter_documentation;
-pub use self::lookups::{documentation as lookup_documentation, run as lookup};
+pub use self::lookups::{documentation as lookup_documentation, function_documentation, run as lookup};
 pub use self::scope::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 pub use self::tests::documentation as test_documentation;

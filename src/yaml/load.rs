@@ -141,6 +141,10 @@ impl<'a> Loader<'a> {
             diagnostic.hint("a value that starts with `{{` needs quotes: `name: \"{{ value }}\"`")
         } else if this.matches(": ").count() > 1 {
             diagnostic.hint("a text that holds `: ` needs quotes")
+        } else if error.info().contains("quoted scalar") {
+            diagnostic.hint("is the quote closed? what follows in further lines must be indented")
+        } else if error.info().contains("did not find expected key") {
+            diagnostic.hint("is the line indented like those above it that it belongs to?")
         } else {
             diagnostic
         }

@@ -134,6 +134,18 @@ impl Node {
     }
 
     /// Python's name for the type, as in [`Value::type_name`].
+    /// What it is, in the words of a message.
+    pub fn described(&self) -> &'static str {
+        match self.type_name() {
+            "NoneType" => "nothing",
+            "bool" => "a boolean",
+            "int" | "float" => "a number",
+            "list" => "a list",
+            "dict" => "a map",
+            _ => "a text",
+        }
+    }
+
     pub fn type_name(&self) -> &'static str {
         match &self.kind {
             Kind::Scalar(value) => value.type_name(),

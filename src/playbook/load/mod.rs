@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use super::context::Context;
 use super::role::Role;
 use crate::diagnostic::Diagnostic;
-use crate::source::{Source, Span};
+use crate::source::{Source, Span, shown};
 use crate::yaml::{self, Node};
 
 /// What the tree has to know of the modules and of variables, without depending on either.
@@ -28,8 +28,8 @@ pub trait Vocabulary: Send + Sync {
     fn is_free_form(&self, module: &str) -> bool;
     /// Whether the module has an argument of this name; the message and the nearest name if not.
     fn check_argument(&self, module: &str, argument: &str) -> Result<(), (String, Option<String>)>;
-    /// The lookup behind `with_NAME`.
-    fn has_lookup(&self, name: &str) -> bool;
+    /// The lookups that `with_NAME` may name.
+    fn lookups(&self) -> Vec<&'static str>;
     /// A text that must be known before the play runs: the name in a static import.
     fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic>;
 }
@@ -70,18 +70,18 @@ impl Loader {
     /// Reads and loads a YAML file; `referrer` is the place that asked for it.
     pub fn file(&self, path: &Path, referrer: Option<&Span>) -> Result<Node, Diagnostic> {
         let bytes = std::fs::read(path).map_err(|error| {
-            let failed = Diagnostic::error(format!("cannot read {}: {}", path.display(), reason(&error)));
+            let failed = Diagnostic::error(format!("cannot read {}: {}", shown(path), reason(&error)));
             match referrer {
                 Some(span) => failed.at(span),
                 None => failed,
             }
         })?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", path.display())))?;
+            .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", shown(path))))?;
         if text.starts_with("$ANSIBLE_VAULT;") {
             let failed = Diagnostic::error(format!(
                 "{} is encrypted, and vaults cannot be opened yet",
-                path.display()
+                shown(path)
             ));
             return Err(match referrer {
                 Some(span) => failed.at(span),
@@ -92,16 +92,6 @@ impl Loader {
         self.warn(document.warnings);
         Ok(document.root)
     }
-}
-
-/// A path as a user would type it: relative to the current folder where it is below it.
-pub(super) fn shown(path: &Path) -> String {
-    std::env::current_dir()
-        .ok()
-        .and_then(|folder| path.strip_prefix(folder).ok())
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }
 
 fn reason(error: &std::io::Error) -> String {

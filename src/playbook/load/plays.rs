@@ -3,17 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Loader;
 use super::roles::Placed;
-use super::{Loader, shown};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::context::{Attributes, Context, Include};
 use crate::playbook::keyword::{self, Level};
 use crate::playbook::play::{Play, Playbook};
 use crate::playbook::task::{Item, short_name};
+use crate::source::shown;
 use crate::yaml::{Mapping, Node};
 
 /// Playbooks that import each other deeper than this do so in a circle.
 const MAX_PLAYBOOKS: usize = 32;
+
+const PLAY_STARTS: &str = "each play starts with `- hosts: ...`";
 
 impl Loader {
     /// A playbook and whatever it imports.
@@ -38,17 +41,22 @@ impl Loader {
             return Err(Diagnostic::error(format!("{} imports itself", path.display())));
         }
         let root = self.file(path, None)?;
+        if root.is_null() {
+            return Err(
+                Diagnostic::error(format!("the playbook {} is empty", shown(path))).hint(PLAY_STARTS),
+            );
+        }
         let Some(nodes) = root.as_list() else {
             return Err(Diagnostic::error(format!(
-                "a playbook is a list of plays, not a {}",
-                root.type_name()
+                "a playbook is a list of plays, not {}",
+                root.described()
             ))
             .at(&root.span)
-            .hint("each play starts with `- hosts: ...`"));
+            .hint(PLAY_STARTS));
         };
         for node in nodes {
             let map = node.as_map().ok_or_else(|| {
-                Diagnostic::error(format!("a play is a map, not a {}", node.type_name())).at(&node.span)
+                Diagnostic::error(format!("a play is a map, not {}", node.described())).at(&node.span)
             })?;
             let import = map.iter().find(|(name, _)| short_name(name) == "import_playbook");
             match import {
@@ -74,19 +82,24 @@ impl Loader {
         path: &Path,
         outer: Option<&Arc<Context>>,
     ) -> Result<Play, Diagnostic> {
+        if !map.contains_key("hosts")
+            && let Some(entry) = map
+                .iter()
+                .find(|(name, _)| self.vocabulary.modules().contains(&short_name(name)))
+                .map(|(_, entry)| entry)
+        {
+            return Err(Diagnostic::error("a task cannot stand among plays")
+                .at(&entry.key)
+                .hint("put it under `tasks:` of a play, which starts with `- hosts: ...`"));
+        }
         keyword::check_all(map, Level::Play)?;
         let hosts = map
             .get("hosts")
             .filter(|entry| !is_empty(&entry.value))
             .ok_or_else(|| {
-                let error = Diagnostic::error("the play names no hosts").at(&node.span);
-                match map
-                    .keys()
-                    .any(|name| self.vocabulary.modules().contains(&short_name(name)))
-                {
-                    true => error.hint("this looks like a task: put it under `tasks:` of a play"),
-                    false => error.hint("add `hosts: all`, or a group or pattern of the inventory"),
-                }
+                Diagnostic::error("the play names no hosts")
+                    .at(&node.span)
+                    .hint("add `hosts: all`, or a group or pattern of the inventory")
             })?;
         let context = Arc::new(Context {
             attributes: Attributes {
@@ -100,22 +113,27 @@ impl Loader {
         });
         let null = Node::null(node.span.source());
         let section = |name: &str| map.get(name).map_or(&null, |entry| &entry.value);
-        let items = |name: &str| -> Result<Vec<Item>, Diagnostic> {
-            self.items(section(name), &context, Level::Task)
-        };
         let mut placed = Placed::default();
         for role in section("roles").as_list().unwrap_or_default() {
             self.place_role(role, &context, &mut placed, &mut Vec::new())?;
         }
-        let mut handlers = self.handlers(section("handlers"), &context)?;
-        handlers.extend(placed.handlers);
+        let role_tasks = std::mem::take(&mut placed.items);
+        let mut items = |name: &str| -> Result<Vec<Item>, Diagnostic> {
+            self.items(section(name), &context, Level::Task, &mut placed)
+        };
+        let pre_tasks = items("pre_tasks")?;
+        let tasks = items("tasks")?;
+        let post_tasks = items("post_tasks")?;
+        // Those of the play come last: they win over their namesakes in roles.
+        let mut handlers = placed.handlers;
+        handlers.extend(self.handlers(section("handlers"), &context)?);
         Ok(Play {
             hosts: hosts.value.clone(),
             roles: placed.uses,
-            pre_tasks: items("pre_tasks")?,
-            role_tasks: placed.items,
-            tasks: items("tasks")?,
-            post_tasks: items("post_tasks")?,
+            pre_tasks,
+            role_tasks,
+            tasks,
+            post_tasks,
             handlers,
             folder: folder_of(path),
             context,

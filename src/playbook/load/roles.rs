@@ -19,6 +19,8 @@ pub struct Placed {
     pub uses: Vec<Arc<RoleUse>>,
     pub items: Vec<Item>,
     pub handlers: Vec<Arc<Task>>,
+    /// What tells uses of the same role apart: parameters, variables, conditions and tags.
+    identities: Vec<(Arc<Role>, Mapping)>,
 }
 
 /// Which of a role's files are meant, where not `main`.
@@ -159,8 +161,8 @@ impl Loader {
                 _ if root.is_null() => {}
                 _ => {
                     return Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not a {}",
-                        root.type_name()
+                        "a file of variables holds a map, not {}",
+                        root.described()
                     ))
                     .at(&root.span));
                 }
@@ -204,10 +206,17 @@ impl Loader {
             ))
             .at(span));
         }
+        let mut identity = params.clone();
+        identity.extend(
+            attributes
+                .iter()
+                .filter(|(name, _)| matches!(name.as_str(), "vars" | "when" | "tags"))
+                .map(|(name, entry)| (name.clone(), entry.clone())),
+        );
         let known = placed
-            .uses
+            .identities
             .iter()
-            .any(|used| Arc::ptr_eq(&used.role, &role) && same(&used.params, &params));
+            .any(|(used, theirs)| Arc::ptr_eq(used, &role) && same(theirs, &identity));
         let duplicates = role
             .meta
             .get("allow_duplicates")
@@ -239,10 +248,10 @@ impl Loader {
             self.place_role(dependency, &context, placed, trail)?;
         }
         trail.pop();
+        placed.identities.push((Arc::clone(&role), identity));
         placed.uses.push(used);
-        placed
-            .items
-            .extend(self.items(&role.tasks, &context, Level::Task)?);
+        let items = self.items(&role.tasks, &context, Level::Task, placed)?;
+        placed.items.extend(items);
         placed.handlers.extend(self.handlers(&role.handlers, &context)?);
         Ok(())
     }
@@ -263,7 +272,7 @@ impl Loader {
             ));
         }
         let map = node.as_map().ok_or_else(|| {
-            Diagnostic::error(format!("a role is a name or a map, not a {}", node.type_name())).at(&node.span)
+            Diagnostic::error(format!("a role is a name or a map, not {}", node.described())).at(&node.span)
         })?;
         let name = map
             .get("role")
@@ -305,18 +314,25 @@ impl Loader {
             }),
             None => Arc::clone(context),
         };
-        for item in self.items(list, &context, Level::Handler)? {
+        for item in self.items(list, &context, Level::Handler, &mut Placed::default())? {
             collect_handlers(item, &mut handlers);
         }
         Ok(handlers)
     }
 
-    /// `import_role`: the role's tasks take the place of the import.
-    pub(super) fn import_role(&self, task: &Task, items: &mut Vec<Item>) -> Result<(), Diagnostic> {
+    /// `import_role`: the role's tasks take the place of the import; its variables and handlers are the play's.
+    pub(super) fn import_role(
+        &self,
+        task: &Task,
+        items: &mut Vec<Item>,
+        placed: &mut Placed,
+    ) -> Result<(), Diagnostic> {
         refuse_loop(task, "include_role")?;
         let evaluate = |node: &Node| self.vocabulary.evaluate(node, &task.context);
-        let placed = self.role_task(task, &task.context, Include::Static, &evaluate)?;
-        items.extend(placed.items);
+        let imported = self.role_task(task, &task.context, Include::Static, &evaluate)?;
+        items.extend(imported.items);
+        placed.uses.extend(imported.uses);
+        placed.handlers.extend(imported.handlers);
         Ok(())
     }
 

@@ -3,32 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Loader, not_found};
+use super::{Loader, Placed, not_found};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments;
 use crate::playbook::context::{Attributes, Context, Include};
 use crate::playbook::keyword::{self, Level};
 use crate::playbook::task::{Block, Item, Loop, Meta, Task, What, short_name};
-use crate::source::Span;
+use crate::source::{Span, shown};
 use crate::yaml::{Entry, Mapping, Node};
 
-/// Static imports deeper than this import themselves.
-const MAX_IMPORTS: usize = 64;
-
 impl Loader {
-    /// A list of tasks and blocks, inside `parent`.
-    pub fn items(&self, list: &Node, parent: &Arc<Context>, level: Level) -> Result<Vec<Item>, Diagnostic> {
+    /// A list of tasks and blocks, inside `parent`. What the roles that it imports bring besides tasks goes
+    /// into `placed`.
+    pub fn items(
+        &self,
+        list: &Node,
+        parent: &Arc<Context>,
+        level: Level,
+        placed: &mut Placed,
+    ) -> Result<Vec<Item>, Diagnostic> {
         if list.is_null() {
             return Ok(Vec::new());
         }
         let nodes = list.as_list().ok_or_else(|| {
-            Diagnostic::error(format!("expected a list of tasks, not a {}", list.type_name()))
+            Diagnostic::error(format!("expected a list of tasks, not {}", list.described()))
                 .at(&list.span)
                 .hint("each task starts with `- `")
         })?;
         let mut items = Vec::with_capacity(nodes.len());
         for node in nodes {
-            self.item(node, parent, level, &mut items)?;
+            self.item(node, parent, level, &mut items, placed)?;
         }
         Ok(items)
     }
@@ -39,21 +43,23 @@ impl Loader {
         parent: &Arc<Context>,
         level: Level,
         items: &mut Vec<Item>,
+        placed: &mut Placed,
     ) -> Result<(), Diagnostic> {
         let map = node.as_map().ok_or_else(|| {
-            Diagnostic::error(format!("a task is a map, not a {}", node.type_name())).at(&node.span)
+            Diagnostic::error(format!("a task is a map, not {}", node.described())).at(&node.span)
         })?;
         if ["block", "rescue", "always"]
             .iter()
             .any(|name| map.contains_key(*name))
         {
-            items.push(Item::Block(Arc::new(self.block(node, map, parent, level)?)));
+            let block = self.block(node, map, parent, level, placed)?;
+            items.push(Item::Block(Arc::new(block)));
             return Ok(());
         }
         let task = self.task(node, map, parent, level)?;
         match task.action.as_str() {
-            name if short_name(name) == "import_tasks" => self.import_tasks(&task, level, items),
-            name if short_name(name) == "import_role" => self.import_role(&task, items),
+            name if short_name(name) == "import_tasks" => self.import_tasks(&task, level, items, placed),
+            name if short_name(name) == "import_role" => self.import_role(&task, items, placed),
             _ => {
                 items.push(Item::Task(Arc::new(task)));
                 Ok(())
@@ -67,6 +73,7 @@ impl Loader {
         map: &Arc<Mapping>,
         parent: &Arc<Context>,
         level: Level,
+        placed: &mut Placed,
     ) -> Result<Block, Diagnostic> {
         keyword::check_all(map, Level::Block)?;
         let null = Node::null(node.span.source());
@@ -80,10 +87,11 @@ impl Loader {
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
         let context = child(parent, Arc::new(kept), &node.span, Include::Static);
+        let mut list = |name: &str| self.items(section(name), &context, level, placed);
         Ok(Block {
-            tasks: self.items(section("block"), &context, level)?.into(),
-            rescue: self.items(section("rescue"), &context, level)?.into(),
-            always: self.items(section("always"), &context, level)?.into(),
+            tasks: list("block")?.into(),
+            rescue: list("rescue")?.into(),
+            always: list("always")?.into(),
         })
     }
 
@@ -102,8 +110,10 @@ impl Loader {
                 keyword.check(entry)?;
                 kept.insert(name.clone(), entry.clone());
             } else if let Some(lookup) = name.strip_prefix("with_") {
-                if !self.vocabulary.has_lookup(lookup) {
-                    return Err(Diagnostic::error(format!("there is no lookup `{lookup}`")).at(&entry.key));
+                if !self.vocabulary.lookups().contains(&lookup) {
+                    return Err(Diagnostic::error(format!("there is no lookup `{lookup}`"))
+                        .at(&entry.key)
+                        .nearest(lookup, self.vocabulary.lookups()));
                 }
                 repeat = Some(new_loop(Some(lookup), entry, repeat.as_ref())?);
             } else if let Some((first, _)) = action {
@@ -146,8 +156,8 @@ impl Loader {
             None if given.as_map().is_some() => given,
             None => {
                 return Err(Diagnostic::error(format!(
-                    "the arguments of `{module}` are a map or a text, not a {}",
-                    given.type_name()
+                    "the arguments of `{module}` are a map or a text, not {}",
+                    given.described()
                 ))
                 .at(&given.span));
             }
@@ -206,18 +216,22 @@ impl Loader {
     }
 
     /// `import_tasks`: the file's tasks take the place of the import, with all that it says.
-    fn import_tasks(&self, task: &Task, level: Level, items: &mut Vec<Item>) -> Result<(), Diagnostic> {
+    fn import_tasks(
+        &self,
+        task: &Task,
+        level: Level,
+        items: &mut Vec<Item>,
+        placed: &mut Placed,
+    ) -> Result<(), Diagnostic> {
         refuse_loop(task, "include_tasks")?;
-        if task.context.chain().count() > MAX_IMPORTS {
-            return Err(Diagnostic::error("this file imports itself").at(&task.action_span));
-        }
         let (name, span) = self.file_name(task)?;
         let path = self.find_tasks(&name, &task.context, &span)?;
+        refuse_circle(task, &path, &span)?;
         let context = file_context(&task.context, &path, Include::Static);
         let root = self
             .file(&path, Some(&span))
             .map_err(|error| error.via("imported here", &span))?;
-        items.extend(self.items(&root, &context, level)?);
+        items.extend(self.items(&root, &context, level, placed)?);
         Ok(())
     }
 
@@ -248,12 +262,13 @@ impl Loader {
         context: &Arc<Context>,
         path: &Path,
         level: Level,
+        placed: &mut Placed,
     ) -> Result<Vec<Item>, Diagnostic> {
         let context = file_context(context, path, Include::Dynamic);
         let root = self
             .file(path, Some(&task.action_span))
             .map_err(|error| error.via("included here", &task.action_span))?;
-        self.items(&root, &with_apply(&context, task), level)
+        self.items(&root, &with_apply(&context, task), level, placed)
     }
 }
 
@@ -263,6 +278,30 @@ pub(super) fn with_apply(context: &Arc<Context>, task: &Task) -> Arc<Context> {
         Some(map) => child(context, Arc::clone(map), &task.action_span, Include::Static),
         None => Arc::clone(context),
     }
+}
+
+/// The error for a file that is imported while it is being imported.
+fn refuse_circle(task: &Task, path: &Path, span: &Span) -> Result<(), Diagnostic> {
+    let file = shown(path);
+    let imports: Vec<&Span> = task
+        .context
+        .chain()
+        .map(|context| &context.attributes.span)
+        .collect();
+    if !imports.iter().any(|place| place.source().name() == file) {
+        return Ok(());
+    }
+    let mut error = Diagnostic::error(format!("{file} imports itself"))
+        .at(span)
+        .hint("an `include_tasks` with a `when` can repeat a file until something is done");
+    for place in imports
+        .iter()
+        .skip(1)
+        .take_while(|place| place.source().name() != file)
+    {
+        error = error.via("imported here", place);
+    }
+    Err(error)
 }
 
 fn task_candidates(name: &str, context: &Context) -> Vec<PathBuf> {

@@ -2,6 +2,7 @@
 //! documentation's test) goes over it.
 
 use hyper::header::{HeaderName, HeaderValue};
+use serde_yaml::{Mapping, Value};
 
 use super::scalar::{address, count, duration, flag, shown_address, shown_duration};
 use super::{Config, Leaf, Loaded, LogFormat, TlsVersion};
@@ -265,38 +266,33 @@ pub(super) fn apply_variable(name: &str, value: &str, loaded: &mut Loaded, error
 
 /// The configuration in force, as YAML with every key spelled out.
 pub fn show(config: &Config) -> String {
-    use std::fmt::Write as _;
-    let mut shown = String::new();
-    let mut open: Vec<&str> = Vec::new();
+    let mut root = Mapping::new();
     for key in KEYS {
         let Some(value) = (key.show)(config) else { continue };
         let words: Vec<&str> = key.path.split('.').collect();
         let (leaf, groups) = words.split_last().expect("a path has a word");
-        let common = open.iter().zip(groups).take_while(|(a, b)| a == b).count();
-        open.truncate(common);
-        for group in &groups[common..] {
-            let _ = writeln!(shown, "{:indent$}{group}:", "", indent = open.len() * 2);
-            open.push(group);
+        let mut map = &mut root;
+        for group in groups {
+            let inner = map
+                .entry((*group).into())
+                .or_insert_with(|| Mapping::new().into());
+            map = inner.as_mapping_mut().expect("a group is no leaf of the table");
         }
-        // JSON's strings are YAML's too; plain words stay plain.
-        let plain = value
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"./-_".contains(&b));
-        let value = if plain {
-            value
-        } else {
-            serde_json::Value::from(value).to_string()
-        };
-        let _ = writeln!(shown, "{:indent$}{leaf}: {value}", "", indent = open.len() * 2);
+        // Numbers and booleans come as texts; read as YAML they are themselves again.
+        let value = serde_yaml::from_str(&value).unwrap_or(Value::String(value));
+        map.insert((*leaf).into(), value);
     }
     if !config.http.headers.is_empty() {
         // No row of the table, but a child of the one `http` mapping all the same.
-        let mut block = String::from("  headers:\n");
-        for (name, value) in &config.http.headers {
-            let value = serde_json::Value::from(String::from_utf8_lossy(value.as_bytes()).into_owned());
-            let _ = writeln!(block, "    {name}: [{value}]");
-        }
-        shown = shown.replacen("http:\n", &format!("http:\n{block}"), 1);
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = config.http.headers.iter();
+        let headers: Mapping = headers
+            .map(|(name, value)| (name.as_str().into(), vec![Value::String(text(value))].into()))
+            .collect();
+        let http = root.entry("http".into()).or_insert_with(|| Mapping::new().into());
+        http.as_mapping_mut()
+            .expect("`http` is a group")
+            .insert("headers".into(), headers.into());
     }
-    shown
+    serde_yaml::to_string(&root).expect("texts in maps can be written")
 }

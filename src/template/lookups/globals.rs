@@ -21,6 +21,11 @@ const FUNCTIONS: &[Definition] = &[
     ),
 ];
 
+/// Name, parameters and purpose of each.
+pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    crate::template::call::documentation(&[FUNCTIONS])
+}
+
 pub(super) fn install(environment: &mut Environment<'static>) {
     for definition in FUNCTIONS {
         environment.add_function(definition.name, move |arguments: Rest<ValueOrKwargs>| {

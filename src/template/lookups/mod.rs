@@ -13,6 +13,7 @@ mod tables;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::globals::documentation as function_documentation;
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State};
 

@@ -1,0 +1,8 @@
+//! Bad input, and exactly what is said about it.
+
+use crate::case::{self, Case};
+
+#[test]
+fn says_what_is_wrong() {
+    case::check("diagnostics/cases", Case::compare);
+}

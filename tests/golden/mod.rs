@@ -1,0 +1,50 @@
+//! Golden playbooks: what each prints, that a second run changes nothing, and that `--check` touches nothing.
+//!
+//! `case.txt` may say `again: changes` and `check: fails to foresee` with a reason, where a playbook is about that.
+
+use crate::case::{self, Case};
+
+#[test]
+fn prints_what_is_expected() {
+    case::check("golden/cases", Case::compare);
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    case::check("golden/cases", |case| {
+        if case.says("again: changes") {
+            return String::new();
+        }
+        let copy = case.copy();
+        copy.run(case.first_run());
+        let second = copy.run(case.first_run());
+        let printed = String::from_utf8_lossy(&second.stdout);
+        let changed = printed
+            .lines()
+            .any(|line| line.contains(" changed=") && !line.contains(" changed=0 "));
+        if changed {
+            printed.into_owned()
+        } else {
+            String::new()
+        }
+    });
+}
+
+#[test]
+fn check_touches_nothing() {
+    case::check("golden/cases", |case| {
+        let copy = case.copy();
+        let before = copy.listing();
+        let mut arguments = case.first_run().to_vec();
+        arguments.push("--check".to_owned());
+        copy.run(&arguments);
+        let after = copy.listing();
+        let touched: Vec<String> = before
+            .keys()
+            .chain(after.keys())
+            .filter(|path| before.get(*path) != after.get(*path))
+            .map(|path| path.display().to_string())
+            .collect();
+        touched.join("\n")
+    });
+}
