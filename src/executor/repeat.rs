@@ -137,7 +137,7 @@ impl Site {
             let stop = self.breaks(control, &site, &end, &scope);
             // Each item sees what the items before it have set.
             let effects = std::mem::take(&mut end.effects);
-            self.run.apply(&self.host, effects);
+            self.run.apply(&site.owner_of_facts(&end, &scope), effects);
             let ignored = self
                 .truth("ignore_errors", &scope)
                 .ok()

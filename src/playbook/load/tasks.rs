@@ -137,6 +137,9 @@ impl Loader {
         }
         let arguments = self.arguments(&short, given, kept.shift_remove("args"))?;
         let what = kind_of(&short, &arguments)?;
+        if matches!(what, What::IncludeTasks | What::IncludeRole) {
+            keyword::check_include(&kept, &short)?;
+        }
         Ok(Task {
             what,
             action: name,
@@ -294,12 +297,11 @@ fn refuse_circle(task: &Task, path: &Path, span: &Span) -> Result<(), Diagnostic
     let mut error = Diagnostic::error(format!("{file} imports itself"))
         .at(span)
         .hint("an `include_tasks` with a `when` can repeat a file until something is done");
-    for place in imports
-        .iter()
-        .skip(1)
-        .take_while(|place| place.source().name() != file)
-    {
+    for place in imports.into_iter().skip(1) {
         error = error.via("imported here", place);
+        if place.source().name() == file {
+            break;
+        }
     }
     Err(error)
 }

@@ -1,0 +1,161 @@
+//! Where a task's modules run: the connection, the user to become, the environment.
+
+use std::sync::Arc;
+
+use super::attempt::Site;
+use super::links::{self, Keywords};
+use crate::actions::{Failure, Held, Pending, Target};
+use crate::connection::{ConnectionError, Transport};
+use crate::diagnostic::Diagnostic;
+use crate::playbook::arguments::truth;
+use crate::template::{self, EvalError, Scope};
+use crate::value::{Map, Value};
+use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
+
+impl Site {
+    /// Becoming another user: variables, then keywords, then the command line.
+    fn become_user(&self, scope: &Arc<Scope>, variables: &Arc<Scope>) -> Result<Option<Become>, EvalError> {
+        let settings = &self.run.settings.become_as;
+        let variable = |name: &str| -> Result<Option<Value>, EvalError> {
+            Ok(variables.value(name)?.filter(|value| *value != Value::Null))
+        };
+        let text = |name: &str, keyword: &str| -> Result<Option<String>, EvalError> {
+            match variable(name)? {
+                Some(value) => Ok(Some(value.to_string())),
+                None => self.text(keyword, scope),
+            }
+        };
+        let wanted = match variable("ansible_become")? {
+            Some(value) => truth(&value),
+            None => self.truth("become", scope)?,
+        };
+        if !wanted.unwrap_or(settings.enabled) {
+            return Ok(None);
+        }
+        let method = text("ansible_become_method", "become_method")?
+            .or_else(|| settings.method.clone())
+            .unwrap_or_else(|| "sudo".to_owned());
+        let method = match crate::playbook::short_name(&method) {
+            "sudo" => BecomeMethod::Sudo,
+            "su" => BecomeMethod::Su,
+            other => {
+                return Err(EvalError::new(
+                    Diagnostic::error(format!("there is no become method `{other}`"))
+                        .hint("the methods are `sudo` and `su`"),
+                ));
+            }
+        };
+        let mut password = None;
+        for name in [
+            "ansible_become_password",
+            "ansible_become_pass",
+            "ansible_sudo_pass",
+        ] {
+            if let Some(value) = variable(name)? {
+                password = Some(Secret::new(value.to_string()));
+                break;
+            }
+        }
+        Ok(Some(Become {
+            method,
+            user: text("ansible_become_user", "become_user")?
+                .or_else(|| settings.user.clone())
+                .unwrap_or_else(|| "root".to_owned()),
+            flags: text("ansible_become_flags", "become_flags")?,
+            password: password.or_else(|| settings.password.clone()),
+        }))
+    }
+
+    /// `environment` of the task and of all that surrounds it, the nearest last.
+    fn environment(&self, scope: &Arc<Scope>) -> Result<indexmap::IndexMap<String, String>, EvalError> {
+        let mut all = indexmap::IndexMap::new();
+        for node in self.task.context.all("environment") {
+            let value = template::evaluate(node, scope)?;
+            let maps = match &value {
+                Value::List(items) => items.as_slice(),
+                other => std::slice::from_ref(other),
+            };
+            for map in maps {
+                match map {
+                    Value::Map(map) => {
+                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())))
+                    }
+                    Value::Null => {}
+                    other => {
+                        return Err(EvalError::new(
+                            Diagnostic::error(format!(
+                                "`environment` takes a map, not a {}",
+                                other.type_name()
+                            ))
+                            .at(&node.span),
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The host on which a task's modules run.
+pub struct Remote<'a> {
+    pub site: &'a Site,
+    pub scope: &'a Arc<Scope>,
+    pub delegate: Option<&'a str>,
+    pub check: bool,
+    pub diff: bool,
+}
+
+impl Remote<'_> {
+    fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
+        let site = self.site;
+        let host = self.delegate.unwrap_or(&site.host).to_owned();
+        // Connection variables are those of the host that is connected to, which may be no host of the play.
+        let variables = match self.delegate {
+            Some(delegate) => site.run.scope(delegate, Some(&site.play), None, Vec::new()),
+            None => Arc::clone(self.scope),
+        };
+        let keywords = Keywords {
+            connection: site
+                .text("connection", self.scope)?
+                .filter(|_| self.delegate.is_none()),
+            remote_user: site.text("remote_user", self.scope)?,
+            port: site.text("port", self.scope)?.and_then(|port| port.parse().ok()),
+        };
+        let transport = links::transport(&host, &variables, &keywords, &site.run.settings.login)?;
+        let become_user = site.become_user(self.scope, &variables)?;
+        Ok((host, transport, become_user))
+    }
+}
+
+impl Target for Remote<'_> {
+    fn call<'a>(
+        &'a self,
+        module: &'a str,
+        arguments: Map,
+        mut held: Held,
+    ) -> Pending<'a, Result<Outcome, Failure>> {
+        Box::pin(async move {
+            let (host, transport, become_user) = self.transport()?;
+            let call = Call {
+                module: module.to_owned(),
+                arguments,
+                check: self.check,
+                diff: self.diff,
+                environment: self.site.environment(self.scope)?,
+            };
+            let contents = std::mem::take(&mut held.contents);
+            let answers = Arc::new(held);
+            let called = self
+                .site
+                .run
+                .links
+                .call(&host, &transport, become_user, call, contents, answers)
+                .await;
+            called.map_err(|error| match error {
+                ConnectionError::Refused { .. } => Failure::new(error.to_string()),
+                other => Failure::Unreachable(other.to_string()),
+            })
+        })
+    }
+}
