@@ -459,6 +459,11 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
         Some(node) => template::evaluate(node, scope)
             .map_or_else(|_| node.to_value(), |value| value)
             .to_string(),
+        None if task.what == What::IncludeRole => {
+            let role = ["name", "role"].iter().find_map(|name| task.arguments.get(name));
+            let role = role.and_then(|node| template::evaluate(node, scope).ok());
+            format!("{} : {}", task.action, role.unwrap_or_default())
+        }
         None => task.action.clone(),
     };
     match task.context.role() {

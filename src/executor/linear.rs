@@ -463,6 +463,7 @@ impl Batch {
             let scope = site.scope();
             match site.false_condition(&scope).map_err(|error| error.diagnostic)? {
                 None => wanted.push(*index),
+                Some(_) if task.implicit => {}
                 Some(condition) => self.run.report(&Report {
                     label: Label {
                         host: site.host.clone(),

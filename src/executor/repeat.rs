@@ -143,7 +143,10 @@ impl Site {
                 .ok()
                 .flatten()
                 .unwrap_or(false);
-            self.show_item(&end, label, ignored && end.state == State::Failed);
+            // That a failure is ignored is said once, at the end.
+            let last = index + 1 == count || matches!(stop, Ok(true));
+            let failed = whole.failed || end.state == State::Failed;
+            self.show_item(&end, label, ignored && failed && last);
             let unreachable = end.state == State::Unreachable;
             whole.add(end);
             if unreachable {
