@@ -59,7 +59,11 @@ fn assert(task: &Invocation) -> Result<Done, Failure> {
                 .with("assertion", condition.to_value())
                 .with("evaluated_to", false);
             outcome.values.insert("msg".to_owned(), message);
-            return Ok(outcome.into());
+            return Ok(Done {
+                outcome,
+                shown: true,
+                ..Done::default()
+            });
         }
     }
     let message = text(&["success_msg"])?.unwrap_or_else(|| "All assertions passed".into());

@@ -40,9 +40,9 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
         .and_then(|value| value.as_int())
         .unwrap_or(0);
     if wanted > verbosity {
-        return Ok(Outcome::skipped("Verbosity threshold not met.")
-            .with("skipped_reason", "Verbosity threshold not met.")
-            .into());
+        let mut outcome = Outcome::skipped("").with("skipped_reason", "Verbosity threshold not met.");
+        outcome.values.shift_remove("msg");
+        return Ok(outcome.into());
     }
     let outcome = match &task.arguments["var"] {
         Value::Null => {

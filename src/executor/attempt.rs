@@ -328,6 +328,17 @@ impl Site {
         Ok(true)
     }
 
+    /// Whose facts a result sets: the delegate's only where the task says so.
+    pub fn owner_of_facts(&self, end: &End, scope: &Arc<Scope>) -> String {
+        let delegated = self
+            .truth("delegate_facts", scope)
+            .ok()
+            .flatten()
+            .unwrap_or(false);
+        let delegate = end.delegate.as_ref().filter(|_| delegated);
+        delegate.unwrap_or(&self.host).clone()
+    }
+
     pub fn register(&self) -> Option<&str> {
         self.task.own("register")?.as_str()
     }
@@ -448,6 +459,11 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
         Some(node) => template::evaluate(node, scope)
             .map_or_else(|_| node.to_value(), |value| value)
             .to_string(),
+        None if task.what == What::IncludeRole => {
+            let role = ["name", "role"].iter().find_map(|name| task.arguments.get(name));
+            let role = role.and_then(|node| template::evaluate(node, scope).ok());
+            format!("{} : {}", task.action, role.unwrap_or_default())
+        }
         None => task.action.clone(),
     };
     match task.context.role() {

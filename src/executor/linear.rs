@@ -286,19 +286,10 @@ impl Batch {
 
     /// Registered results, set facts, gathered facts.
     fn remember(&self, site: &Site, end: &mut End, scope: &Arc<crate::template::Scope>) {
-        self.run.apply(&site.host, std::mem::take(&mut end.effects));
+        let owner = site.owner_of_facts(end, scope);
+        self.run.apply(&owner, std::mem::take(&mut end.effects));
         let gathers = matches!(&site.task.what, What::Run(module) if !matches!(module.as_str(), "set_fact" | "include_vars"));
         if let (true, Some(Value::Map(facts))) = (gathers, end.result.get("ansible_facts")) {
-            let delegated = site
-                .truth("delegate_facts", scope)
-                .ok()
-                .flatten()
-                .unwrap_or(false);
-            let owner = end
-                .delegate
-                .clone()
-                .filter(|_| delegated)
-                .unwrap_or_else(|| site.host.clone());
             self.run.remember(&owner, |memory| memory.gather(facts));
         }
         if let Some(name) = site.register() {
@@ -472,6 +463,7 @@ impl Batch {
             let scope = site.scope();
             match site.false_condition(&scope).map_err(|error| error.diagnostic)? {
                 None => wanted.push(*index),
+                Some(_) if task.implicit => {}
                 Some(condition) => self.run.report(&Report {
                     label: Label {
                         host: site.host.clone(),
@@ -499,6 +491,7 @@ impl Batch {
                 let mut hosts = hosts;
                 if self.forces_handlers() {
                     hosts.extend(driven.failed.iter().cloned());
+                    hosts.sort_by_key(|host| self.active.batch.iter().position(|name| name == host));
                 }
                 let failed = self.flush(&hosts).await?;
                 for lane in lanes.iter_mut().filter(|lane| failed.contains(&lane.host)) {

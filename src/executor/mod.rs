@@ -2,8 +2,8 @@
 //!
 //! - [`iterator`]: what a host runs next; pure.
 //! - [`linear`]: all hosts task by task, and what follows from their results.
-//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops,
-//!   [`remote`] the host that it works on.
+//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
 //!

@@ -1,4 +1,4 @@
-//! The host that a task works on: where it is, as whom, and calls of modules there.
+//! Where a task's modules run: the connection, the user to become, the environment.
 
 use std::sync::Arc;
 
@@ -11,69 +11,6 @@ use crate::playbook::arguments::truth;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
-
-/// The host on which a task's modules run.
-pub struct Remote<'a> {
-    pub site: &'a Site,
-    pub scope: &'a Arc<Scope>,
-    pub delegate: Option<&'a str>,
-    pub check: bool,
-    pub diff: bool,
-}
-
-impl Remote<'_> {
-    fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
-        let site = self.site;
-        let host = self.delegate.unwrap_or(&site.host).to_owned();
-        // Connection variables are those of the host that is connected to, which may be no host of the play.
-        let variables = match self.delegate {
-            Some(delegate) => site.run.scope(delegate, Some(&site.play), None, Vec::new()),
-            None => Arc::clone(self.scope),
-        };
-        let keywords = Keywords {
-            connection: site
-                .text("connection", self.scope)?
-                .filter(|_| self.delegate.is_none()),
-            remote_user: site.text("remote_user", self.scope)?,
-            port: site.text("port", self.scope)?.and_then(|port| port.parse().ok()),
-        };
-        let transport = links::transport(&host, &variables, &keywords, &site.run.settings.login)?;
-        let become_user = site.become_user(self.scope, &variables)?;
-        Ok((host, transport, become_user))
-    }
-}
-
-impl Target for Remote<'_> {
-    fn call<'a>(
-        &'a self,
-        module: &'a str,
-        arguments: Map,
-        mut held: Held,
-    ) -> Pending<'a, Result<Outcome, Failure>> {
-        Box::pin(async move {
-            let (host, transport, become_user) = self.transport()?;
-            let call = Call {
-                module: module.to_owned(),
-                arguments,
-                check: self.check,
-                diff: self.diff,
-                environment: self.site.environment(self.scope)?,
-            };
-            let contents = std::mem::take(&mut held.contents);
-            let answers = Arc::new(held);
-            let called = self
-                .site
-                .run
-                .links
-                .call(&host, &transport, become_user, call, contents, answers)
-                .await;
-            called.map_err(|error| match error {
-                ConnectionError::Refused { .. } => Failure::new(error.to_string()),
-                other => Failure::Unreachable(other.to_string()),
-            })
-        })
-    }
-}
 
 impl Site {
     /// Becoming another user: variables, then keywords, then the command line.
@@ -141,7 +78,7 @@ impl Site {
             for map in maps {
                 match map {
                     Value::Map(map) => {
-                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
+                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())))
                     }
                     Value::Null => {}
                     other => {
@@ -157,5 +94,68 @@ impl Site {
             }
         }
         Ok(all)
+    }
+}
+
+/// The host on which a task's modules run.
+pub struct Remote<'a> {
+    pub site: &'a Site,
+    pub scope: &'a Arc<Scope>,
+    pub delegate: Option<&'a str>,
+    pub check: bool,
+    pub diff: bool,
+}
+
+impl Remote<'_> {
+    fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
+        let site = self.site;
+        let host = self.delegate.unwrap_or(&site.host).to_owned();
+        // Connection variables are those of the host that is connected to, which may be no host of the play.
+        let variables = match self.delegate {
+            Some(delegate) => site.run.scope(delegate, Some(&site.play), None, Vec::new()),
+            None => Arc::clone(self.scope),
+        };
+        let keywords = Keywords {
+            connection: site
+                .text("connection", self.scope)?
+                .filter(|_| self.delegate.is_none()),
+            remote_user: site.text("remote_user", self.scope)?,
+            port: site.text("port", self.scope)?.and_then(|port| port.parse().ok()),
+        };
+        let transport = links::transport(&host, &variables, &keywords, &site.run.settings.login)?;
+        let become_user = site.become_user(self.scope, &variables)?;
+        Ok((host, transport, become_user))
+    }
+}
+
+impl Target for Remote<'_> {
+    fn call<'a>(
+        &'a self,
+        module: &'a str,
+        arguments: Map,
+        mut held: Held,
+    ) -> Pending<'a, Result<Outcome, Failure>> {
+        Box::pin(async move {
+            let (host, transport, become_user) = self.transport()?;
+            let call = Call {
+                module: module.to_owned(),
+                arguments,
+                check: self.check,
+                diff: self.diff,
+                environment: self.site.environment(self.scope)?,
+            };
+            let contents = std::mem::take(&mut held.contents);
+            let answers = Arc::new(held);
+            let called = self
+                .site
+                .run
+                .links
+                .call(&host, &transport, become_user, call, contents, answers)
+                .await;
+            called.map_err(|error| match error {
+                ConnectionError::Refused { .. } => Failure::new(error.to_string()),
+                other => Failure::Unreachable(other.to_string()),
+            })
+        })
     }
 }

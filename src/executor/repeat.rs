@@ -137,13 +137,16 @@ impl Site {
             let stop = self.breaks(control, &site, &end, &scope);
             // Each item sees what the items before it have set.
             let effects = std::mem::take(&mut end.effects);
-            self.run.apply(&self.host, effects);
+            self.run.apply(&site.owner_of_facts(&end, &scope), effects);
             let ignored = self
                 .truth("ignore_errors", &scope)
                 .ok()
                 .flatten()
                 .unwrap_or(false);
-            self.show_item(&end, label, ignored && end.state == State::Failed);
+            // That a failure is ignored is said once, at the end.
+            let last = index + 1 == count || matches!(stop, Ok(true));
+            let failed = whole.failed || end.state == State::Failed;
+            self.show_item(&end, label, ignored && failed && last);
             let unreachable = end.state == State::Unreachable;
             whole.add(end);
             if unreachable {

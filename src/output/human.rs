@@ -102,8 +102,10 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
                 } else {
                     String::new()
                 };
+                // Ansible's own text: an item has a space at the end, a host has none.
+                let end = if report.item.is_some() { " " } else { "" };
                 self.line(
-                    &format!("skipping: [{label}]{item}{details}"),
+                    &format!("skipping: [{label}]{item}{details}{end}"),
                     Some(Colour::Skipped),
                 );
             }

@@ -25,7 +25,8 @@ impl Attributes {
 pub enum Include {
     /// Written there, or imported: everything is inherited.
     Static,
-    /// Included while the play ran: variables are, as parameters; conditions and tags are not.
+    /// Included while the play ran: the include's variables are, as parameters; its conditions and tags are not,
+    /// though those of what surrounds it are.
     Dynamic,
 }
 
@@ -65,10 +66,7 @@ impl Context {
     /// Every condition that must hold, outermost first; a list is several conditions.
     pub fn conditions(&self) -> Vec<&Node> {
         let mut inherited: Vec<&Node> = Vec::new();
-        for context in self.chain() {
-            if context.include == Include::Dynamic {
-                break;
-            }
+        for context in self.chain().filter(|context| context.include == Include::Static) {
             inherited.extend(context.attributes.get("when"));
         }
         inherited.reverse();
@@ -81,20 +79,12 @@ impl Context {
     /// All tags, inherited ones included.
     pub fn tags(&self) -> Vec<String> {
         let mut all = Vec::new();
-        for context in self.chain() {
-            if let Some(node) = context
-                .attributes
-                .get("tags")
-                .filter(|_| context.include == Include::Static)
-            {
-                for tag in tags::tags_of(node) {
-                    if !all.contains(&tag) {
-                        all.push(tag);
-                    }
+        let statics = self.chain().filter(|context| context.include == Include::Static);
+        for node in statics.filter_map(|context| context.attributes.get("tags")) {
+            for tag in tags::tags_of(node) {
+                if !all.contains(&tag) {
+                    all.push(tag);
                 }
-            }
-            if context.include == Include::Dynamic {
-                break;
             }
         }
         all

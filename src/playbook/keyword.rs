@@ -467,6 +467,37 @@ pub fn check_all(map: &Mapping, level: Level) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+/// What an include may say for itself; all else belongs to what it includes, under `apply`.
+const OF_INCLUDES: &[&str] = &[
+    "action",
+    "args",
+    "collections",
+    "ignore_errors",
+    "listen",
+    "local_action",
+    "loop_control",
+    "name",
+    "no_log",
+    "notify",
+    "register",
+    "run_once",
+    "tags",
+    "vars",
+    "when",
+];
+
+/// Checks the keywords of a task that includes others.
+pub fn check_include(map: &Mapping, action: &str) -> Result<(), Diagnostic> {
+    match map.iter().find(|(name, _)| !OF_INCLUDES.contains(&name.as_str())) {
+        Some((name, entry)) => Err(Diagnostic::error(format!("`{name}` has no effect on `{action}`"))
+            .at(&entry.key)
+            .hint(format!(
+                "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
+            ))),
+        None => Ok(()),
+    }
+}
+
 /// The error for a name that is no keyword here.
 pub fn unknown(name: &str, span: &Span, level: Level) -> Diagnostic {
     let diagnostic = Diagnostic::error(format!("`{name}` is not a keyword of {}", level.name())).at(span);

@@ -81,7 +81,11 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
             return Ok(None);
         }
         match std::fs::read_to_string(name) {
-            Ok(text) => Ok(Some(rewrite::template(&text, &syntax).into_owned())),
+            // As Jinja's: only the outermost template keeps its last newline.
+            Ok(text) => {
+                let text = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(Some(rewrite::template(text, &syntax).into_owned()))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::new(
                 ErrorKind::InvalidOperation,

@@ -12,7 +12,7 @@ use super::error::EvalError;
 use super::rewrite;
 use super::scope::Scope;
 use crate::diagnostic::Diagnostic;
-use crate::source::Span;
+use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
 use crate::yaml::{Kind, Node};
 
@@ -203,7 +203,7 @@ pub fn render_file(
     span: &Span,
     scope: &Arc<Scope>,
 ) -> Result<String, EvalError> {
-    let name = crate::source::shown(path);
+    let name = path.display().to_string();
     let render = || -> Result<String, minijinja::Error> {
         let own;
         let environment = if *options == Options::default() {
@@ -215,8 +215,17 @@ pub fn render_file(
         let text = rewrite::template(text, &options.syntax()?).into_owned();
         environment.render_named_str(&name, &text, scope.context())
     };
-    let source = crate::source::Source::new(name.as_str(), text);
     render().map_err(|error| {
+        // It may be in a template that this one includes.
+        let included = error
+            .name()
+            .filter(|place| *place != name)
+            .and_then(|place| Some((Path::new(place), std::fs::read_to_string(place).ok()?)));
+        let (path, text) = match &included {
+            Some((path, text)) => (*path, text.as_str()),
+            None => (path, text),
+        };
+        let source = Source::new(shown(path), text);
         let place = error.line().map_or_else(
             || Span::whole(&source),
             |line| {

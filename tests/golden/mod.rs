@@ -48,3 +48,16 @@ fn check_touches_nothing() {
         touched.join("\n")
     });
 }
+
+#[test]
+fn a_secret_is_never_printed() {
+    let cases = case::all("golden/cases");
+    let case = cases.iter().find(|case| case.name == "no_log").unwrap();
+    let output = case
+        .copy()
+        .run(&["play.yml", "-vvvv", "--diff"].map(str::to_owned));
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.contains("the output has been hidden"), "{printed}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+}

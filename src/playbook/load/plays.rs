@@ -118,15 +118,15 @@ impl Loader {
             self.place_role(role, &context, &mut placed, &mut Vec::new())?;
         }
         let role_tasks = std::mem::take(&mut placed.items);
+        // In the order of loading: of handlers with one name in several places the last wins.
+        let own = self.handlers(section("handlers"), &context)?;
+        placed.handlers.extend(own);
         let mut items = |name: &str| -> Result<Vec<Item>, Diagnostic> {
             self.items(section(name), &context, Level::Task, &mut placed)
         };
         let pre_tasks = items("pre_tasks")?;
         let tasks = items("tasks")?;
         let post_tasks = items("post_tasks")?;
-        // Those of the play come last: they win over their namesakes in roles.
-        let mut handlers = placed.handlers;
-        handlers.extend(self.handlers(section("handlers"), &context)?);
         Ok(Play {
             hosts: hosts.value.clone(),
             roles: placed.uses,
@@ -134,7 +134,7 @@ impl Loader {
             role_tasks,
             tasks,
             post_tasks,
-            handlers,
+            handlers: placed.handlers,
             folder: folder_of(path),
             context,
         })

@@ -137,6 +137,9 @@ impl Loader {
         }
         let arguments = self.arguments(&short, given, kept.shift_remove("args"))?;
         let what = kind_of(&short, &arguments)?;
+        if matches!(what, What::IncludeTasks | What::IncludeRole) {
+            keyword::check_include(&kept, &short)?;
+        }
         Ok(Task {
             what,
             action: name,
@@ -199,7 +202,7 @@ impl Loader {
         let keywords: Vec<&str> = keyword::names(level).chain(modules).collect();
         match crate::diagnostic::nearest(short, keywords) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint("`regdeploy doc --list` names the modules that there are"),
+            None => error.hint("docs/modules.md lists the modules that there are"),
         }
     }
 
@@ -294,12 +297,11 @@ fn refuse_circle(task: &Task, path: &Path, span: &Span) -> Result<(), Diagnostic
     let mut error = Diagnostic::error(format!("{file} imports itself"))
         .at(span)
         .hint("an `include_tasks` with a `when` can repeat a file until something is done");
-    for place in imports
-        .iter()
-        .skip(1)
-        .take_while(|place| place.source().name() != file)
-    {
+    for place in imports.into_iter().skip(1) {
         error = error.via("imported here", place);
+        if place.source().name() == file {
+            break;
+        }
     }
     Err(error)
 }
