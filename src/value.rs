@@ -76,6 +76,23 @@ impl Value {
         }
     }
 
+    /// True or false as playbooks may write it: a boolean, 1 or 0, or one of the usual words in any case.
+    pub fn truth(&self) -> Option<bool> {
+        match self {
+            Self::Bool(flag) => Some(*flag),
+            Self::Int(0) => Some(false),
+            Self::Int(1) => Some(true),
+            Self::Float(number) if *number == 0.0 => Some(false),
+            Self::Float(number) if (*number - 1.0).abs() < f64::EPSILON => Some(true),
+            Self::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
+                "yes" | "on" | "1" | "true" | "t" | "y" | "1.0" => Some(true),
+                "no" | "off" | "0" | "false" | "f" | "n" | "0.0" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// A key of a map; none for anything else.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_map()?.get(key)

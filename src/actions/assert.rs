@@ -2,7 +2,6 @@
 
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::spec::truth;
 use crate::modules::{Arg, Spec};
 use crate::template;
 use crate::wire::message::Outcome;
@@ -67,7 +66,7 @@ fn assert(task: &Invocation) -> Result<Done, Failure> {
         }
     }
     let message = text(&["success_msg"])?.unwrap_or_else(|| "All assertions passed".into());
-    let quiet = text(&["quiet"])?.and_then(|value| truth(&value)).unwrap_or(false);
+    let quiet = text(&["quiet"])?.and_then(|value| value.truth()).unwrap_or(false);
     Ok(Done {
         outcome: Outcome::ok().with("msg", message),
         shown: !quiet,

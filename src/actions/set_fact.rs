@@ -2,7 +2,6 @@
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::spec::truth;
 use crate::modules::{Arg, Spec};
 use crate::template;
 use crate::value::{Map, Value};
@@ -43,7 +42,7 @@ fn set_fact(task: &Invocation) -> Result<Done, Failure> {
     };
     let cacheable = names
         .shift_remove("cacheable")
-        .and_then(|value| truth(&value))
+        .and_then(|value| value.truth())
         .unwrap_or(false);
     names.shift_remove(crate::playbook::arguments::RAW);
     if names.is_empty() {
@@ -86,7 +85,7 @@ fn booleans(names: &mut Map, raw: &Node) {
         if let (Value::Str(text), false) = (&*value, templated)
             && matches!(text.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
         {
-            *value = Value::Bool(truth(value).unwrap_or(false));
+            *value = Value::Bool(value.truth().unwrap_or(false));
         }
     }
 }

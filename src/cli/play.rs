@@ -13,7 +13,6 @@ use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
 use crate::inventory::Inventory;
 use crate::output::human::Human;
 use crate::output::{Event, Paint};
-use crate::playbook::arguments::truth;
 use crate::playbook::{Loader, Playbook, Selection};
 use crate::value::Secret;
 use crate::value::Value;
@@ -264,7 +263,7 @@ fn translated(
             password: passwords.connection,
             private_key: settings.private_key,
             host_key_checking: checking
-                .and_then(|text| truth(&Value::from(text)))
+                .and_then(|text| Value::from(text).truth())
                 .unwrap_or(true),
             timeout: settings.timeout,
         },

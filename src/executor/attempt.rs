@@ -16,7 +16,6 @@ use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Targ
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::output::{Event, Label, State};
-use crate::playbook::arguments::truth;
 use crate::playbook::{Task, What};
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
@@ -132,7 +131,7 @@ fn result_of(outcome: Outcome) -> (Map, Vec<Diff>) {
 }
 
 fn flag(result: &Map, name: &str) -> bool {
-    result.get(name).and_then(truth).unwrap_or(false)
+    result.get(name).and_then(Value::truth).unwrap_or(false)
 }
 
 impl Site {
@@ -163,7 +162,7 @@ impl Site {
             .task
             .context
             .nearest("no_log")
-            .is_some_and(|node| truth(&node.to_value()) != Some(false));
+            .is_some_and(|node| node.to_value().truth() != Some(false));
         End {
             no_log,
             ..End::failed(message, Some(diagnostic))
@@ -412,7 +411,7 @@ impl Site {
             return Ok(None);
         };
         let value = template::evaluate(node, scope)?;
-        match truth(&value) {
+        match value.truth() {
             Some(flag) => Ok(Some(flag)),
             None => Err(EvalError::new(
                 Diagnostic::error(format!("`{keyword}` must be a boolean, not {value}")).at(&node.span),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::attempt::{End, Site};
 use super::run::Run;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::arguments::{RAW, truth};
+use crate::playbook::arguments::RAW;
 use crate::playbook::keyword::Level;
 use crate::playbook::{Attributes, Context, Include, Item, Placed, Task, What};
 use crate::template::{self, EvalError};
@@ -180,7 +180,7 @@ impl Run {
 fn is_public(task: &Task) -> bool {
     task.arguments
         .get("public")
-        .and_then(|node| truth(&node.to_value()))
+        .and_then(|node| node.to_value().truth())
         .unwrap_or(false)
 }
 

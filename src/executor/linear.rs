@@ -94,7 +94,7 @@ impl Run {
 impl Batch {
     fn forces_handlers(&self) -> bool {
         let keyword = self.active.play.get("force_handlers");
-        let asked = keyword.and_then(|node| crate::playbook::arguments::truth(&node.to_value()));
+        let asked = keyword.and_then(|node| node.to_value().truth());
         asked.unwrap_or(self.run.settings.force_handlers)
     }
 

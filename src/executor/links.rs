@@ -162,9 +162,7 @@ pub fn transport(
         }
     }
     let truth = |name: &str| -> Result<Option<bool>, EvalError> {
-        Ok(scope
-            .value(name)?
-            .and_then(|value| crate::playbook::arguments::truth(&value)))
+        Ok(scope.value(name)?.and_then(|value| value.truth()))
     };
     let arguments = text(&["ansible_ssh_common_args"])?.unwrap_or_default()
         + &text(&["ansible_ssh_extra_args"])?.unwrap_or_default();

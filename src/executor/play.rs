@@ -7,7 +7,6 @@ use super::run::Run;
 use super::scope;
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
-use crate::playbook::arguments::truth;
 use crate::playbook::{Attributes, Context, Include, Item, Meta, Play, RoleUse, Task, What, short_name};
 use crate::template::{self, Scope};
 use crate::value::Value;
@@ -236,7 +235,7 @@ impl Run {
         let mut items = Vec::new();
         let gathers = play
             .get("gather_facts")
-            .and_then(|node| truth(&node.to_value()))
+            .and_then(|node| node.to_value().truth())
             .unwrap_or(true);
         if gathers {
             let mut map = Mapping::new();

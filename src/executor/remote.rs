@@ -7,7 +7,6 @@ use super::links::{self, Keywords};
 use crate::actions::{Failure, Held, Pending, Target};
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
-use crate::playbook::arguments::truth;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
@@ -26,7 +25,7 @@ impl Site {
             }
         };
         let wanted = match variable("ansible_become")? {
-            Some(value) => truth(&value),
+            Some(value) => value.truth(),
             None => self.truth("become", scope)?,
         };
         if !wanted.unwrap_or(settings.enabled) {

@@ -7,7 +7,6 @@ use super::scope::layer;
 use crate::diagnostic::Diagnostic;
 use crate::output::{Label, Report, State};
 use crate::playbook::What;
-use crate::playbook::arguments::truth;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
@@ -106,7 +105,7 @@ impl Site {
             index: text("index_var")?,
             label: part("label").cloned(),
             pause: pause.clamp(0.0, 86400.0),
-            extended: extended.and_then(|value| truth(&value)).unwrap_or(false),
+            extended: extended.and_then(|value| value.truth()).unwrap_or(false),
             break_when: part("break_when").cloned(),
         })
     }

@@ -251,7 +251,7 @@ impl Arg {
         let coerced = match self.kind {
             Kind::Raw => Some(value.clone()),
             Kind::Str | Kind::Path => text(value).map(Value::Str),
-            Kind::Bool => truth(value).map(Value::Bool),
+            Kind::Bool => value.truth().map(Value::Bool),
             Kind::Int => integer(value).map(Value::Int),
             Kind::Float => float(value).map(Value::Float),
             Kind::Mode => match value {
@@ -379,23 +379,6 @@ fn text(value: &Value) -> Option<String> {
     match value {
         Value::List(_) | Value::Map(_) => None,
         other => Some(other.to_string()),
-    }
-}
-
-/// The words that Ansible takes for true and false, in any case.
-pub fn truth(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(flag) => Some(*flag),
-        Value::Int(0) => Some(false),
-        Value::Int(1) => Some(true),
-        Value::Float(number) if *number == 0.0 => Some(false),
-        Value::Float(number) if (*number - 1.0).abs() < f64::EPSILON => Some(true),
-        Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "yes" | "on" | "1" | "true" | "t" | "y" | "1.0" => Some(true),
-            "no" | "off" | "0" | "false" | "f" | "n" | "0.0" => Some(false),
-            _ => None,
-        },
-        _ => None,
     }
 }
 

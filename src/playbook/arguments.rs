@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use crate::value::Value;
 use crate::yaml::{Entry, Kind, Mapping, Node};
 
 /// The argument that holds a free-form text.
@@ -129,21 +128,6 @@ fn unquote(value: &str) -> String {
         }
     }
     value.to_owned()
-}
-
-/// The words that are taken for true and false wherever a playbook wants a boolean.
-pub fn truth(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(flag) => Some(*flag),
-        Value::Int(0) => Some(false),
-        Value::Int(1) => Some(true),
-        Value::Str(text) => match text.trim().to_ascii_lowercase().as_str() {
-            "yes" | "on" | "1" | "true" | "t" | "y" => Some(true),
-            "no" | "off" | "0" | "false" | "f" | "n" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 #[cfg(test)]

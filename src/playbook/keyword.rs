@@ -438,7 +438,7 @@ impl Keyword {
 }
 
 fn is_truth(value: &Node) -> bool {
-    value.is_null() || crate::playbook::arguments::truth(&value.to_value()).is_some()
+    value.is_null() || value.to_value().truth().is_some()
 }
 
 fn is_name(text: &str) -> bool {

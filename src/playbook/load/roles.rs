@@ -220,7 +220,7 @@ impl Loader {
         let duplicates = role
             .meta
             .get("allow_duplicates")
-            .is_some_and(|node| crate::playbook::arguments::truth(&node.to_value()).unwrap_or(false));
+            .is_some_and(|node| node.to_value().truth().unwrap_or(false));
         if known && !duplicates {
             return Ok(());
         }
