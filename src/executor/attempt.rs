@@ -456,7 +456,7 @@ impl Site {
 pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
     let own = match task.name() {
         Some(node) => template::evaluate(node, scope)
-            .map_or_else(|_| node.to_value(), |value| value)
+            .unwrap_or_else(|_| node.to_value())
             .to_string(),
         None if task.what == What::IncludeRole => {
             let role = ["name", "role"].iter().find_map(|name| task.arguments.get(name));

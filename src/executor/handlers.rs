@@ -75,7 +75,7 @@ impl Site {
         let called = |task: &Task, name: &str| {
             task.name().is_some_and(|node| {
                 let own = template::evaluate(node, &scope)
-                    .map_or_else(|_| node.to_value(), |value| value)
+                    .unwrap_or_else(|_| node.to_value())
                     .to_string();
                 let role = task.context.role().map(|role| role.role.name.as_str());
                 own == name || role.is_some_and(|role| format!("{role} : {own}") == name)

@@ -216,6 +216,7 @@ pub fn render_file(
         environment.render_named_str(&name, &text, scope.context())
     };
     render().map_err(|error| {
+        let error = innermost(&error);
         // It may be in a template that this one includes.
         let included = error
             .name()
@@ -234,10 +235,19 @@ pub fn render_file(
                 Span::new(&source, start, end)
             },
         );
-        let mut failed = failure(&error, &place, "", scope);
+        let mut failed = failure(error, &place, "", scope);
         failed.diagnostic = failed.diagnostic.via("rendered here", span);
         failed
     })
+}
+
+/// The error in the template that is included, where the engine only says that an inclusion failed.
+fn innermost(error: &minijinja::Error) -> &minijinja::Error {
+    use std::error::Error;
+    match error.source().and_then(|inner| inner.downcast_ref()) {
+        Some(inner) if error.kind() == minijinja::ErrorKind::BadInclude => innermost(inner),
+        _ => error,
+    }
 }
 
 /// An engine's error, with the deeper cause where a variable exists and could not be evaluated.

@@ -1,5 +1,7 @@
 //! Bad input, and exactly what is said about it.
 
+mod endings;
+
 use crate::case::{self, Case};
 
 #[test]
