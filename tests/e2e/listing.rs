@@ -83,6 +83,9 @@ for process in /proc/[0-9]*; do readlink $process/exe; done |
 	grep -E '/(dockerd|containerd|regdeploy[^/]*|agent-[0-9a-f]*)$' | sort -u | sed 's/^/program\t/'
 "#;
 
+/// Characters of a SHA-256.
+const DIGEST: usize = 64;
+
 /// Things by name; a file by its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing(BTreeMap<String, String>);
@@ -122,13 +125,13 @@ impl Listing {
         )
     }
 
-    /// The same without the digests of these files, which are random or name the host.
-    pub fn without_digests(&self, files: &[&str]) -> Self {
+    /// The same without the digests of the files whose paths begin like this.
+    pub fn without_digests(&self, places: &[&str]) -> Self {
         let mut listing = self.clone();
         for (name, facts) in &mut listing.0 {
-            if files.contains(&name.as_str()) {
-                let digest = facts.split(' ').find(|fact| fact.len() == 64).map(str::to_owned);
-                *facts = facts.replace(&digest.unwrap_or_default(), "DIGEST");
+            if places.iter().any(|place| name.starts_with(place)) {
+                let kept: Vec<&str> = facts.split(' ').filter(|fact| fact.len() != DIGEST).collect();
+                *facts = kept.join(" ");
             }
         }
         listing
