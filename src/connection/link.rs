@@ -51,7 +51,14 @@ impl Link {
         match transport {
             Transport::Local => {
                 let own = executables.own().to_string_lossy().into_owned();
-                let command = script::command(&script::script(&[], Some(&own), &[]));
+                // Told its digest, an agent need not work it out: with many local hosts that adds up.
+                let offers = Self::offers(executables, "localhost").await?;
+                let build: Vec<&str> = offers
+                    .first()
+                    .into_iter()
+                    .flat_map(|offer| ["--build", &offer.digest])
+                    .collect();
+                let command = script::command(&script::script(&[], Some(&own), &build));
                 Self::start(
                     "localhost",
                     Box::new(Local),
@@ -63,24 +70,10 @@ impl Link {
                 .await
             }
             Transport::Ssh(options) => {
-                let reading = Arc::clone(executables);
-                let offers = tokio::task::spawn_blocking(move || {
-                    let all = reading.all()?;
-                    Ok::<_, String>(
-                        all.iter()
-                            .map(|executable| executable.offer.clone())
-                            .collect::<Vec<_>>(),
-                    )
-                });
-                let connection = Ssh::connect(options).await?;
-                let offers = offers
-                    .await
-                    .map_err(|error| error.to_string())
-                    .and_then(|offers| offers)
-                    .map_err(|reason| ConnectionError::Configuration {
-                        host: options.host.clone(),
-                        reason,
-                    })?;
+                // They are read while the connection is being made.
+                let (connection, offers) =
+                    tokio::join!(Ssh::connect(options), Self::offers(executables, &options.host));
+                let (connection, offers) = (connection?, offers?);
                 let command = script::command(&script::script(&offers, None, &[]));
                 let connection = Box::new(connection);
                 Self::start(
@@ -117,6 +110,25 @@ impl Link {
             next_batch: 0,
             in_batch: false,
         })
+    }
+
+    /// What can be sent; this machine's own executable is first.
+    async fn offers(
+        executables: &Arc<Executables>,
+        host: &str,
+    ) -> Result<Vec<script::Offer>, ConnectionError> {
+        let reading = Arc::clone(executables);
+        let read = tokio::task::spawn_blocking(move || {
+            let all = reading.all()?;
+            Ok::<_, String>(all.iter().map(|executable| executable.offer.clone()).collect())
+        });
+        read.await
+            .map_err(|error| error.to_string())
+            .and_then(|offers| offers)
+            .map_err(|reason| ConnectionError::Configuration {
+                host: host.to_owned(),
+                reason,
+            })
     }
 
     /// Who the agent is.
