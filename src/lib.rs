@@ -22,6 +22,7 @@ pub mod modules;
 pub mod output;
 pub mod playbook;
 pub mod registry;
+pub mod resolve;
 pub mod source;
 pub mod system;
 pub mod template;

@@ -242,7 +242,8 @@ mod tests {
 
     #[test]
     fn colours_follow_the_environment_and_the_terminal() {
-        let cases: &[(&[(&str, &str)], bool, bool)] = &[
+        type Case = (&'static [(&'static str, &'static str)], bool, bool);
+        let cases: &[Case] = &[
             (&[], true, true),
             (&[], false, false),
             (&[("TERM", "dumb")], true, false),

@@ -359,20 +359,16 @@ impl Site {
             check,
             diff,
         };
-        match actions::find(module) {
-            Some(action) => {
-                let arguments = if action.takes_raw_arguments() {
-                    Map::new()
-                } else {
-                    self.arguments(module, spec, scope)?
-                };
-                self.act(action, arguments, scope, &remote).await
-            }
-            None => {
-                let arguments = self.arguments(module, spec, scope)?;
-                Ok(remote.call(module, arguments, Held::default()).await?.into())
-            }
-        }
+        let Some(action) = actions::find(module) else {
+            let arguments = self.arguments(module, spec, scope)?;
+            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+        };
+        let arguments = if action.takes_raw_arguments() {
+            Map::new()
+        } else {
+            self.arguments(module, spec, scope)?
+        };
+        self.act(action, arguments, scope, &remote).await
     }
 
     async fn act(

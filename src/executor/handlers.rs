@@ -52,7 +52,7 @@ impl Site {
             for name in names {
                 let found = self.matching(&self.play, &name);
                 if found.is_empty() {
-                    let known = self.names(&self.play);
+                    let known = notifiable(&self.play);
                     return Err(Diagnostic::error(format!(
                         "The requested handler '{name}' was not found in either the main handlers list nor in the \
                          listening handlers list"
@@ -110,16 +110,17 @@ impl Site {
         }
         found
     }
+}
 
-    fn names(&self, play: &ActivePlay) -> Vec<String> {
-        let handlers = play.handlers.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = handlers
-            .iter()
-            .filter_map(|task| Some(task.name()?.to_value().to_string()));
-        let topics = handlers
-            .iter()
-            .filter_map(|task| task.own("listen"))
-            .flat_map(tags_of);
-        own.chain(topics).collect()
-    }
+/// What can be notified, for the nearest name.
+fn notifiable(play: &ActivePlay) -> Vec<String> {
+    let handlers = play.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+    let own = handlers
+        .iter()
+        .filter_map(|task| Some(task.name()?.to_value().to_string()));
+    let topics = handlers
+        .iter()
+        .filter_map(|task| task.own("listen"))
+        .flat_map(tags_of);
+    own.chain(topics).collect()
 }

@@ -79,17 +79,16 @@ impl Run {
             let mut inner = site.clone();
             inner.local.insert(0, super::scope::layer(names.clone()));
             let inner_scope = inner.scope();
-            match inner.false_condition(&inner_scope).map_err(broken)? {
-                Some(condition) => skipped = Some(End::skipped(condition)),
-                None => {
-                    let (list, shown) = self.list_of(&inner, Map::from_iter(names), known, level)?;
-                    inclusion.lists.push((index, list));
-                    inclusion.shown.push(Included {
-                        file: shown,
-                        item: Some(inner.item_label(&items[index], &inner_scope)),
-                    });
-                }
+            if let Some(condition) = inner.false_condition(&inner_scope).map_err(broken)? {
+                skipped = Some(End::skipped(condition));
+                continue;
             }
+            let (list, shown) = self.list_of(&inner, Map::from_iter(names), known, level)?;
+            inclusion.lists.push((index, list));
+            inclusion.shown.push(Included {
+                file: shown,
+                item: Some(inner.item_label(&items[index], &inner_scope)),
+            });
         }
         match (inclusion.lists.is_empty(), skipped) {
             (true, Some(end)) => Err(Box::new(end)),

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::attempt::{End, Site, task_name};
 use super::handlers::Notified;
+use super::host::Memory;
 use super::include::{Included, Inclusion, Inclusions};
 use super::iterator::{Cursor, Failure, Moved};
 use super::play::ActivePlay;
@@ -21,6 +22,7 @@ use crate::playbook::keyword::Level;
 use crate::playbook::{Item, Meta, Task, What};
 use crate::template::Layer;
 use crate::value::{Map, Value};
+use crate::yaml::Node;
 
 /// A host's way through a list of tasks.
 struct Lane {
@@ -115,7 +117,7 @@ impl Batch {
             match &task.what {
                 What::Meta(meta) => self.meta(*meta, &task, lanes, &at, &mut driven).await?,
                 What::IncludeTasks | What::IncludeRole => {
-                    self.include(&task, lanes, &at, kind, &mut driven)?
+                    self.include(&task, lanes, &at, kind, &mut driven)?;
                 }
                 What::Run(_) => self.step(&task, lanes, &at, kind, &mut driven).await?,
             }
@@ -304,7 +306,7 @@ impl Batch {
         if let Some((task, result)) = cause {
             let name = task
                 .name()
-                .map_or_else(|| Value::from(task.action.as_str()), |node| node.to_value());
+                .map_or_else(|| Value::from(task.action.as_str()), Node::to_value);
             let described = Map::from_iter([
                 ("name".to_owned(), name),
                 ("action".to_owned(), Value::from(task.action.as_str())),
@@ -506,9 +508,9 @@ impl Batch {
                 driven.end_play = true;
             }
             Meta::ClearFacts => {
-                hosts
-                    .iter()
-                    .for_each(|host| self.run.remember(host, super::host::Memory::clear_facts));
+                for host in &hosts {
+                    self.run.remember(host, Memory::clear_facts);
+                }
             }
             Meta::ClearHostErrors => self.active.all_hosts.iter().for_each(|host| {
                 self.run.regain(host);

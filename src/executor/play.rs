@@ -418,8 +418,7 @@ fn batches(hosts: &[String], sizes: &[Size]) -> Vec<Vec<String>> {
     let mut sizes = sizes.iter().peekable();
     while !rest.is_empty() {
         let size = match sizes.peek() {
-            None => rest.len(),
-            Some(Size::Hosts(0)) => rest.len(),
+            None | Some(Size::Hosts(0)) => rest.len(),
             Some(Size::Hosts(count)) => *count,
             #[expect(
                 clippy::cast_possible_truncation,

@@ -77,7 +77,7 @@ impl Site {
             for map in maps {
                 match map {
                     Value::Map(map) => {
-                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())))
+                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
                     }
                     Value::Null => {}
                     other => {

@@ -133,7 +133,7 @@ impl Site {
                     .insert("ansible_index_var".to_owned(), Value::from(name.as_str()));
             }
             let scope = site.scope();
-            let stop = self.breaks(control, &site, &end, &scope);
+            let stop = site.breaks(control, &end, &scope);
             // Each item sees what the items before it have set.
             let effects = std::mem::take(&mut end.effects);
             self.run.apply(&site.owner_of_facts(&end, &scope), effects);
@@ -160,17 +160,12 @@ impl Site {
         whole.finish(count)
     }
 
-    fn breaks(
-        &self,
-        control: &Control,
-        site: &Site,
-        end: &End,
-        scope: &Arc<Scope>,
-    ) -> Result<bool, EvalError> {
+    /// Whether `break_when` ends the loop after this item.
+    fn breaks(&self, control: &Control, end: &End, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         let Some(node) = &control.break_when else {
             return Ok(false);
         };
-        let scope = match site.register() {
+        let scope = match self.register() {
             Some(name) => scope.with(layer([(name.to_owned(), Value::Map(end.result.clone()))])),
             None => Arc::clone(scope),
         };
@@ -256,6 +251,10 @@ fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(Stri
 
 /// The items' results put together.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the items"
+)]
 struct Whole {
     results: Vec<Value>,
     changed: bool,

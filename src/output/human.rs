@@ -202,7 +202,7 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
 impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
     fn show(&mut self, event: &Event<'_>) {
         match event {
-            Event::Play { name } if name.is_empty() => self.banner("PLAY"),
+            Event::Play { name: "" } => self.banner("PLAY"),
             Event::Play { name } => self.banner(&format!("PLAY [{name}]")),
             Event::NoHostsMatched => self.line("skipping: no hosts matched", Some(Colour::Skipped)),
             Event::NoHostsLeft => self.banner("NO MORE HOSTS LEFT"),

@@ -283,7 +283,7 @@ mod tests {
                 matches!(greetings[0], Greeting::Need(_)),
                 "{shell:?}: {greetings:?}"
             );
-            assert_eq!(greetings[1..], [ready.clone()], "{shell:?}");
+            assert_eq!(greetings[1..], *std::slice::from_ref(&ready), "{shell:?}");
             assert_eq!(rest, "running agent --flag\n");
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o700);

@@ -1,12 +1,12 @@
 //! SSH, by libssh2: one connection for a host's whole run.
 
-mod address;
 mod authentication;
 pub(super) mod known_hosts;
 mod session;
 mod settings;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -16,12 +16,26 @@ use self::session::Spawn;
 use self::settings::{Settings, Surroundings};
 use super::channel::Channel;
 use super::{Connection, ConnectionError, SshOptions};
+use crate::resolve::resolve;
 
 /// A session that is logged in. Its thread ends when this is dropped and the last process is over.
 pub struct Ssh {
     host: String,
     spawns: mpsc::Sender<Spawn>,
     wake: Arc<UnixStream>,
+}
+
+/// All addresses of the host, in the order in which they are to be tried.
+async fn addresses(settings: &Settings) -> Result<Vec<SocketAddr>, String> {
+    let limit = settings.timeout;
+    let found = tokio::time::timeout(limit, resolve(&settings.address))
+        .await
+        .map_err(|_| format!("no name server answered within {} s", limit.as_secs()))?
+        .map_err(|error| format!("{error}: correct it or set ansible_host to an address"))?;
+    Ok(found
+        .into_iter()
+        .map(|address| SocketAddr::new(address, settings.port))
+        .collect())
 }
 
 impl Ssh {
@@ -32,7 +46,7 @@ impl Ssh {
             reason,
         };
         let settings = Settings::new(options, &Surroundings::of_this_process()).map_err(configuration)?;
-        let addresses = address::resolve(&settings.address, settings.port, settings.timeout)
+        let addresses = addresses(&settings)
             .await
             .map_err(|reason| ConnectionError::Unreachable {
                 host: host.clone(),
