@@ -20,7 +20,9 @@ pub struct Controller {
 
 /// A run of `regdeploy` that has ended.
 pub struct Run {
+    /// None if a signal ended it.
     pub code: Option<i32>,
+    pub status: std::process::ExitStatus,
     pub output: String,
     pub errors: String,
 }
@@ -91,6 +93,7 @@ impl From<Ended> for Run {
     fn from(ended: Ended) -> Self {
         Self {
             code: ended.status.code(),
+            status: ended.status,
             output: ended.output,
             errors: ended.errors,
         }
