@@ -34,7 +34,6 @@ pub struct Recap {
     pub changed: u32,
     pub unreachable: u32,
     pub failed: u32,
-    pub ignored: u32,
 }
 
 impl Controller {
@@ -175,7 +174,6 @@ impl Recap {
             changed: count("changed"),
             unreachable: count("unreachable"),
             failed: count("failed"),
-            ignored: count("ignored"),
         }
     }
 }
