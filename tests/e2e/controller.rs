@@ -180,11 +180,7 @@ impl Recap {
 
 impl std::fmt::Display for Run {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "code {:?}\n{}\n{}",
-            self.code, self.output, self.errors
-        )
+        write!(formatter, "{}\n{}\n{}", self.status, self.output, self.errors)
     }
 }
 
