@@ -20,7 +20,9 @@ pub struct Controller {
 
 /// A run of `regdeploy` that has ended.
 pub struct Run {
+    /// None if a signal ended it.
     pub code: Option<i32>,
+    pub status: std::process::ExitStatus,
     pub output: String,
     pub errors: String,
 }
@@ -32,7 +34,6 @@ pub struct Recap {
     pub changed: u32,
     pub unreachable: u32,
     pub failed: u32,
-    pub ignored: u32,
 }
 
 impl Controller {
@@ -91,6 +92,7 @@ impl From<Ended> for Run {
     fn from(ended: Ended) -> Self {
         Self {
             code: ended.status.code(),
+            status: ended.status,
             output: ended.output,
             errors: ended.errors,
         }
@@ -172,18 +174,13 @@ impl Recap {
             changed: count("changed"),
             unreachable: count("unreachable"),
             failed: count("failed"),
-            ignored: count("ignored"),
         }
     }
 }
 
 impl std::fmt::Display for Run {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "code {:?}\n{}\n{}",
-            self.code, self.output, self.errors
-        )
+        write!(formatter, "{}\n{}\n{}", self.status, self.output, self.errors)
     }
 }
 

@@ -42,11 +42,11 @@ const VOLATILE: &[(&str, &str)] = &[
     ("/home/deploy/.cache", "the agent, kept for the next run"),
     ("/home/deploy/.sudo_as_admin_successful", "sudo's own"),
     (
-        "/root/.regdeploy/",
+        "/root/.regdeploy",
         "the CA, kept for other sites, where the target is its own controller",
     ),
     (
-        "/root/site/",
+        "/root/site",
         "the playbooks, where the target is its own controller",
     ),
     (
