@@ -148,7 +148,7 @@ impl Run {
             };
             self.read_variable_files(&mut active)?;
             let active = Arc::new(active);
-            let items = self.items(&play);
+            let items = items_of(&play);
             let selected = self.selection(&items);
             let (go_on, end_play) = self.batch(active, items, selected, limit).await?;
             if end_play {
@@ -222,51 +222,6 @@ impl Run {
         Err(Diagnostic::error(format!("vars file {} was not found", looked_for.join(", "))).at(&entry.span))
     }
 
-    /// All that the play runs, in order, handlers flushed in between.
-    pub(super) fn items(&self, play: &Play) -> Arc<[Item]> {
-        let flush = || {
-            Item::Task(Arc::new(implicit(
-                play,
-                "meta",
-                What::Meta(Meta::FlushHandlers),
-                Arc::default(),
-            )))
-        };
-        let mut items = Vec::new();
-        let gathers = play
-            .get("gather_facts")
-            .and_then(|node| node.to_value().truth())
-            .unwrap_or(true);
-        if gathers {
-            let mut map = Mapping::new();
-            // Facts are wanted whatever the tags, unless the play has tags of its own.
-            if play.context.tags().is_empty() {
-                let span = &play.context.attributes.span;
-                let value = Node::text("always", span);
-                map.insert(
-                    "tags".to_owned(),
-                    Entry {
-                        key: span.clone(),
-                        value,
-                    },
-                );
-            }
-            items.push(Item::Task(Arc::new(implicit(
-                play,
-                "setup",
-                What::Run("setup".to_owned()),
-                Arc::new(map),
-            ))));
-        }
-        items.extend(play.pre_tasks.iter().cloned());
-        items.push(flush());
-        items.extend(play.role_tasks.iter().chain(&play.tasks).cloned());
-        items.push(flush());
-        items.extend(play.post_tasks.iter().cloned());
-        items.push(flush());
-        items.into()
-    }
-
     /// Which of the play's tasks run: tags, and `--start-at-task`.
     pub(super) fn selection(&self, items: &[Item]) -> Box<dyn Fn(&Task) -> bool + Send + Sync> {
         let selection = self.settings.selection.clone();
@@ -315,6 +270,51 @@ pub fn start_names(task: &Task) -> Vec<String> {
 pub fn names_task(wanted: &str, name: &str) -> bool {
     let glob = globset::Glob::new(wanted).map(|glob| glob.compile_matcher());
     name == wanted || glob.is_ok_and(|glob| glob.is_match(name))
+}
+
+/// All that the play runs, in order, handlers flushed in between.
+fn items_of(play: &Play) -> Arc<[Item]> {
+    let flush = || {
+        Item::Task(Arc::new(implicit(
+            play,
+            "meta",
+            What::Meta(Meta::FlushHandlers),
+            Arc::default(),
+        )))
+    };
+    let mut items = Vec::new();
+    let gathers = play
+        .get("gather_facts")
+        .and_then(|node| node.to_value().truth())
+        .unwrap_or(true);
+    if gathers {
+        let mut map = Mapping::new();
+        // Facts are wanted whatever the tags, unless the play has tags of its own.
+        if play.context.tags().is_empty() {
+            let span = &play.context.attributes.span;
+            let value = Node::text("always", span);
+            map.insert(
+                "tags".to_owned(),
+                Entry {
+                    key: span.clone(),
+                    value,
+                },
+            );
+        }
+        items.push(Item::Task(Arc::new(implicit(
+            play,
+            "setup",
+            What::Run("setup".to_owned()),
+            Arc::new(map),
+        ))));
+    }
+    items.extend(play.pre_tasks.iter().cloned());
+    items.push(flush());
+    items.extend(play.role_tasks.iter().chain(&play.tasks).cloned());
+    items.push(flush());
+    items.extend(play.post_tasks.iter().cloned());
+    items.push(flush());
+    items.into()
 }
 
 /// Every task of a list, blocks opened.

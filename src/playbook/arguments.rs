@@ -105,7 +105,6 @@ fn split(text: &str) -> Vec<&str> {
             (_, _) if escaped => escaped = false,
             (_, '\\') => escaped = true,
             (Some(open), c) if c == open => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') if depth == 0 => quote = Some(c),
             (None, '{' | '%') if previous == '{' => depth += 1,
             (None, '}') if matches!(previous, '}' | '%') => depth = depth.saturating_sub(1),

@@ -102,7 +102,6 @@ fn single_expression(text: &str) -> Option<&str> {
                 continue;
             }
             (Some(open), c) if c == open && !escaped => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(c),
             (None, '{') => depth += 1,
             (None, '}') if depth == 0 && characters.peek() == Some(&'}') => return None,

@@ -381,7 +381,7 @@ mod tests {
         let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..12 {
             let refs = vec![format!("*a{}", level - 1); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{refs}]\n");
+            text = format!("{text}a{level}: &a{level} [{refs}]\n");
         }
         assert!(error(&text).contains("expand to too much"));
     }

@@ -39,6 +39,22 @@ async fn two_exchanges_when_the_agent_is_new_and_one_when_it_is_not() {
     assert!(!process.exists());
 }
 
+/// Sessions share the libraries below them. An OpenSSL that was built without threads survives one session at a
+/// time, and of these sixty some.
+#[tokio::test]
+async fn many_sessions_begin_at_once() {
+    let sshd = Sshd::start();
+    open(&sshd.transport()).await.unwrap().close().await;
+    for _ in 0..10 {
+        let mut opening = tokio::task::JoinSet::new();
+        for _ in 0..6 {
+            let transport = sshd.transport();
+            opening.spawn(async move { open(&transport).await.unwrap().close().await });
+        }
+        opening.join_all().await;
+    }
+}
+
 #[tokio::test]
 async fn the_key_decides() {
     let sshd = Sshd::start();

@@ -181,7 +181,7 @@ impl Loader {
     ) -> Result<(), Diagnostic> {
         let (name, span, attributes, params) = self.role_entry(node, parent)?;
         let role = self.role(&name, parent, &span)?;
-        self.place(role, &span, attributes, params, parent, placed, trail)
+        self.place(&role, &span, attributes, params, parent, placed, trail)
     }
 
     #[expect(
@@ -190,7 +190,7 @@ impl Loader {
     )]
     fn place(
         &self,
-        role: Arc<Role>,
+        role: &Arc<Role>,
         span: &Span,
         attributes: Mapping,
         params: Mapping,
@@ -216,7 +216,7 @@ impl Loader {
         let known = placed
             .identities
             .iter()
-            .any(|(used, theirs)| Arc::ptr_eq(used, &role) && same(theirs, &identity));
+            .any(|(used, theirs)| Arc::ptr_eq(used, role) && same(theirs, &identity));
         let duplicates = role
             .meta
             .get("allow_duplicates")
@@ -226,7 +226,7 @@ impl Loader {
         }
         trail.push(role.name.clone());
         let used = Arc::new(RoleUse {
-            role: Arc::clone(&role),
+            role: Arc::clone(role),
             params: Arc::new(params),
         });
         let context = Arc::new(Context {
@@ -248,7 +248,7 @@ impl Loader {
             self.place_role(dependency, &context, placed, trail)?;
         }
         trail.pop();
-        placed.identities.push((Arc::clone(&role), identity));
+        placed.identities.push((Arc::clone(role), identity));
         placed.uses.push(used);
         let items = self.items(&role.tasks, &context, Level::Task, placed)?;
         placed.items.extend(items);
@@ -388,7 +388,7 @@ impl Loader {
         let parent = with_apply(&parent, task);
         let mut placed = Placed::default();
         self.place(
-            role,
+            &role,
             span,
             Mapping::new(),
             Mapping::new(),
