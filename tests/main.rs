@@ -1,4 +1,10 @@
 //! The one integration binary, so that it links once: every tier above unit tests is a module of it.
+#![expect(
+    clippy::format_collect,
+    clippy::unnecessary_wraps,
+    clippy::zombie_processes,
+    reason = "short helpers that read well; their processes are ended by signals or with the test"
+)]
 
 mod case;
 mod diagnostics;

@@ -7,8 +7,8 @@ use super::lab::Target;
 
 /// All files that are agents, with mode, owner and size; and all that run.
 const FILES: &str =
-    r#"find / -xdev -path /proc -prune -o -name '*agent-*' -path '*regdeploy*' -printf '%m %u %s %p\n'"#;
-const NO_PROCESS: &str = r#"! find /proc/[0-9]*/exe -lname '*/regdeploy*/agent-*' 2>/dev/null | grep -q ."#;
+    r"find / -xdev -path /proc -prune -o -name '*agent-*' -path '*regdeploy*' -printf '%m %u %s %p\n'";
+const NO_PROCESS: &str = r"! find /proc/[0-9]*/exe -lname '*/regdeploy*/agent-*' 2>/dev/null | grep -q .";
 
 fn play(controller: &Controller, target: &Target, tasks: &str) -> [String; 2] {
     let playbook = controller.write(

@@ -12,7 +12,7 @@ use super::lab::{self, Target};
 use super::process::{Ended, Process};
 
 /// A deployment takes a minute.
-const RUN: Duration = Duration::from_secs(600);
+const RUN: Duration = Duration::from_mins(10);
 
 pub struct Controller {
     folder: TempDir,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::process::{Ended, Process};
 
 /// A target is ready in seconds, except for the first, which may have the image made.
-const START: Duration = Duration::from_secs(600);
+const START: Duration = Duration::from_mins(10);
 /// For a command in a target, the installation of packages included.
-const COMMAND: Duration = Duration::from_secs(300);
+const COMMAND: Duration = Duration::from_mins(5);
 
 /// A machine of its own: a container with an address, an init and an sshd.
 pub struct Target {

@@ -65,23 +65,23 @@ const VOLATILE: &[(&str, &str)] = &[
 
 /// Files: kind, mode, owner, target of a link, and a digest where one can be had quickly. `-xdev` with the
 /// places that are file systems of their own keeps out what docker mounts.
-const FILES: &str = r#"
+const FILES: &str = r"
 places='/ /var/lib /data'
 find $places -xdev \( -path /proc -o -path /sys \) -prune -o -printf '%p\t%y %m %U:%G %l\n'
 find /etc /opt /usr/local /lib/systemd/system /root /home /srv /var/lib /data -xdev \
 	\( -path /var/lib/docker -o -path /data/docker-registry/docker -o -path /var/lib/containerd \) -prune \
 	-o -type f -size -512k -exec sha256sum {} + | sed 's/^\([^ ]*\)  \(.*\)/\2\t\1/'
-"#;
+";
 
 /// Everything else: one line each, under the word that says what it is.
-const REST: &str = r#"
+const REST: &str = r"
 getent passwd | sed 's/^/user\t/'
 getent group | sed 's/^/group\t/'
 dpkg-query -W -f '${binary:Package} ${Version} ${db:Status-Status}\n' | sed 's/^/package\t/'
 [ ! -d /run/systemd/system ] || systemctl list-unit-files --no-legend | sed 's/  */ /g; s/^/unit\t/'
 for process in /proc/[0-9]*; do readlink $process/exe; done |
 	grep -E '/(dockerd|containerd|regdeploy[^/]*|agent-[0-9a-f]*)$' | sort -u | sed 's/^/program\t/'
-"#;
+";
 
 /// Characters of a SHA-256.
 const DIGEST: usize = 64;

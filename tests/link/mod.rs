@@ -109,7 +109,7 @@ async fn open(transport: &Transport) -> Result<Link, ConnectionError> {
 }
 
 async fn open_with(transport: &Transport, executables: &Arc<Executables>) -> Result<Link, ConnectionError> {
-    tokio::time::timeout(Duration::from_secs(60), Link::open(transport, executables))
+    tokio::time::timeout(Duration::from_mins(1), Link::open(transport, executables))
         .await
         .expect("opening hangs")
 }
@@ -130,7 +130,7 @@ async fn run_with(
         assert_eq!(index, outcomes.len());
         outcomes.push(outcome);
     });
-    tokio::time::timeout(Duration::from_secs(120), running)
+    tokio::time::timeout(Duration::from_mins(2), running)
         .await
         .expect("running hangs")?;
     Ok(outcomes)

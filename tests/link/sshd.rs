@@ -50,7 +50,7 @@ impl Sshd {
         self.folder.path().join(name)
     }
 
-    /// Writes the known_hosts file: these public keys are the host's.
+    /// Writes the `known_hosts` file: these public keys are the host's.
     pub fn know(&self, keys: &[&str]) {
         let lines: String = keys
             .iter()
