@@ -83,7 +83,8 @@ fn a_deployment_killed_at_any_role_boundary_is_made_up_for_by_the_next() {
         );
 
         let run = controller.run(&inventory, &arguments);
-        run.went_well(&["host"]).changed_something();
+        // Before `verify` there may be nothing left to change.
+        run.went_well(&["host"]);
         let differences = state(&target).since(&expected);
         assert!(
             differences.is_empty(),
