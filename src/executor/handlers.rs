@@ -1,14 +1,15 @@
 //! Handlers: who notified what, and running them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::attempt::Site;
 use super::play::ActivePlay;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Task, tags_of};
+use crate::playbook::{Context, Task, tags_of};
 use crate::template;
 use crate::value::Value;
+use crate::yaml::Node;
 
 /// Handlers that hosts have notified and that have not run yet, by their index in the play's list.
 #[derive(Default)]
@@ -81,35 +82,49 @@ impl Site {
                 own == name || role.is_some_and(|role| format!("{role} : {own}") == name)
             })
         };
-        // The play's own handlers stand last and win over those of its roles; in one list the first wins.
-        let group = |task: &Task| {
-            task.context
-                .role()
-                .map(|role| std::sync::Arc::as_ptr(&role.role) as usize)
-        };
-        let mut found = Vec::new();
-        let named: Vec<usize> = (0..handlers.len())
-            .filter(|index| called(&handlers[*index], name))
-            .collect();
-        if let Some(last) = named.last() {
-            let wanted = group(&handlers[*last]);
-            found.extend(
-                named
-                    .iter()
-                    .copied()
-                    .find(|index| group(&handlers[*index]) == wanted),
-            );
-        }
-        for (index, handler) in handlers.iter().enumerate() {
+        let mut found: Vec<usize> = Vec::new();
+        let mut named = false;
+        let mut heard: Vec<Value> = Vec::new();
+        for index in by_weight(&handlers) {
+            let handler = &handlers[index];
             let listens = handler
                 .own("listen")
                 .is_some_and(|node| tags_of(node).iter().any(|topic| topic == name));
-            if listens && !found.contains(&index) {
+            if !named && called(handler, name) {
+                named = true;
                 found.push(index);
+            } else if listens {
+                // A role that was loaded several times brings its handlers several times.
+                let own = handler.name().map(Node::to_value);
+                if own.as_ref().is_none_or(|own| !heard.contains(own)) {
+                    found.push(index);
+                }
+                heard.extend(own);
             }
         }
         found
     }
+}
+
+/// Indices of handlers, the strongest first: what was loaded last, and in one list what stands first. The
+/// play's own handlers are loaded after those of its roles.
+fn by_weight(handlers: &[Arc<Task>]) -> Vec<usize> {
+    let list = |index: usize| {
+        let context = handlers[index]
+            .context
+            .chain()
+            .find(|context| context.role.is_some());
+        context.map(std::ptr::from_ref::<Context>)
+    };
+    let indices: Vec<usize> = (0..handlers.len()).collect();
+    let lists = indices.chunk_by(|one, other| list(*one) == list(*other));
+    lists
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .flatten()
+        .copied()
+        .collect()
 }
 
 /// What can be notified, for the nearest name.
