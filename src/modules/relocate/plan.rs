@@ -214,6 +214,9 @@ impl Scene {
         self.refuse_mount(&paths.dest)?;
         let ours = self.journal.is_some();
         let free = matches!(self.dest, Place::Missing | Place::Folder { empty: true });
+        if !free && !ours && self.src == (Place::Folder { empty: true }) && self.dest.is_folder() {
+            return Ok(self.adopt(steps, running));
+        }
         if !free && !ours {
             return Err(Error::new(format!(
                 "cannot relocate: {} is not empty; move away what is there or choose another dest",
@@ -254,6 +257,25 @@ impl Scene {
         steps.push(Step::Remove(paths.aside.clone()));
         steps.push(Step::RemoveJournal);
         Ok(steps)
+    }
+
+    /// Contents that an earlier deployment has left at `dest`, for a `src` that has none of its own. No journal
+    /// is kept: the next run would take what is at `dest` for its own unfinished copy.
+    fn adopt(&self, mut steps: Vec<Step>, running: Vec<String>) -> Vec<Step> {
+        let paths = &self.paths;
+        steps.push(Step::Stop(running.clone()));
+        steps.push(Step::RequireIdle(paths.src.clone()));
+        steps.push(Step::Link {
+            target: paths.dest.clone(),
+            link: paths.old.clone(),
+        });
+        steps.push(Step::Switch {
+            fresh: paths.old.clone(),
+        });
+        steps.push(Step::Start(running));
+        steps.push(Step::Remove(paths.old.clone()));
+        steps.push(Step::Remove(paths.aside.clone()));
+        steps
     }
 
     /// The whole way back from `dest`.

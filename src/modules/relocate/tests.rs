@@ -410,6 +410,22 @@ fn a_change_of_mind_loses_nothing() {
 }
 
 #[test]
+fn an_empty_folder_takes_up_what_an_earlier_deployment_left() {
+    let scene = Scene::new();
+    let system = Mortal::new(usize::MAX, true, &services());
+    fs::remove_dir_all(scene.src()).unwrap();
+    fs::create_dir(scene.src()).unwrap();
+    fs::create_dir_all(scene.dest()).unwrap();
+    fs::write(scene.dest().join("kept"), "").unwrap();
+    let adopted = scene.run(&system, "present");
+    assert!(adopted.changed && !adopted.failed, "{adopted:?}");
+    assert!(scene.src().is_symlink() && scene.src().join("kept").exists());
+    assert_eq!(scene.leftovers(), Vec::<String>::new());
+    assert_eq!(sorted(&system.running), services());
+    assert!(!scene.run(&system, "present").changed);
+}
+
+#[test]
 fn refuses_what_it_would_destroy() {
     let scene = Scene::new();
     let system = Mortal::new(usize::MAX, true, &services());
