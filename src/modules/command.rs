@@ -312,7 +312,7 @@ mod tests {
         use crate::system::fake::Fake;
 
         let fake = Fake::new();
-        fake.directory("/work").file("/work/done.txt", "");
+        fake.directory("/srv").file("/srv/done.txt", "");
         fake.answer("make it", 0, "made\n").answer("make fail", 2, "");
         let run = |arguments: &str, check: bool| {
             let arguments = Command::SPEC
@@ -321,13 +321,13 @@ mod tests {
             entry::<Command>().run(&arguments, Mode { check, diff: false }, &fake)
         };
         let there = run(
-            r#"{"_raw_params":"make it","chdir":"/work","creates":"done.*"}"#,
+            r#"{"_raw_params":"make it","chdir":"/srv","creates":"done.*"}"#,
             false,
         );
         assert!(!there.changed && !there.skipped);
         assert_eq!(there.values["stdout"], "skipped, since done.* exists".into());
         assert!(fake.ran().is_empty());
-        let would = run(r#"{"_raw_params":"make it","removes":"/work/done.txt"}"#, true);
+        let would = run(r#"{"_raw_params":"make it","removes":"/srv/done.txt"}"#, true);
         assert!(would.changed && !would.skipped && fake.ran().is_empty());
         assert!(run(r#"{"cmd":"make it"}"#, true).skipped);
         assert_eq!(
