@@ -3,6 +3,7 @@
 //! | layer | folders | may use |
 //! |---|---|---|
 //! | texts and data | `source`, `diagnostic`, `value`, `yaml`, `certificate` | each other |
+//! | names to addresses | `resolve` | nothing |
 //! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
 //! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
 //! | the language | `template`, `inventory`, `playbook` | texts and data |

@@ -78,9 +78,7 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => {
-            expression_value(&rewrite::literal_expression(expression), text, &node.span, scope)
-        }
+        Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
         None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
         None => Ok(text.as_ref().into()),
     }
@@ -134,7 +132,6 @@ fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, miniji
 
 fn expression_value(
     expression: &str,
-    text: &str,
     span: &Span,
     scope: &Arc<Scope>,
 ) -> Result<minijinja::Value, EvalError> {
@@ -143,7 +140,6 @@ fn expression_value(
         .map_err(|error| failure(&error, span, expression, scope))?;
     let value = rewrite::Chain::unwrap(&value);
     if value.is_undefined() {
-        let _ = text;
         return Err(undefined(expression, span, scope));
     }
     Ok(value)
@@ -172,7 +168,7 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
                 let text = render(text, &node.span, scope)?;
                 return condition(&Node::text(&text, &node.span), scope);
             }
-            let value = expression_value(expression, text, &node.span, scope)?;
+            let value = expression_value(expression, &node.span, scope)?;
             convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
         }
         _ => node.to_value(),

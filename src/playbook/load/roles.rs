@@ -262,8 +262,7 @@ impl Loader {
         node: &Node,
         parent: &Context,
     ) -> Result<(String, Span, Mapping, Mapping), Diagnostic> {
-        if let Some(name) = node.as_str() {
-            let _ = name;
+        if node.as_str().is_some() {
             return Ok((
                 self.vocabulary.evaluate(node, parent)?,
                 node.span.clone(),
