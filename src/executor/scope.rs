@@ -51,6 +51,7 @@ impl Run {
             for file in play.files.get(host).into_iter().flatten() {
                 layers.push(Arc::clone(file) as Arc<dyn Layer>);
             }
+            layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
             }
