@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn its_state_is_there_before_it_runs() {
         let fake = Fake::new();
-        fake.dir("/root");
+        fake.directory("/root");
         let call = r#"{"jid":"j1","limit":1,"call":{"module":"ping","arguments":{}}}"#;
         let outcome = run::<Job>(&fake, call);
         assert_eq!(outcome.values["results_file"], "/root/.ansible_async/j1".into());
