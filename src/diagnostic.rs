@@ -120,7 +120,9 @@ impl Diagnostic {
 fn place<'a>(group: Group<'a>, span: &'a Span, kind: AnnotationKind, label: Option<&'a str>) -> Group<'a> {
     if span.source().is_confidential() {
         let position = span.position();
-        let origin = Origin::path(span.source().name()).line(position.line).char_column(position.column);
+        let origin = Origin::path(span.source().name())
+            .line(position.line)
+            .char_column(position.column);
         return group.element(origin);
     }
     group.element(snippet(span, kind, label))

@@ -272,7 +272,8 @@ mod tests {
         assert_eq!(scrub(r"echo 'q7-Zebra'\''s "), r"echo 'q7-Zebra'\''s ");
         assert_eq!(scrub("Q7-ZEBRA'S \"TAIL\""), MASK);
         assert_eq!(scrub("plain"), "plain");
-        let value: Value = serde_json::from_str(r#"{"a":["xq7-Zebra's \"tail\"",1],"q7-Zebra's \"tail\"":null}"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{"a":["xq7-Zebra's \"tail\"",1],"q7-Zebra's \"tail\"":null}"#).unwrap();
         assert_eq!(scrub_value(&value).to_string(), "{'a': ['x***', 1], '***': None}");
     }
 
@@ -296,7 +297,10 @@ mod tests {
         follow(&[&value("q7-original")], &value("digest-of-q7"));
         assert_eq!(scrub("digest-of-q7"), MASK);
         // The secret is still there to be hidden: the rest is not secret.
-        follow(&[&value("q7-original")], &value("postgres://app:q7-original@host"));
+        follow(
+            &[&value("q7-original")],
+            &value("postgres://app:q7-original@host"),
+        );
         assert_eq!(scrub("postgres://app:"), "postgres://app:");
         // What was given as it is comes out as it was.
         let given = Value::from(vec!["q7-original", "q7-public-name"]);

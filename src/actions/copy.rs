@@ -243,7 +243,11 @@ fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) 
         held.files.insert(digests.0.clone(), path.to_path_buf());
         digests
     };
-    let Value::Map(mut map) = entry(relative, "file", reading.preserve.then(|| mode_of(path)).flatten()) else {
+    let Value::Map(mut map) = entry(
+        relative,
+        "file",
+        reading.preserve.then(|| mode_of(path)).flatten(),
+    ) else {
         return Err(Failure::new("an entry is a map"));
     };
     map.insert("digest".to_owned(), Value::from(digest));
@@ -261,7 +265,10 @@ fn starts_as_vault(path: &Path) -> std::io::Result<bool> {
 
 /// SHA-256 and SHA-1. Those of a content with secrets in it are secret: who knows the rest could try passwords.
 fn digests(bytes: &[u8]) -> (String, String) {
-    let digests = (sha256(bytes), hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()));
+    let digests = (
+        sha256(bytes),
+        hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()),
+    );
     if secrets::any() && str::from_utf8(bytes).is_ok_and(secrets::is_in) {
         secrets::learn(&digests.0);
         secrets::learn(&digests.1);

@@ -3,7 +3,9 @@
 
 use std::num::NonZeroU32;
 
-use aws_lc_rs::cipher::{AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::cipher::{
+    AES_256, DecryptingKey, DecryptionContext, EncryptingKey, EncryptionContext, UnboundCipherKey,
+};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{hmac, pbkdf2};
@@ -64,13 +66,21 @@ pub fn open(envelope: &Envelope, password: &Secret) -> Option<Vec<u8>> {
 }
 
 /// Encrypts `text`; `salt` must be as good as never used before.
-pub fn seal(text: &[u8], password: &Secret, salt: Vec<u8>, id: Option<String>) -> Result<Envelope, Unspecified> {
+pub fn seal(
+    text: &[u8],
+    password: &Secret,
+    salt: Vec<u8>,
+    id: Option<String>,
+) -> Result<Envelope, Unspecified> {
     let keys = Keys::derive(password, &salt);
     let padding = BLOCK - text.len() % BLOCK;
     let mut ciphertext = text.to_vec();
     ciphertext.resize(text.len() + padding, u8::try_from(padding).unwrap_or_default());
     let key = EncryptingKey::ctr(UnboundCipherKey::new(&AES_256, &keys.cipher)?)?;
-    key.less_safe_encrypt(&mut ciphertext, EncryptionContext::Iv128(FixedLength::from(keys.counter)))?;
+    key.less_safe_encrypt(
+        &mut ciphertext,
+        EncryptionContext::Iv128(FixedLength::from(keys.counter)),
+    )?;
     let mut tag = [0; HMAC_LENGTH];
     tag.copy_from_slice(hmac::sign(&keys.hmac, &ciphertext).as_ref());
     Ok(Envelope {

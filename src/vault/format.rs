@@ -148,7 +148,11 @@ mod tests {
     #[test]
     fn headers_say_format_and_id() {
         assert!(envelope(None).print().starts_with("$ANSIBLE_VAULT;1.1;AES256\n"));
-        assert!(envelope(Some("prod")).print().starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"));
+        assert!(
+            envelope(Some("prod"))
+                .print()
+                .starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n")
+        );
         // An id behind 1.1 is nobody's.
         let text = envelope(None).print().replace("AES256", "AES256;x");
         assert_eq!(Envelope::parse(&text).unwrap().id, None);
@@ -160,10 +164,24 @@ mod tests {
         let damaged = |text: &str| Envelope::parse(text).unwrap_err();
         assert_eq!(damaged("plain: text\n"), Damage::NoVault);
         assert_eq!(damaged("$ANSIBLE_VAULT;1.1\n61"), Damage::Header);
-        assert_eq!(damaged(&sound.replace("1.1", "1.0")), Damage::Version("1.0".into()));
-        assert_eq!(damaged(&sound.replace("AES256", "AES")), Damage::Cipher("AES".into()));
+        assert_eq!(
+            damaged(&sound.replace("1.1", "1.0")),
+            Damage::Version("1.0".into())
+        );
+        assert_eq!(
+            damaged(&sound.replace("AES256", "AES")),
+            Damage::Cipher("AES".into())
+        );
         assert_eq!(damaged(&sound.replacen("\n3", "\nx", 1)), Damage::Digit);
-        assert_eq!(damaged(sound.trim_end().strip_suffix('6').unwrap_or(&sound[..sound.len() - 2])), Damage::OddLength);
+        assert_eq!(
+            damaged(
+                sound
+                    .trim_end()
+                    .strip_suffix('6')
+                    .unwrap_or(&sound[..sound.len() - 2])
+            ),
+            Damage::OddLength
+        );
         assert_eq!(damaged("$ANSIBLE_VAULT;1.1;AES256\n6162\n"), Damage::Truncated);
         assert_eq!(damaged("$ANSIBLE_VAULT;1.1;AES256\n"), Damage::Truncated);
     }

@@ -89,7 +89,12 @@ impl Keyring {
 
     /// What a vault holds.
     pub fn open(&self, text: &str) -> Result<Arc<[u8]>, Closed> {
-        if let Some(known) = self.opened.lock().ok().and_then(|opened| opened.get(text).cloned()) {
+        if let Some(known) = self
+            .opened
+            .lock()
+            .ok()
+            .and_then(|opened| opened.get(text).cloned())
+        {
             return Ok(known);
         }
         let (contents, _) = self.open_with(&Envelope::parse(text)?)?;
@@ -132,7 +137,12 @@ impl Keyring {
 
 /// Encrypts under a password; the id goes into the header unless it is the default one. Without a `salt` a random
 /// one is made.
-pub fn seal(text: &[u8], id: &str, password: &Secret, salt: Option<&str>) -> Result<String, aws_lc_rs::error::Unspecified> {
+pub fn seal(
+    text: &[u8],
+    id: &str,
+    password: &Secret,
+    salt: Option<&str>,
+) -> Result<String, aws_lc_rs::error::Unspecified> {
     let salt = match salt {
         Some(salt) => salt.as_bytes().to_vec(),
         None => {
@@ -168,7 +178,9 @@ mod tests {
     ];
 
     fn ring(passwords: &[(&str, &str)], match_ids: bool) -> Keyring {
-        let passwords = passwords.iter().map(|(id, text)| ((*id).to_owned(), Secret::new(*text)));
+        let passwords = passwords
+            .iter()
+            .map(|(id, text)| ((*id).to_owned(), Secret::new(*text)));
         Keyring::new(passwords.collect(), match_ids)
     }
 

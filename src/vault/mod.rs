@@ -71,7 +71,9 @@ pub fn opened_value(text: &str) -> Result<String, Closed> {
 }
 
 /// Keywords of plays and tasks whose values are names: of things that are shown, in an encrypted playbook too.
-const NAMES: [&str; 8] = ["name", "hosts", "when", "register", "tags", "notify", "listen", "roles"];
+const NAMES: [&str; 8] = [
+    "name", "hosts", "when", "register", "tags", "notify", "listen", "roles",
+];
 
 /// Makes known what a decrypted document says; any other holds no secrets.
 pub fn learn_from(root: &Node) {

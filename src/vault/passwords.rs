@@ -85,7 +85,11 @@ impl Identity {
     }
 
     fn ask(&self, purpose: Purpose, named: bool) -> Result<Secret, Diagnostic> {
-        let of = if named { format!(" ({})", self.id) } else { String::new() };
+        let of = if named {
+            format!(" ({})", self.id)
+        } else {
+            String::new()
+        };
         let password = match purpose {
             Purpose::Known => prompt(&format!("Vault password{of}: "))?,
             Purpose::New => {
@@ -113,8 +117,11 @@ impl Identity {
             command.args(["--vault-id", &self.id]);
         }
         let output = command.stderr(Stdio::inherit()).output().map_err(|error| {
-            Diagnostic::error(format!("Problem running vault password script {}: {error}", path.display()))
-                .hint("if it is no script but a file with the password, take its execute permission away")
+            Diagnostic::error(format!(
+                "Problem running vault password script {}: {error}",
+                path.display()
+            ))
+            .hint("if it is no script but a file with the password, take its execute permission away")
         })?;
         if !output.status.success() {
             let how = match output.status.code() {
@@ -123,7 +130,10 @@ impl Identity {
                 Some(code) => format!("returned non-zero ({code})"),
                 None => "was ended by a signal".to_owned(),
             };
-            return Err(Diagnostic::error(format!("Vault password script {} {how}", path.display())));
+            return Err(Diagnostic::error(format!(
+                "Vault password script {} {how}",
+                path.display()
+            )));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         usable(text.trim_matches(['\r', '\n']), "script", path)
@@ -132,12 +142,19 @@ impl Identity {
 
 fn read(path: &Path, known: &Keyring) -> Result<Secret, Diagnostic> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Diagnostic::error(format!("Could not read vault password file {}: {error}", path.display()))
+        Diagnostic::error(format!(
+            "Could not read vault password file {}: {error}",
+            path.display()
+        ))
     })?;
     if is_vault(&text) {
         let text = known.open_text(&text).map_err(|closed| {
             let mut error = closed.diagnostic();
-            error.message = format!("cannot open the vault password file {}: {}", path.display(), error.message);
+            error.message = format!(
+                "cannot open the vault password file {}: {}",
+                path.display(),
+                error.message
+            );
             error
         })?;
         return usable(text.trim(), "file", path);
@@ -164,8 +181,10 @@ pub fn prompt(question: &str) -> Result<String, Diagnostic> {
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {
         Ok(length) if length > 0 => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
-        _ => Err(Diagnostic::error("nobody answers the question for the vault password")
-            .hint("there is no terminal: use --vault-password-file")),
+        _ => Err(
+            Diagnostic::error("nobody answers the question for the vault password")
+                .hint("there is no terminal: use --vault-password-file"),
+        ),
     }
 }
 
@@ -197,7 +216,10 @@ mod tests {
             (identity.id, identity.origin)
         };
         let here = |name: &str| Origin::File(std::env::current_dir().unwrap().join(name));
-        assert_eq!(parsed("prod@prompt"), ("prod".into(), Origin::Prompt { named: true }));
+        assert_eq!(
+            parsed("prod@prompt"),
+            ("prod".into(), Origin::Prompt { named: true })
+        );
         assert_eq!(parsed("file"), ("default".into(), here("file")));
         assert_eq!(parsed("@file"), ("default".into(), here("file")));
         assert_eq!(parsed("a@b@c"), ("a".into(), here("b@c")));
@@ -216,8 +238,20 @@ mod tests {
         };
         let none = Keyring::default();
         assert_eq!(get(&file(folder, "plain", " pw 1 \n", 0o600), &none), "pw 1");
-        assert_eq!(get(&file(folder, "script", "#!/bin/sh\necho \" $# \"\n", 0o700), &none), " 0 ");
-        assert_eq!(get(&file(folder, "x-client.sh", "#!/bin/sh\necho \"$*\"\n", 0o700), &none), "--vault-id prod");
+        assert_eq!(
+            get(
+                &file(folder, "script", "#!/bin/sh\necho \" $# \"\n", 0o700),
+                &none
+            ),
+            " 0 "
+        );
+        assert_eq!(
+            get(
+                &file(folder, "x-client.sh", "#!/bin/sh\necho \"$*\"\n", 0o700),
+                &none
+            ),
+            "--vault-id prod"
+        );
         assert_eq!(
             get(&file(folder, "no-client", "#!/bin/sh\nexit 2\n", 0o700), &none),
             "Vault password script DIR/no-client did not find a secret for vault-id=prod"
@@ -227,13 +261,21 @@ mod tests {
             "Invalid vault password was provided from file (DIR/empty)"
         );
         assert_eq!(
-            get(&Identity::file(&folder.join("none").display().to_string(), "default"), &none),
+            get(
+                &Identity::file(&folder.join("none").display().to_string(), "default"),
+                &none
+            ),
             "The vault password file DIR/none was not found"
         );
         let outer = Secret::new("outer");
         let sealed = seal(b"inner\n", "default", &outer, None).unwrap();
         let sealed = file(folder, "sealed", &sealed, 0o600);
-        assert!(get(&sealed, &none).starts_with("cannot open the vault password file DIR/sealed: Attempting"));
-        assert_eq!(get(&sealed, &Keyring::new(vec![("default".into(), outer)], false)), "inner");
+        assert!(
+            get(&sealed, &none).starts_with("cannot open the vault password file DIR/sealed: Attempting")
+        );
+        assert_eq!(
+            get(&sealed, &Keyring::new(vec![("default".into(), outer)], false)),
+            "inner"
+        );
     }
 }
