@@ -5,6 +5,7 @@
 //! | what | why |
 //! |---|---|
 //! | stars after a banner, blanks at the end of a line | decoration |
+//! | the order of hosts in `--list-hosts` | ansible-core has them in a set |
 //! | empty lines | a diff and a recap show the same without |
 //! | the order of hosts within a task | ansible-core's workers end in any order |
 //! | `start`, `end`, `delta`, the clock, process ids | time passes |
@@ -19,6 +20,8 @@ use serde_json::Value;
 /// A result, or lines that are none, under a banner.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
+    /// Which banner it is under: two tasks may have the same.
+    pub step: usize,
     pub banner: String,
     /// The first line, up to `=>`, and with lines before it that belong to it, such as a diff.
     pub head: String,
@@ -53,81 +56,90 @@ const OWN_WORDS: &[&str] = &[
 
 pub fn read(text: &str) -> Vec<Shown> {
     let text = TIMES.replace_all(text, "\"$1\": 0");
-    let mut shown: Vec<Shown> = Vec::new();
-    let mut banner = String::new();
-    let mut pending = String::new();
-    let mut lines = text.lines().peekable();
+    let mut reader = Reader::default();
+    let mut lines = text.lines().map(|line| line.trim_end_matches('*').trim_end()).peekable();
     while let Some(line) = lines.next() {
-        let line = line.trim_end_matches('*').trim_end();
         if line.starts_with("[ERROR]: ") {
-            while lines
-                .peek()
-                .is_some_and(|next| !STATUS.is_match(next) && !BANNER.is_match(next))
-            {
-                lines.next();
-            }
+            let still = |next: &&str| !STATUS.is_match(next) && !BANNER.is_match(next);
+            while lines.next_if(still).is_some() {}
         } else if BANNER.is_match(line) {
-            flush(&mut pending, &banner, &mut shown);
-            line.clone_into(&mut banner);
-            shown.push(Shown {
-                banner: banner.clone(),
-                head: String::new(),
-                result: None,
-            });
+            reader.banner(line);
+        } else if let Some(head) = line.strip_suffix(" => {").filter(|_| STATUS.is_match(line)) {
+            let mut object = "{".to_owned();
+            while let Some(line) = lines.next_if(|next| *next != "}") {
+                object.push_str(line);
+            }
+            lines.next();
+            reader.result(head, serde_json::from_str(&(object + "}")).ok());
         } else if STATUS.is_match(line) {
-            let (head, result) = match line.split_once(" => ") {
-                Some((head, "{")) => {
-                    let mut object = "{".to_owned();
-                    for line in lines.by_ref() {
-                        object.push_str(line);
-                        if line == "}" {
-                            break;
-                        }
-                    }
-                    (
-                        head,
-                        serde_json::from_str(&object)
-                            .unwrap_or(Value::String(object))
-                            .into(),
-                    )
-                }
-                Some((head, rest)) => match serde_json::from_str(rest) {
-                    Ok(value @ Value::Object(_)) => (head, Some(value)),
-                    _ => (line, None),
-                },
-                None => (line, None),
-            };
-            let head = std::mem::take(&mut pending) + head;
-            shown.push(Shown {
-                banner: banner.clone(),
-                head,
-                result,
+            let result = line.split_once(" => ").and_then(|(head, object)| {
+                let object: Value = serde_json::from_str(object).ok()?;
+                object.is_object().then_some((head, object))
             });
+            match result {
+                Some((head, object)) => reader.result(head, Some(object)),
+                None => reader.result(line, None),
+            }
         } else if line == "...ignoring" {
-            flush(&mut pending, &banner, &mut shown);
-            let last = shown.last_mut().expect("what is ignored is shown first");
+            reader.end_lines();
+            let last = reader.shown.last_mut().expect("what is ignored is shown first");
             last.head.push_str(" ...ignoring");
         } else if !line.is_empty() {
-            pending.push_str(line);
-            pending.push('\n');
+            reader.pending.push(line.to_owned());
         }
     }
-    flush(&mut pending, &banner, &mut shown);
-    for results in shown.chunk_by_mut(|one, other| one.banner == other.banner) {
+    reader.end_lines();
+    let mut shown = reader.shown;
+    for results in shown.chunk_by_mut(|one, other| one.step == other.step) {
         results.sort_by_key(Shown::host);
     }
     shown
 }
 
-fn flush(pending: &mut String, banner: &str, shown: &mut Vec<Shown>) {
-    if !pending.is_empty() {
-        let head = std::mem::take(pending).trim_end().to_owned();
-        shown.push(Shown {
-            banner: banner.to_owned(),
-            head,
-            result: None,
-        });
+/// What has been read so far.
+#[derive(Default)]
+struct Reader {
+    shown: Vec<Shown>,
+    step: usize,
+    banner: String,
+    /// Lines that belong to the result that follows, or to none.
+    pending: Vec<String>,
+}
+
+impl Reader {
+    fn banner(&mut self, line: &str) {
+        self.end_lines();
+        self.step += 1;
+        line.clone_into(&mut self.banner);
+        self.push(String::new(), None);
     }
+
+    fn result(&mut self, head: &str, result: Option<Value>) {
+        self.pending.push(head.to_owned());
+        let head = std::mem::take(&mut self.pending).join("\n");
+        self.push(head, result);
+    }
+
+    /// What is pending belongs to no result. Hosts in a list come in any order.
+    fn end_lines(&mut self) {
+        let mut lines = std::mem::take(&mut self.pending);
+        for listed in lines.chunk_by_mut(|one, other| is_listed_host(one) && is_listed_host(other)) {
+            listed.sort();
+        }
+        if !lines.is_empty() {
+            self.push(lines.join("\n"), None);
+        }
+    }
+
+    fn push(&mut self, head: String, result: Option<Value>) {
+        let (step, banner) = (self.step, self.banner.clone());
+        self.shown.push(Shown { step, banner, head, result });
+    }
+}
+
+/// Of `--list-hosts`.
+fn is_listed_host(line: &str) -> bool {
+    line.starts_with("      ") && !line.trim().contains(' ')
 }
 
 impl Shown {
@@ -168,8 +180,39 @@ impl Shown {
 /// Hides, on both sides, messages of failures where the oracle's are its own words.
 pub fn hide_own_words(oracle: &mut [Shown], ours: &mut [Shown]) {
     for theirs in oracle.iter_mut().filter(|shown| shown.own_words()) {
-        let same = |shown: &&mut Shown| shown.banner == theirs.banner && shown.head == theirs.head;
+        let same = |shown: &&mut Shown| (shown.step, &shown.banner) == (theirs.step, &theirs.banner) && shown.head == theirs.head;
         ours.iter_mut().filter(same).for_each(Shown::hide_message);
         theirs.hide_message();
+    }
+}
+
+#[test]
+fn hosts_of_a_task_are_put_in_order_and_tasks_are_not() {
+    let shown = read(
+        "PLAY [all] ***\n\nTASK [x] ****\nok: [b]\nfatal: [a]: FAILED! => {\"msg\": \"m\"}\n...ignoring\n\nTASK [x] ***\n\
+         changed: [a] => (item=1) => {\n    \"msg\": [\n        1\n    ]\n}\n",
+    );
+    let text: String = shown.iter().map(Shown::text).collect();
+    assert_eq!(
+        text,
+        "PLAY [all]\nTASK [x]\nfatal: [a]: FAILED! ...ignoring => {\n  \"msg\": \"m\"\n}\nok: [b]\nTASK [x]\n\
+         changed: [a] => (item=1) => {\n  \"msg\": [\n    1\n  ]\n}\n"
+    );
+}
+
+#[test]
+fn a_diff_stays_with_its_result_and_errors_are_left_out() {
+    let shown = read("TASK [x] ***\n--- before\n+++ after\n-a\n+b\n\nchanged: [b]\n[ERROR]: no\nOrigin: x\n\nfatal: [a]: FAILED! => {}\n");
+    let heads: Vec<&str> = shown.iter().map(|shown| shown.head.as_str()).collect();
+    assert_eq!(heads, ["", "fatal: [a]: FAILED!", "--- before\n+++ after\n-a\n+b\nchanged: [b]"]);
+}
+
+#[test]
+fn only_words_of_ansible_core_itself_are_hidden() {
+    let failed = |message: &str| read(&format!("TASK [x] ***\nfatal: [a]: FAILED! => {{\"msg\": \"{message}\"}}\n"));
+    for (theirs, equal) in [("Task failed: no", true), ("no such file", false)] {
+        let (mut theirs, mut ours) = (failed(theirs), failed("other words"));
+        hide_own_words(&mut theirs, &mut ours);
+        assert_eq!(theirs == ours, equal);
     }
 }
