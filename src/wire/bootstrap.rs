@@ -8,7 +8,8 @@
 //!
 //! An agent is at `FOLDER/agent-HASH`, FOLDER being private to its user: the user's cache, else one under
 //! `/var/tmp` or `/tmp`. It gets there by temporary name and rename, so what has that name is whole; the size
-//! is compared all the same, for a file whose blocks a power failure has lost.
+//! is compared all the same, for a file whose blocks a power failure has lost. The agent itself runs with the user's
+//! own umask: what its modules create must not be private.
 
 use std::fmt::Write as _;
 
@@ -34,11 +35,11 @@ pub struct Offer {
 
 /// The script in parts; `@...@` are filled in.
 const SCRIPT: &str = r#"
-mark="@MARK@"; umask 077;
+mark="@MARK@"; umask=$(umask);
 say() { printf "%s%s\n" "$mark" "$*"; };
 own="@OWN@";
 if [ -n "$own" ] && [ -x "$own" ]; then say ready "$own"; exec "$own" agent@ARGUMENTS@; fi;
-machine=$(uname -sm);
+umask 077; machine=$(uname -sm);
 case $machine in @OFFERS@ *) say unsupported "$machine"; exit 1;; esac;
 uid=$(id -u); cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}};
 set -- "${cache:+$cache/regdeploy}" "/var/tmp/regdeploy-$uid" "/tmp/regdeploy-$uid";
@@ -46,7 +47,7 @@ for folder in "$@"; do
   file=$folder/$name;
   if [ -L "$folder" ]; then continue; fi;
   if [ -O "$folder" ] && [ -O "$file" ] && [ -x "$file" ] && [ "$(wc -c <"$file")" -eq "$size" ]; then
-    say ready "$file"; exec "$file" agent@ARGUMENTS@;
+    say ready "$file"; umask "$umask"; exec "$file" agent@ARGUMENTS@;
   fi;
 done;
 tried=; chosen=;
@@ -68,7 +69,7 @@ say need "$machine";
 if reason=$(head -c "$size" 2>&1 >"$temporary") && [ "$(wc -c <"$temporary")" -eq "$size" ]
     && reason=$(chmod 700 "$temporary" 2>&1 && mv -f "$temporary" "$file" 2>&1); then
   find "$chosen" -type f \( -name "agent-*" -o -name ".agent-*" \) -mtime +@DAYS@ -exec rm -f {} + 2>/dev/null;
-  say ready "$file"; exec "$file" agent@ARGUMENTS@;
+  say ready "$file"; umask "$umask"; exec "$file" agent@ARGUMENTS@;
 fi;
 say failed "cannot write $file: ${reason:-the transfer was cut short}"; exit 1
 "#;
