@@ -261,6 +261,7 @@ fn variables_of(root: &Node) -> Result<Names, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::Configuration;
     use std::fs;
 
     fn write(folder: &Path, files: &[(&str, &str)]) {
@@ -272,8 +273,11 @@ mod tests {
     }
 
     fn inventory(folder: &Path) -> Inventory {
-        let (inventory, warnings) =
-            Inventory::load(&[folder.join("inv/hosts.ini").display().to_string()]).unwrap();
+        let (inventory, warnings) = Inventory::load(
+            &[folder.join("inv/hosts.ini").display().to_string()],
+            &Configuration::default(),
+        )
+        .unwrap();
         assert!(warnings.is_empty());
         inventory
     }
