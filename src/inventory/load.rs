@@ -7,14 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use regex::Regex;
-
-use super::Inventory;
-use super::form::{FORMS, Form, Reading};
-use super::graph::Naming;
-use crate::configuration::{Configuration, table};
-use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Source;
+use crate::vault;
 
 /// Larger inventories are taken for a slip: an image or a log in the inventory's folder.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -298,7 +292,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<Source>, Diagnostic> {
             error.utf8_error().valid_up_to()
         ))
     })?;
-    Ok(Source::new(path.display().to_string(), text))
+    vault::opened(Source::new(path.display().to_string(), text))
 }
 
 #[cfg(test)]
