@@ -5,17 +5,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::graph::{Graph, UNGROUPED};
-use super::{address, ini, load, script, yaml};
+use super::constructed::PLUGINS;
+use super::graph::UNGROUPED;
+use super::{Inventory, address, ini, load, script, yaml};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
+use crate::template::Names;
 use crate::yaml::{Document, load as load_yaml};
 
 /// What reading a source may look at and leave behind.
 pub struct Reading<'a> {
-    pub graph: &'a mut Graph,
+    pub inventory: &'a mut Inventory,
     pub configuration: &'a Configuration,
+    pub extra_vars: &'a Arc<Names>,
     pub warnings: &'a mut Vec<Diagnostic>,
 }
 
@@ -52,6 +55,18 @@ pub static FORMS: &[Form] = &[
     Form {
         name: "auto",
         suits: is_plugin,
+        read: plugin,
+        certain: true,
+    },
+    Form {
+        name: "constructed",
+        suits: is_configuration,
+        read: plugin,
+        certain: true,
+    },
+    Form {
+        name: "generator",
+        suits: is_configuration,
         read: plugin,
         certain: true,
     },
@@ -93,6 +108,11 @@ fn is_yaml(source: &str, configuration: &Configuration) -> bool {
     Path::new(source).is_file() && suits
 }
 
+/// A file that can hold a plugin's configuration.
+fn is_configuration(source: &str, configuration: &Configuration) -> bool {
+    source.ends_with(".config") || is_yaml(source, configuration)
+}
+
 /// Whether it says `plugin:` at its head.
 fn is_plugin(source: &str, configuration: &Configuration) -> bool {
     let named = [".yml", ".yaml"].iter().any(|ending| source.ends_with(ending));
@@ -104,7 +124,7 @@ fn is_plugin(source: &str, configuration: &Configuration) -> bool {
 /// `web1,web2:2222,`, with ranges.
 fn host_list(text: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
     let source = Source::new("<inventory>", text);
-    let graph = &mut *reading.graph;
+    let graph = &mut reading.inventory.graph;
     let mut start = 0;
     for part in text.split(',') {
         let place = Span::new(&source, start, start + part.len());
@@ -124,7 +144,7 @@ fn host_list(text: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
 }
 
 fn run_script(source: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
-    let complaints = script::run(Path::new(source), reading.graph)?;
+    let complaints = script::run(Path::new(source), &mut reading.inventory.graph)?;
     if !complaints.is_empty() && reading.configuration.truth(&table::SCRIPT_ALWAYS_SHOW_STDERR) {
         reading.warnings.push(Diagnostic::warning(format!(
             "the inventory script {source} says: {complaints}"
@@ -133,13 +153,22 @@ fn run_script(source: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic>
     Ok(())
 }
 
-fn plugin(source: &str, _: &mut Reading<'_>) -> Result<(), Diagnostic> {
+fn plugin(source: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
     let document = document(source)?;
-    let map = document.root.as_map().cloned().unwrap_or_default();
-    let Some(entry) = map.get("plugin") else {
-        return Ok(());
+    let Some(map) = document.root.as_map().filter(|map| !map.is_empty()) else {
+        return Err(
+            Diagnostic::error("an inventory plugin's configuration must be a map that is not empty")
+                .at(&document.root.span),
+        );
     };
-    let name = entry.value.to_value();
+    let Some(entry) = map.get("plugin") else {
+        return Err(Diagnostic::error("no root 'plugin' key found").at(&document.root.span));
+    };
+    let name = entry.value.to_value().to_string();
+    let short = name.strip_prefix("ansible.builtin.").unwrap_or(&name);
+    if let Some((_, run)) = PLUGINS.iter().find(|(known, _)| *known == short) {
+        return run(map, reading.inventory, reading.extra_vars);
+    }
     Err(Diagnostic::error(format!("there is no inventory plugin `{name}`"))
         .at(&entry.value.span)
         .hint("write the plugin's result to a file: ansible-inventory -i THIS --list --yaml --output hosts.yml"))
@@ -155,12 +184,17 @@ fn text(source: &str) -> Result<Arc<Source>, Diagnostic> {
 
 fn read_yaml(source: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
     let document = document(source)?;
-    let warnings = yaml::parse(&document.root, reading.graph)?;
+    if document.root.get("plugin").is_some() {
+        return Err(
+            Diagnostic::error("Plugin configuration YAML file, not YAML inventory").at(&document.root.span),
+        );
+    }
+    let warnings = yaml::parse(&document.root, &mut reading.inventory.graph)?;
     reading.warnings.extend(document.warnings);
     reading.warnings.extend(warnings);
     Ok(())
 }
 
 fn read_ini(source: &str, reading: &mut Reading<'_>) -> Result<(), Diagnostic> {
-    ini::parse(&text(source)?, reading.graph)
+    ini::parse(&text(source)?, &mut reading.inventory.graph)
 }

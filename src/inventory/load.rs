@@ -7,7 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use regex::Regex;
+
+use super::Inventory;
+use super::form::{FORMS, Form, Reading};
+use super::graph::Naming;
+use crate::configuration::{Configuration, table};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::Source;
+use crate::template::Names;
 use crate::vault;
 
 /// Larger inventories are taken for a slip: an image or a log in the inventory's folder.
@@ -24,8 +32,9 @@ impl Inventory {
     pub fn load(
         sources: &[String],
         configuration: &Configuration,
+        extra_vars: &Arc<Names>,
     ) -> Result<(Self, Vec<Diagnostic>), Diagnostic> {
-        let mut loading = Loading::new(configuration)?;
+        let mut loading = Loading::new(configuration, extra_vars)?;
         let mut parsed = false;
         for source in sources {
             parsed |= loading.source(source, 0)?;
@@ -38,6 +47,8 @@ impl Inventory {
 struct Loading<'a> {
     inventory: Inventory,
     configuration: &'a Configuration,
+    /// Plugins may see them.
+    extra_vars: &'a Arc<Names>,
     forms: Vec<&'static Form>,
     ignored_endings: Vec<String>,
     ignored: Vec<Regex>,
@@ -45,7 +56,7 @@ struct Loading<'a> {
 }
 
 impl<'a> Loading<'a> {
-    fn new(configuration: &'a Configuration) -> Result<Self, Diagnostic> {
+    fn new(configuration: &'a Configuration, extra_vars: &'a Arc<Names>) -> Result<Self, Diagnostic> {
         let mut inventory = Inventory::default();
         let naming = configuration.text(&table::TRANSFORM_INVALID_GROUP_CHARS);
         if matches!(naming, Some("always" | "silently")) {
@@ -57,6 +68,7 @@ impl<'a> Loading<'a> {
         Ok(Self {
             inventory,
             configuration,
+            extra_vars,
             forms: forms(configuration, &mut warnings),
             ignored_endings: configuration.list(&table::INVENTORY_IGNORE_EXTS),
             ignored: ignored
@@ -158,8 +170,9 @@ impl<'a> Loading<'a> {
             let read = (form.read)(
                 source,
                 &mut Reading {
-                    graph: &mut self.inventory.graph,
+                    inventory: &mut self.inventory,
                     configuration: self.configuration,
+                    extra_vars: self.extra_vars,
                     warnings: &mut self.warnings,
                 },
             );
@@ -332,7 +345,7 @@ mod tests {
             home: None,
             system: Path::new("/nonexistent"),
         })?;
-        Inventory::load(&sources, &configuration)
+        Inventory::load(&sources, &configuration, &Arc::default())
     }
 
     fn messages(warnings: &[Diagnostic], folder: &tempfile::TempDir) -> Vec<String> {

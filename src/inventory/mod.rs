@@ -6,6 +6,7 @@
 //! | `ini`, `yaml` | the two formats, from a text to a graph; they read no files |
 //! | `words`, `literal`, `address` | the small languages inside an INI inventory |
 //! | `script` | what a program says when it is asked |
+//! | `constructed` | the plugins that compute hosts, groups and variables |
 //! | `form` | which of these a source is read as |
 //! | `load` | all sources to an [`Inventory`] |
 //! | `variables` | `group_vars`, `host_vars` and the precedence of a host's variables |
@@ -15,6 +16,7 @@
 //! Inventory plugins other than those of the table in `form` are refused.
 
 mod address;
+mod constructed;
 mod form;
 mod graph;
 mod ini;
@@ -79,6 +81,21 @@ impl Inventory {
     pub fn group_hosts(&self, group: &str) -> Vec<String> {
         let hosts = self.graph.group_hosts(group).into_iter();
         hosts.map(str::to_owned).collect()
+    }
+
+    /// The groups directly below a group; those that are below no other are below `all`.
+    pub fn children(&self, group: &str) -> Vec<&str> {
+        self.graph.children(group)
+    }
+
+    /// The hosts that a group itself names.
+    pub fn own_hosts(&self, group: &str) -> Vec<&str> {
+        self.graph.own_hosts(group)
+    }
+
+    /// The source that named a host first: a path, or a list of hosts.
+    pub fn source(&self, host: &str) -> Option<&str> {
+        self.graph.hosts().get(host)?.source.as_deref()
     }
 
     /// The hosts that a pattern names. `localhost` is found even if the inventory does not have it.
