@@ -114,7 +114,8 @@ async fn play(
     let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
     warnings.extend(more);
     let extra = Arc::new(extra);
-    let (inventory, more) = Inventory::load(&settings.inventories).map_err(code(MISSING))?;
+    let (inventory, more) =
+        Inventory::load(&settings.inventories, &configuration, &extra).map_err(code(MISSING))?;
     warnings.extend(more);
     let words = Words {
         extra_vars: Arc::clone(&extra),
