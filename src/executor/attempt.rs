@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::arguments;
+use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
@@ -14,6 +15,7 @@ use super::scope::layer;
 use super::strategy::Strategy;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::output::{Event, Label, Report, State};
@@ -191,7 +193,8 @@ impl Site {
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End::skipped(condition));
         }
-        let no_log = self.truth("no_log", scope)?.unwrap_or(false);
+        let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
+        let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
         let delegate = self.text("delegate_to", scope)?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
@@ -332,7 +335,13 @@ impl Site {
         };
         let assigns = matches!(module.as_str(), "set_fact" | "include_vars" | "debug");
         match result.get("ansible_facts") {
-            Some(Value::Map(facts)) if !assigns => Some(Effect::Gather(facts.clone())),
+            Some(Value::Map(facts)) if !assigns => {
+                let mut facts = facts.clone();
+                if module == "setup" {
+                    facts.insert(GATHERED.to_owned(), Value::Bool(true));
+                }
+                Some(Effect::Gather(facts))
+            }
             _ => None,
         }
     }

@@ -5,7 +5,8 @@
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
 //! - [`background`]: tasks with `async`.
 //! - [`remote`]: where a task's modules run, and as whom.
-//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
+//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
+//!   earlier runs, too.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
 //!
 //! Nothing here knows how a connection is made, what a module does, or how a result is printed.
@@ -14,6 +15,7 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod fact_cache;
 mod handlers;
 mod host;
 mod include;
@@ -33,6 +35,6 @@ mod vocabulary;
 pub use self::list::{Known, Listing, known_words, list};
 pub use self::play::names_task;
 pub use self::run::{Ended, Run};
-pub use self::scope::MAGIC_VARIABLES;
+pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
 pub use self::vocabulary::Words;

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::links::{self, Keywords};
 use crate::actions::{Failure, Held, Pending, Target};
+use crate::configuration::table;
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
+
+/// The folder on the target for what is known of jobs.
+const ASYNC_DIR: &str = "ANSIBLE_ASYNC_DIR";
 
 impl Site {
     /// Becoming another user: variables, then keywords, then the command line.
@@ -142,10 +146,11 @@ impl Target for Remote<'_> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
             let mut environment = self.environment()?;
-            if matches!(module, "job" | "async_status")
-                && let Some(folder) = self.scope.value("ansible_async_dir")?
-            {
-                environment.insert("ANSIBLE_ASYNC_DIR".to_owned(), folder.to_string());
+            if matches!(module, "job" | "async_status") && !environment.contains_key(ASYNC_DIR) {
+                let configured = self.site.run.settings.configuration.value(&table::ASYNC_DIR);
+                let folder = self.scope.value("ansible_async_dir")?;
+                let folder = folder.as_ref().unwrap_or(configured).to_string();
+                environment.insert(ASYNC_DIR.to_owned(), folder);
             }
             let call = Call {
                 module: module.to_owned(),

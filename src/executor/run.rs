@@ -7,11 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use indexmap::IndexMap;
 
-use super::host::Memory;
+use super::fact_cache::FactCache;
+use super::host::{GATHERED, Memory};
 use super::links::Links;
 use super::settings::Settings;
 use super::strategy::After;
 use crate::actions::Effect;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
 use crate::output::{Event, Printer, Report, State, Stats};
@@ -25,6 +27,7 @@ pub struct Run {
     pub settings: Settings,
     pub loader: Loader,
     pub(super) links: Links,
+    fact_cache: FactCache,
     inventory: RwLock<Inventory>,
     memories: Mutex<HashMap<String, Memory>>,
     layers: Mutex<HashMap<String, Vec<Arc<Names>>>>,
@@ -114,6 +117,7 @@ impl Run {
             .transpose()?;
         Ok(Arc::new(Self {
             links: Links::new(),
+            fact_cache: FactCache::new(&settings.configuration)?,
             settings,
             loader,
             inventory: RwLock::new(inventory),
@@ -126,6 +130,13 @@ impl Run {
             limit,
             started: AtomicBool::new(false),
         }))
+    }
+
+    /// Forgets the facts that earlier runs have kept of the hosts of the inventory.
+    pub fn flush_facts(&self) {
+        for host in self.host_names() {
+            self.clear_facts(&host);
+        }
     }
 
     /// Runs playbooks, one after the other, and shows the recap.
@@ -238,20 +249,48 @@ impl Run {
     }
 
     pub(super) fn memory(&self, host: &str) -> Memory {
-        held(&self.memories).get(host).cloned().unwrap_or_default()
+        held(&self.memories)
+            .entry(host.to_owned())
+            .or_insert_with(|| self.recalled(host))
+            .clone()
     }
 
     pub(super) fn remember(&self, host: &str, change: impl FnOnce(&mut Memory)) {
-        change(held(&self.memories).entry(host.to_owned()).or_default());
+        let mut memories = held(&self.memories);
+        change(
+            memories
+                .entry(host.to_owned())
+                .or_insert_with(|| self.recalled(host)),
+        );
+    }
+
+    /// What an earlier run has left of a host.
+    fn recalled(&self, host: &str) -> Memory {
+        Memory::with_facts(self.fact_cache.load(host).unwrap_or_default(), self.injects())
+    }
+
+    /// Whether facts are variables of their own, too.
+    fn injects(&self) -> bool {
+        self.settings.configuration.truth(&table::INJECT_FACTS_AS_VARS)
     }
 
     /// Adds to the facts of a host.
     pub(super) fn gather(&self, host: &str, facts: &Map) {
-        self.remember(host, |memory| memory.gather(facts, true));
+        let inject = self.injects();
+        self.remember(host, |memory| memory.gather(facts, inject));
+        if let Some(message) = self.fact_cache.store(host, self.memory(host).gathered()) {
+            self.show(&Event::Warning(&message));
+        }
+    }
+
+    /// Whether a host's facts were gathered, in this run or an earlier one.
+    pub(super) fn knows_facts(&self, host: &str) -> bool {
+        self.memory(host).gathered().contains_key(GATHERED)
     }
 
     pub(super) fn clear_facts(&self, host: &str) {
         self.remember(host, Memory::clear_facts);
+        self.fact_cache.forget(host);
     }
 
     /// What a task's result means for the variables of `hosts`.
@@ -315,7 +354,11 @@ impl Run {
 
     /// Reads the inventory's sources anew; what plays have made stays.
     pub(super) fn refresh_inventory(&self) -> Result<(), Diagnostic> {
-        let (mut fresh, warnings) = Inventory::load(&self.settings.inventories)?;
+        let (mut fresh, warnings) = Inventory::load(
+            &self.settings.inventories,
+            &self.settings.configuration,
+            &self.settings.extra_vars,
+        )?;
         for made in held(&self.made).iter() {
             made.clone().put_into(&mut fresh);
         }
@@ -324,6 +367,14 @@ impl Run {
             self.show(&Event::Diagnostic(warning));
         }
         Ok(())
+    }
+
+    /// The source that named a host first, as an absolute path where it is one.
+    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
+        let inventory = self.inventory();
+        let source = inventory.source(host)?;
+        let path = std::path::absolute(source).ok().filter(|path| path.exists());
+        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
     }
 
     pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::Batch;
 use super::settle::Verdict;
 use crate::actions;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::executor::attempt::{End, Site};
 use crate::executor::run::Lost;
@@ -74,7 +75,7 @@ impl Batch {
             || first
                 .truth("any_errors_fatal", &scope)
                 .map_err(plain)?
-                .unwrap_or(self.run.settings.any_errors_fatal);
+                .unwrap_or_else(|| self.run.settings.configuration.truth(&table::ANY_ERRORS_FATAL));
         drop(scope);
         self.take_handler(at);
         let mut waiting = if single { &at[..1] } else { at }.iter().copied();

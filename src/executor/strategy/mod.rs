@@ -17,8 +17,9 @@ use super::attempt::Site;
 use super::iterator::{Choice, Cursor, Moved};
 use super::play::ActivePlay;
 use super::run::{Lost, Run};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Item, Task, short_name};
+use crate::playbook::{Item, Task, What, short_name};
 use crate::yaml::Node;
 
 /// How the hosts of a play go through it.
@@ -138,10 +139,17 @@ impl Run {
         selected: Selected,
         max_fail_percentage: Option<f64>,
     ) -> Result<After, Diagnostic> {
+        let smart = self.settings.configuration.text(&table::DEFAULT_GATHERING) == Some("smart");
         let lanes: Vec<Lane> = active
             .batch
             .iter()
-            .map(|host| Lane::new(host.clone(), Arc::clone(items)))
+            .map(|host| {
+                let mut lane = Lane::new(host.clone(), Arc::clone(items));
+                if smart && gathers(items) && self.knows_facts(host) {
+                    lane.cursor.advance();
+                }
+                lane
+            })
             .collect();
         let started = lanes.len();
         let strategy = active.strategy;
@@ -173,6 +181,11 @@ impl Run {
             },
         )
     }
+}
+
+/// Whether the first of these tasks is the gathering of facts.
+fn gathers(items: &[Item]) -> bool {
+    matches!(items.first(), Some(Item::Task(task)) if task.implicit && matches!(task.what, What::Run(_)))
 }
 
 impl Batch {

@@ -1,11 +1,12 @@
 //! What follows from a result: variables, notifications, counts, and where the host goes on.
 
 use super::{Batch, Lane};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::executor::attempt::{End, Notification, Site};
 use crate::executor::iterator::Moved;
 use crate::executor::run::Lost;
-use crate::output::{Label, Report, State};
+use crate::output::{Event, Label, Report, State};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -77,7 +78,16 @@ impl Batch {
         for (name, span) in notify {
             let found = self.active.handlers_called(name, &scope);
             if found.is_empty() {
-                return Err(self.active.unheard(name, span));
+                let error = self.active.unheard(name, span);
+                if self
+                    .run
+                    .settings
+                    .configuration
+                    .truth(&table::ERROR_ON_MISSING_HANDLER)
+                {
+                    return Err(error);
+                }
+                self.run.show(&Event::Warning(&error.message));
             }
             let lane = &mut self.lanes[index];
             if lane.cursor.in_handlers() {
