@@ -143,6 +143,10 @@ impl Run {
     pub async fn playbooks(self: &Arc<Self>, playbooks: Vec<Playbook>) -> Ended {
         let mut error = false;
         'run: for playbook in playbooks {
+            self.show(&Event::Playbook {
+                name: &playbook.name,
+                plays: playbook.plays.len(),
+            });
             for play in playbook.plays {
                 match self.play(Arc::new(play)).await {
                     Ok(After::Next | After::EndPlay) => {}
