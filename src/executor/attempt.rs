@@ -462,7 +462,7 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
         None => task.action.clone(),
     };
     match task.context.role() {
-        Some(role) => format!("{} : {own}", role.role.name),
+        Some(role) => format!("{} : {own}", role.role.full_name()),
         None => own,
     }
 }
