@@ -205,10 +205,19 @@ fn mode_of(path: &Path) -> Option<String> {
     Some(format!("{mode:04o}"))
 }
 
-fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> Result<Value, Failure> {
+/// A file of the controller that a call may ask for.
+pub(super) struct Holding {
+    pub sha256: String,
+    pub sha1: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Holds a file ready: a small one is sent along.
+pub(super) fn hold(path: &Path, held: &mut Held) -> Result<Holding, Failure> {
     let problem = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
     let size = path.metadata().map_err(problem)?.len();
-    let (digest, sha1) = if size <= LENT {
+    let (sha256, sha1) = if size <= LENT {
         let bytes: Arc<[u8]> = std::fs::read(path).map_err(problem)?.into();
         let digests = (sha256(&bytes), sha1(&bytes));
         held.contents.push(Content {
@@ -221,12 +230,17 @@ fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> 
         held.files.insert(digests.0.clone(), path.to_path_buf());
         digests
     };
+    Ok(Holding { sha256, sha1, size })
+}
+
+fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> Result<Value, Failure> {
+    let holding = hold(path, held)?;
     let Value::Map(mut map) = entry(relative, "file", preserve.then(|| mode_of(path)).flatten()) else {
         return Err(Failure::new("an entry is a map"));
     };
-    map.insert("digest".to_owned(), Value::from(digest));
-    map.insert("sha1".to_owned(), Value::from(sha1));
-    map.insert("size".to_owned(), Value::from(size));
+    map.insert("digest".to_owned(), Value::from(holding.sha256));
+    map.insert("sha1".to_owned(), Value::from(holding.sha1));
+    map.insert("size".to_owned(), Value::from(holding.size));
     Ok(Value::Map(map))
 }
 
