@@ -1,5 +1,6 @@
 //! `assemble`: fragments of the controller put together here and placed as `copy` does; those of the target are `modules::assemble`'s.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::copy::{lent, place_single};
@@ -52,9 +53,11 @@ fn fragments(task: &Invocation<'_>) -> Result<Vec<u8>, Failure> {
         }
     }
     paths.sort();
-    let fragments: Result<Vec<Vec<u8>>, _> = paths.iter().map(std::fs::read).collect();
-    Ok(joined(
-        &fragments.map_err(problem)?,
-        task.arguments["delimiter"].as_str(),
-    ))
+    let decrypt = task.arguments["decrypt"] == Value::Bool(true);
+    let read = |path: &PathBuf| match decrypt {
+        true => task.read("src", path),
+        false => std::fs::read(path).map_err(problem),
+    };
+    let fragments = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(joined(&fragments, task.arguments["delimiter"].as_str()))
 }

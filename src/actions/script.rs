@@ -63,7 +63,7 @@ async fn script(task: &Invocation<'_>) -> Result<Done, Failure> {
         .ok_or_else(|| Failure::new(format!("the line has a quote that is never closed: {line}")))?;
     let path = task.find_file("files", argument, &name)?;
     let mut held = Held::default();
-    let content = hold(&path, &mut held)?;
+    let content = hold(&path, task.arguments["decrypt"] == Value::Bool(true), &mut held)?;
     let file = Path::new(&name).file_name().unwrap_or_default().to_string_lossy();
     let mut arguments: Map = PASSED
         .iter()

@@ -10,6 +10,7 @@ use super::graph::UNGROUPED;
 use super::{Inventory, address, ini, yaml};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
+use crate::vault;
 use crate::yaml::{Kind, load};
 
 /// Larger inventories are taken for a slip: an image or a log in the inventory's folder.
@@ -203,7 +204,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<Source>, Diagnostic> {
             error.utf8_error().valid_up_to()
         ))
     })?;
-    Ok(Source::new(path.display().to_string(), text))
+    vault::opened(Source::new(path.display().to_string(), text))
 }
 
 #[cfg(test)]

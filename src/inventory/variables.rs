@@ -11,6 +11,7 @@ use super::{Inventory, LOCALHOST, load};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use crate::template::{Names, Variable};
+use crate::vault;
 use crate::yaml::{self, Node};
 
 /// What a name without an extension may end with; the empty one first, so that a folder wins over a file.
@@ -234,16 +235,7 @@ fn variables_of(root: &Node) -> Result<Names, Diagnostic> {
     if root.is_null() {
         return Ok(Names::new());
     }
-    let source = root.span.source();
-    if source.text().starts_with("$ANSIBLE_VAULT") {
-        return Err(
-            Diagnostic::error("this file is encrypted, and vaults cannot be opened yet").at(&Span::new(
-                source,
-                0,
-                source.text().find('\n').unwrap_or(0),
-            )),
-        );
-    }
+    vault::learn_from(root);
     let map = root.as_map().ok_or_else(|| {
         Diagnostic::error(format!(
             "a file of variables must be a map, not a {}",
@@ -403,7 +395,7 @@ mod tests {
         );
         assert_eq!(
             error("secret"),
-            "secret.yml:1:1: this file is encrypted, and vaults cannot be opened yet"
+            "secret.yml:1:1: Attempting to decrypt but no vault secrets found"
         );
     }
 }
