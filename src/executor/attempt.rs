@@ -353,11 +353,9 @@ impl Site {
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
         let spec = vocabulary::spec(module).ok_or_else(|| {
             Failure::from(
-                Diagnostic::error(format!(
-                    "Cannot resolve '{module}' to an action or module."
-                ))
-                .at(&self.task.action_span)
-                .hint("a module in Python cannot be run"),
+                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
+                    .at(&self.task.action_span)
+                    .hint("a module in Python cannot be run"),
             )
         })?;
         let remote = Remote {

@@ -552,7 +552,9 @@ impl Batch {
                     self.run.links.reset(host).await;
                 }
             }
-            Meta::RoleComplete => hosts.iter().for_each(|host| self.active.progress.complete(task, host)),
+            Meta::RoleComplete => hosts
+                .iter()
+                .for_each(|host| self.active.progress.complete(task, host)),
             Meta::EndRole => self.end_role(lanes, &hosts, driven),
             Meta::Noop | Meta::RefreshInventory | Meta::EndBatch | Meta::EndPlay => {}
         }

@@ -36,7 +36,7 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["place"];
+const INTERNAL: &[&str] = &["place", "read_part", "run_script"];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {
@@ -70,7 +70,8 @@ impl Vocabulary for Words {
             return Ok(());
         };
         // What is imported inherits everything as it is.
-        let refused = |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
+        let refused =
+            |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
         match arguments.iter().find(|(name, _)| refused(name)) {
             None => Ok(()),
             Some((name, entry)) => Err(Diagnostic::error(format!("Invalid options for {action}: {name}"))

@@ -502,20 +502,27 @@ pub fn check_include(map: &Mapping, action: &str) -> Result<(), Diagnostic> {
     match map.iter().find(|(name, _)| !OF_INCLUDES.contains(&name.as_str())) {
         Some((name, entry)) => Err(Diagnostic::error(format!(
             "'{name}' is not a valid attribute for a {}",
-            if action == "include_role" { "IncludeRole" } else { "TaskInclude" }
+            if action == "include_role" {
+                "IncludeRole"
+            } else {
+                "TaskInclude"
+            }
         ))
-            .at(&entry.key)
-            .hint(format!(
-                "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
-            ))),
+        .at(&entry.key)
+        .hint(format!(
+            "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
+        ))),
         None => Ok(()),
     }
 }
 
 /// The error for a name that is no keyword here.
 pub fn unknown(name: &str, span: &Span, level: Level) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::error(format!("'{name}' is not a valid attribute for a {}", level.class())).at(span);
+    let diagnostic = Diagnostic::error(format!(
+        "'{name}' is not a valid attribute for a {}",
+        level.class()
+    ))
+    .at(span);
     let elsewhere = elsewhere(name);
     if elsewhere.is_empty() {
         diagnostic.nearest(name, names(level))
