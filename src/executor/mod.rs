@@ -26,6 +26,7 @@ mod play;
 mod prompts;
 mod remote;
 mod repeat;
+mod roles;
 mod run;
 mod scope;
 mod settings;

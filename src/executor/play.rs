@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::batches;
 use super::prompts;
+use super::roles::RoleProgress;
 use super::run::Run;
 use super::scope;
 use super::strategy::{After, Selected, Strategy};
@@ -40,8 +41,9 @@ pub struct ActivePlay {
     pub files: HashMap<String, Vec<Arc<Mapping>>>,
     /// Grows as roles with handlers are included.
     pub handlers: Mutex<Vec<Arc<Task>>>,
-    /// Roles that an inclusion made public.
+    /// Roles that were included.
     pub exposed: Mutex<Vec<Arc<RoleUse>>>,
+    pub progress: RoleProgress,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
     /// The task under whose heading the output is, where hosts do not go in step.
@@ -94,8 +96,8 @@ impl ActivePlay {
         }
     }
 
-    /// Whose variables are seen by every task: the play's roles, then those that were exposed.
-    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+    /// All roles of the play, those that were included at the end.
+    pub fn roles(&self) -> Vec<Arc<RoleUse>> {
         let mut roles = self.play.roles.clone();
         roles.extend(
             self.exposed
@@ -104,6 +106,15 @@ impl ActivePlay {
                 .unwrap_or_default(),
         );
         roles
+    }
+
+    /// Whose variables are seen by every task: the play's roles, each after those that it depends on.
+    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+        self.roles()
+            .iter()
+            .filter(|used| used.public)
+            .flat_map(|used| used.dependencies().iter().chain([used]).cloned())
+            .collect()
     }
 }
 
@@ -166,6 +177,7 @@ impl Run {
                 all_hosts: hosts.clone(),
                 files: HashMap::new(),
                 exposed: Mutex::default(),
+                progress: RoleProgress::default(),
                 lost: Mutex::new(hosts.iter().filter(|host| self.is_lost(host)).cloned().collect()),
                 batch_size: batch.len(),
                 batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
@@ -201,6 +213,7 @@ impl Run {
                 files: HashMap::new(),
                 handlers: Mutex::default(),
                 exposed: Mutex::default(),
+                progress: RoleProgress::default(),
                 lost: Mutex::default(),
                 heading: Mutex::default(),
             });
@@ -360,7 +373,7 @@ pub fn start_names(task: &Task) -> Vec<String> {
         .name()
         .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
     let role = task.context.role();
-    let full = role.map(|role| format!("{} : {name}", role.role.name));
+    let full = role.map(|role| format!("{} : {name}", role.role.full_name()));
     std::iter::once(name).chain(full).collect()
 }
 
@@ -401,6 +414,7 @@ fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
             include: Include::Static,
             role: None,
             folder: None,
+            variables: Vec::new(),
         }),
         implicit: true,
     }

@@ -40,7 +40,7 @@ impl Batch {
     /// The task at the earliest position, and the lanes that are there.
     fn next(&mut self) -> Option<(Arc<Task>, Vec<usize>)> {
         for lane in &mut self.lanes {
-            lane.settle(&self.selected);
+            lane.settle(&self.selected, &self.active.progress);
         }
         let running = || {
             self.lanes

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Batch;
 use crate::diagnostic::Diagnostic;
 use crate::executor::attempt::{End, Site};
-use crate::executor::iterator::Cursor;
 use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Item, Meta, Task};
 
@@ -22,7 +21,7 @@ enum Reach {
 
 fn reach(meta: Meta) -> Reach {
     match meta {
-        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole => Reach::Each,
+        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole | Meta::RoleComplete => Reach::Each,
         Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors => Reach::All,
         Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection => Reach::Always,
     }
@@ -50,7 +49,7 @@ impl Batch {
             }
             Meta::EndRole => {
                 for index in &wanted {
-                    self.lanes[*index].moves(&self.selected, Cursor::end_role);
+                    self.lanes[*index].cursor.end_role();
                 }
             }
             Meta::EndBatch if !wanted.is_empty() => self.end_all(),
@@ -68,6 +67,11 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                }
+            }
+            Meta::RoleComplete => {
+                for index in &wanted {
+                    self.active.progress.complete(task, &self.lanes[*index].host);
                 }
             }
             Meta::ResetConnection => {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::iterator::{Choice, Cursor, Moved};
 use super::play::ActivePlay;
+use super::roles::RoleProgress;
 use super::run::{Lost, Run};
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
@@ -92,18 +93,12 @@ impl Lane {
     }
 
     /// Goes to what comes next.
-    fn settle(&mut self, selected: &Selected) {
-        self.moves(selected, Cursor::settle);
-    }
-
-    fn moves(&mut self, selected: &Selected, by: impl FnOnce(&mut Cursor, Choice<'_>) -> Moved) {
+    fn settle(&mut self, selected: &Selected, roles: &RoleProgress) {
         let choice = Choice {
-            selected: &**selected,
+            selected: &|task| selected(task) && !roles.has_done(task, &self.host),
             notified: &self.notified,
         };
-        if by(&mut self.cursor, choice) == Moved::Stopped {
-            self.stopped = true;
-        }
+        self.stopped |= self.cursor.settle(choice) == Moved::Stopped;
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) enum Verdict {
 
 impl Batch {
     pub(super) fn settle(&mut self, index: usize, site: &Site, mut end: End) -> Result<Verdict, Diagnostic> {
+        if !matches!(end.state, State::Skipped | State::Unreachable) {
+            self.active.progress.begin(&site.task, &site.host);
+        }
         let ignored = is_ignored(site, &end);
         remember(site, &mut end);
         let in_loop = site.task.repeat.is_some() && end.result.get("results").is_some_and(is_filled);
