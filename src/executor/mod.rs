@@ -2,7 +2,8 @@
 //!
 //! - [`iterator`]: what a host runs next; pure.
 //! - [`strategy`]: which host runs which task when, and what follows from results.
-//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops,
+//!   [`end`] how it ended, [`keywords`] what it says of itself.
 //! - [`background`]: tasks with `async`.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
@@ -15,11 +16,13 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod end;
 mod fact_cache;
 mod handlers;
 mod host;
 mod include;
 pub mod iterator;
+mod keywords;
 mod links;
 mod list;
 mod play;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Batch;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Item, Meta, Task};
 
@@ -67,6 +68,7 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                    lane.cursor.forgive();
                 }
             }
             Meta::RoleComplete => {
