@@ -21,7 +21,7 @@ type Names = Vec<(&'static str, String, String)>;
 pub fn gather(system: &dyn System, facts: &mut Map) {
     let names = names(system);
     let mut devices = Map::new();
-    for folder in system.read_dir(FOLDER.as_ref()).unwrap_or_default() {
+    for folder in entries(FOLDER.as_ref(), system) {
         let name = file_name(&folder);
         devices.insert(name.clone(), Value::Map(device(&name, &folder, &names, system)));
     }
@@ -43,10 +43,16 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
     put(facts, "device_links", links);
 }
 
+/// What is in a folder, with its path; nothing where there is no such folder.
+fn entries(folder: &Path, system: &dyn System) -> Vec<PathBuf> {
+    let names = system.read_dir(folder).unwrap_or_default();
+    names.into_iter().map(|name| folder.join(name)).collect()
+}
+
 fn names(system: &dyn System) -> Names {
     let mut names = Names::new();
     for (kind, folder) in LINKS {
-        for link in system.read_dir(folder.as_ref()).unwrap_or_default() {
+        for link in entries(folder.as_ref(), system) {
             if let Ok(device) = system.canonicalize(&link) {
                 names.push((kind, file_name(&device), file_name(&link)));
             }
@@ -89,7 +95,7 @@ fn device(name: &str, folder: &Path, names: &Names, system: &dyn System) -> Map 
     put(&mut device, "host", "");
     put(&mut device, "holders", holders(folder, system));
     let mut partitions = Map::new();
-    for folder in system.read_dir(folder).unwrap_or_default() {
+    for folder in entries(folder, system) {
         let own = file_name(&folder);
         if own.starts_with(name) && exists(system, &folder.join("partition").display().to_string()) {
             partitions.insert(own.clone(), Value::Map(partition(&own, &folder, names, system)));
@@ -135,7 +141,7 @@ fn links(device: &str, names: &Names) -> Map {
 
 /// What is built on a device: volumes by their own names.
 fn holders(folder: &Path, system: &dyn System) -> Vec<Value> {
-    let holders = system.read_dir(&folder.join("holders")).unwrap_or_default();
+    let holders = entries(&folder.join("holders"), system);
     let name = |path: &PathBuf| match file_name(path) {
         name if name.starts_with("dm-") => read(system, path.join("dm/name")).unwrap_or(name),
         name => name,

@@ -87,12 +87,11 @@ fn capabilities(text: &str, facts: &mut Map) {
 
 /// The names of fibre channel ports, without `0x`.
 fn ports(system: &dyn System) -> Vec<Value> {
-    let hosts = system
-        .read_dir(Path::new("/sys/class/fc_host"))
-        .unwrap_or_default();
+    let folder = Path::new("/sys/class/fc_host");
+    let hosts = system.read_dir(folder).unwrap_or_default();
     let names = hosts
         .iter()
-        .filter_map(|host| read(system, host.join("port_name")));
+        .filter_map(|host| read(system, folder.join(host).join("port_name")));
     names
         .map(|name| Value::from(name.trim_start_matches("0x")))
         .collect()
