@@ -25,6 +25,7 @@ mod roles;
 mod run;
 mod scope;
 mod settings;
+mod vars_files;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};

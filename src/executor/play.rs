@@ -1,11 +1,12 @@
 //! A play while it runs.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::roles::RoleProgress;
 use super::run::Run;
 use super::scope;
+use super::vars_files::VariableFiles;
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
 use crate::playbook::{Attributes, Context, Include, Item, Meta, Play, RoleUse, Task, What, short_name};
@@ -21,8 +22,8 @@ pub struct ActivePlay {
     pub all_hosts: Vec<String>,
     /// The hosts of the current batch.
     pub batch: Vec<String>,
-    /// `vars_files` of each host, later files first.
-    pub files: HashMap<String, Vec<Arc<Mapping>>>,
+    /// `vars_files`.
+    pub files: OnceLock<VariableFiles>,
     /// Grows as roles with handlers are included.
     pub handlers: Mutex<Vec<Arc<Task>>>,
     /// Roles that were included.
@@ -147,19 +148,19 @@ impl Run {
             if number > 0 {
                 self.show(&Event::Play { name: &name });
             }
-            let mut active = ActivePlay {
+            let active = Arc::new(ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
                 play: Arc::clone(&play),
                 name: name.clone(),
                 all_hosts: hosts.clone(),
-                files: HashMap::new(),
+                files: OnceLock::new(),
                 exposed: Mutex::default(),
                 progress: RoleProgress::default(),
                 lost: Mutex::default(),
                 batch,
-            };
-            self.read_variable_files(&mut active)?;
-            let active = Arc::new(active);
+            });
+            let files = self.read_variable_files(&active)?;
+            active.files.get_or_init(|| files);
             let items = items_of(&play);
             let selected = self.selection(&items);
             let (go_on, end_play) = self.batch(active, items, selected, limit).await?;
@@ -171,68 +172,6 @@ impl Run {
             }
         }
         Ok(true)
-    }
-
-    /// `vars_files` of each host: names may depend on its variables, a list is a choice.
-    fn read_variable_files(self: &Arc<Self>, active: &mut ActivePlay) -> Result<(), Diagnostic> {
-        let Some(node) = active.play.get("vars_files").cloned() else {
-            return Ok(());
-        };
-        for host in active.batch.clone() {
-            let reading = Arc::new(ActivePlay {
-                play: Arc::clone(&active.play),
-                name: active.name.clone(),
-                all_hosts: active.all_hosts.clone(),
-                batch: active.batch.clone(),
-                files: HashMap::new(),
-                handlers: Mutex::default(),
-                exposed: Mutex::default(),
-                progress: RoleProgress::default(),
-                lost: Mutex::default(),
-            });
-            let scope = self.scope(&host, Some(&reading), None, Vec::new());
-            let mut files = Vec::new();
-            for entry in node.as_list().unwrap_or(std::slice::from_ref(&node)) {
-                let choices = entry.as_list().unwrap_or(std::slice::from_ref(entry));
-                files.push(self.variable_file(choices, entry, &active.play, &scope)?);
-            }
-            files.reverse();
-            active.files.insert(host, files);
-        }
-        Ok(())
-    }
-
-    fn variable_file(
-        &self,
-        choices: &[Node],
-        entry: &Node,
-        play: &Play,
-        scope: &Arc<Scope>,
-    ) -> Result<Arc<Mapping>, Diagnostic> {
-        let mut looked_for = Vec::new();
-        for choice in choices {
-            let name = match template::evaluate(choice, scope) {
-                Ok(name) => name.to_string(),
-                // One of several may depend on what is not known.
-                Err(error) if error.undefined && choices.len() > 1 => continue,
-                Err(error) => return Err(error.diagnostic),
-            };
-            let candidates = [play.folder.join(&name), play.folder.join("vars").join(&name)];
-            if let Some(path) = candidates.iter().find(|path| path.is_file()) {
-                let root = self.loader.file(path, Some(&choice.span))?;
-                return match root.as_map() {
-                    Some(map) => Ok(Arc::clone(map)),
-                    None if root.is_null() => Ok(Arc::default()),
-                    None => Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not {}",
-                        root.described()
-                    ))
-                    .at(&root.span)),
-                };
-            }
-            looked_for.push(name);
-        }
-        Err(Diagnostic::error(format!("vars file {} was not found", looked_for.join(", "))).at(&entry.span))
     }
 
     /// Which of the play's tasks run: tags, and `--start-at-task`.
