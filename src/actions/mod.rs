@@ -6,14 +6,17 @@
 
 mod add_host;
 mod argument_spec;
+mod assemble;
 mod assert;
 mod certificate;
 mod copy;
 mod debug;
 mod fail;
+mod fetch;
 mod group_by;
 mod include_vars;
 mod pause;
+mod script;
 mod set_fact;
 mod template;
 mod validate_argument_spec;
@@ -40,15 +43,18 @@ use crate::yaml::Node;
 /// Every action, by name.
 pub static ACTIONS: &[&dyn Action] = &[
     &add_host::AddHost,
+    &assemble::Assemble,
     &assert::Assert,
     &certificate::Authority,
     &certificate::Certificate,
     &copy::Copy,
     &debug::Debug,
     &fail::Fail,
+    &fetch::Fetch,
     &group_by::GroupBy,
     &include_vars::IncludeVars,
     &pause::Pause,
+    &script::Script,
     &set_fact::SetFact,
     &template::Template,
     &validate_argument_spec::ValidateArgumentSpec,
