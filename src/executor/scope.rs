@@ -62,6 +62,7 @@ impl Run {
                 layers.push(Arc::clone(&role.role.vars) as Arc<dyn Layer>);
             }
             layers.extend(files.iter().map(|file| Arc::clone(file) as Arc<dyn Layer>));
+            layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
             }
