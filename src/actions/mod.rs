@@ -78,6 +78,11 @@ pub trait Action: Sync {
         false
     }
 
+    /// Whether it concerns all hosts of the play at once: it runs for the first one only.
+    fn runs_once(&self) -> bool {
+        false
+    }
+
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>>;
 }
 
@@ -172,6 +177,8 @@ pub enum Effect {
         names: Map,
         cacheable: bool,
     },
+    /// Facts, as a module reports them.
+    Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
     AddHost {

@@ -294,6 +294,7 @@ fn translated(
         extra_vars,
         start_at_task: settings.start_at_task,
         force_handlers: settings.force_handlers,
+        any_errors_fatal: false,
         login: LoginSettings {
             connection: settings.connection,
             user: settings.user,

@@ -12,7 +12,7 @@ use super::run::Run;
 use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
-use crate::yaml::Node;
+use crate::yaml::{Mapping, Node};
 
 /// The version of the language that playbooks can ask for.
 pub const LANGUAGE_VERSION: &str = "2.19.14";
@@ -25,6 +25,19 @@ impl Run {
         play: Option<&Arc<ActivePlay>>,
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
+    ) -> Arc<Scope> {
+        let files = play.map(|play| self.variable_files(host, play)).unwrap_or_default();
+        self.scope_of(host, play, context, local, &files)
+    }
+
+    /// The same, with what `vars_files` hold.
+    pub(super) fn scope_of(
+        self: &Arc<Self>,
+        host: &str,
+        play: Option<&Arc<ActivePlay>>,
+        context: Option<&Arc<Context>>,
+        local: Vec<Arc<dyn Layer>>,
+        files: &[Arc<Mapping>],
     ) -> Arc<Scope> {
         let memory = self.memory(host);
         let mut layers = local;
@@ -48,9 +61,8 @@ impl Run {
             for role in play.visible_roles().iter().rev() {
                 layers.push(Arc::clone(&role.role.vars) as Arc<dyn Layer>);
             }
-            for file in play.files.get(host).into_iter().flatten() {
-                layers.push(Arc::clone(file) as Arc<dyn Layer>);
-            }
+            layers.extend(files.iter().map(|file| Arc::clone(file) as Arc<dyn Layer>));
+            layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
             }

@@ -9,6 +9,7 @@
 
 pub mod apt;
 pub mod assemble;
+pub mod async_status;
 mod attributes;
 pub mod blockinfile;
 pub mod command;
@@ -26,6 +27,7 @@ pub mod get_url;
 pub mod getent;
 pub mod group;
 pub mod install_self;
+pub mod job;
 pub mod json_merge;
 pub mod known_hosts;
 pub mod lineinfile;
@@ -74,6 +76,7 @@ use crate::wire::message::Outcome;
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
     &entry::<assemble::Assemble>(),
+    &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
@@ -88,6 +91,7 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<getent::Getent>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
+    &entry::<job::Job>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<known_hosts::KnownHosts>(),
     &entry::<lineinfile::Lineinfile>(),

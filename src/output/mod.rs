@@ -9,7 +9,7 @@ mod event;
 pub mod human;
 
 pub use self::colour::{Colour, Paint};
-pub use self::event::{Event, Label, Report, State, Stats};
+pub use self::event::{Event, JobState, Label, Report, State, Stats};
 
 /// Shows events.
 pub trait Printer: Send {
