@@ -7,13 +7,16 @@ use clap::Parser;
 use super::arguments::RunArguments;
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
-use crate::playbook::Vocabulary;
+use crate::playbook::short_name;
 use crate::source::{Source, Span};
 use crate::value::Value;
 use crate::yaml::{Entry, Kind, Mapping, Node, load};
 
 /// What a play needs and a single task cannot be.
 const SENSELESS: [&str; 3] = ["import_playbook", "meta", "import_role"];
+
+/// Modules that do nothing without arguments.
+const NEEDY: [&str; 4] = ["command", "raw", "script", "shell"];
 
 /// Runs a single task.
 #[derive(Debug, Parser)]
@@ -120,8 +123,8 @@ impl Task {
     }
 
     /// The play, as if it had been written in a playbook.
-    pub fn play(&self, vocabulary: &dyn Vocabulary) -> Result<Node, Diagnostic> {
-        let short = crate::playbook::short_name(&self.module);
+    pub fn play(&self) -> Result<Node, Diagnostic> {
+        let short = short_name(&self.module);
         let words = Source::new(
             "<the command line>",
             format!("{} {}", self.module, self.arguments),
@@ -135,8 +138,7 @@ impl Task {
             ))
             .at(&name));
         }
-        // With arguments of its own a module can do without the free form.
-        if self.arguments.is_empty() && vocabulary.is_free_form(short) && short != "include_vars" {
+        if self.arguments.is_empty() && NEEDY.contains(&short) {
             return Err(
                 Diagnostic::error(format!("No argument passed to {} module", self.module))
                     .hint(format!("write -a with what {} is to do", self.module)),
@@ -184,5 +186,60 @@ impl Task {
                 (key.to_owned(), entry)
             })
             .collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(words: &[&str]) -> Result<Task, Diagnostic> {
+        let words = ["adhoc", "web"].iter().chain(words);
+        Task::new(&AdHocArguments::parse_from(words), &Configuration::default())
+    }
+
+    fn play(words: &[&str]) -> String {
+        match task(words).and_then(|task| task.play()) {
+            Ok(play) => {
+                let tasks = play.get("tasks").and_then(Node::as_list).unwrap_or_default();
+                tasks[0].to_value().to_string()
+            }
+            Err(error) => error.message,
+        }
+    }
+
+    #[test]
+    fn a_task_is_put_together() {
+        for (words, expected) in [
+            (&["-m", "ping"][..], "{'ping': None}"),
+            (&["-a", "ls -l"], "{'command': 'ls -l'}"),
+            (&["-m", "copy", "-a", "{\"a\": 1}"], "{'copy': {'a': 1}}"),
+            (
+                &["-a", "x", "-B", "9"],
+                "{'command': 'x', 'async': 9, 'poll': 15}",
+            ),
+            (
+                &["-a", "x", "-B", "9", "-P", "0"],
+                "{'command': 'x', 'async': 9, 'poll': 0}",
+            ),
+            (
+                &["-a", "x", "--task-timeout", "3"],
+                "{'command': 'x', 'timeout': 3}",
+            ),
+            (&[], "No argument passed to command module"),
+            (
+                &["-m", "meta", "-a", "noop"],
+                "'meta' is not a valid action for ad-hoc commands",
+            ),
+            (&["-m", "ping", "-t", "x"], "--tree is not supported"),
+        ] {
+            assert_eq!(play(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn results_are_printed_alone() {
+        assert_eq!(task(&["-m", "ping"]).unwrap().printer, Some("minimal"));
+        assert_eq!(task(&["-m", "ping", "-o"]).unwrap().printer, Some("oneline"));
     }
 }

@@ -64,9 +64,7 @@ impl Invocation {
         let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
         match role {
             Role::Refused(instead) => Ok(Self::Refused(program, instead)),
-            Role::Verb(_) if arguments.get(1).is_some_and(|word| word == "--version") => {
-                Ok(Self::Version(program))
-            }
+            Role::Verb(_) if asks_for_version(&arguments) => Ok(Self::Version(program)),
             Role::Verb(verb) => Self::verb(verb, program, rest(1)),
             Role::Itself => {
                 let word = arguments.get(1).and_then(|word| word.to_str());
@@ -94,6 +92,12 @@ impl Invocation {
             _ => read(name, rest).map(|read| Self::Play(Box::new(read))),
         }
     }
+}
+
+/// Whether `--version` is a flag of this line, and not what an ad-hoc command is to be run with.
+fn asks_for_version(arguments: &[OsString]) -> bool {
+    let at = arguments.iter().position(|word| word == "--version");
+    at.is_some_and(|at| at > 0 && arguments[at - 1] != "-a" && arguments[at - 1] != "--args")
 }
 
 /// Reads the arguments of a command that is called `name`.
@@ -361,6 +365,10 @@ mod tests {
     fn the_table_is_sound() {
         Arguments::command().debug_assert();
         InitArguments::command().debug_assert();
+        AdHocArguments::command().debug_assert();
+        InventoryArguments::command().debug_assert();
+        ConfigArguments::command().debug_assert();
+        DocArguments::command().debug_assert();
         for (verb, _) in VERBS {
             let name = verb.split(' ').next().unwrap_or_default();
             assert!(
@@ -425,6 +433,27 @@ mod tests {
         assert!(matches!(parse("regdeploy init . --force"), Ok(Invocation::Init(init)) if init.force));
         assert_eq!(play("regdeploy ./init").playbooks, ["./init"]);
         assert_eq!(play("regdeploy -C init").playbooks, ["init"]);
+        let list = |line| matches!(parse(line), Ok(Invocation::Inventory(list)) if list.list);
+        assert!(list("regdeploy inventory --list") && list("/usr/bin/ansible-inventory --list"));
+        assert_eq!(play("ansible-playbook init").playbooks, ["init"]);
+        assert!(matches!(parse("ansible all -m ping"), Ok(Invocation::AdHoc(_))));
+        assert!(matches!(
+            parse("regdeploy adhoc all -m ping"),
+            Ok(Invocation::AdHoc(_))
+        ));
+        assert!(matches!(parse("ansible-config dump"), Ok(Invocation::Config(_))));
+        assert!(matches!(parse("ansible-doc -l"), Ok(Invocation::Doc(_))));
+        assert!(matches!(
+            parse("ansible-galaxy install x"),
+            Ok(Invocation::Refused(..))
+        ));
+        assert!(
+            matches!(parse("ansible -i x --version"), Ok(Invocation::Version(name)) if name == "ansible")
+        );
+        assert!(matches!(
+            parse("ansible all -a --version"),
+            Ok(Invocation::AdHoc(_))
+        ));
     }
 
     #[test]

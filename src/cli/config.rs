@@ -40,7 +40,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct FileArguments {
     /// The file, in place of the one that would be found
-    #[arg(short, long = "config", value_name = "FILE")]
+    #[arg(short = 'c', long = "config", value_name = "FILE")]
     file: Option<PathBuf>,
 
     /// Only settings of the program itself: there are no plugins

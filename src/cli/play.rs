@@ -17,7 +17,6 @@ use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Playbook, Selection};
 use crate::source::{Source, Span};
-use crate::template::Names;
 use crate::value::Secret;
 use crate::vault;
 
@@ -151,7 +150,8 @@ async fn play(
             .map(|file| loader.playbook(file))
             .collect::<Result<_, _>>()
             .map_err(code(PARSE))?,
-        Job::Single(task) => vec![single(task, &loader, &extra)?],
+        Job::Single(_) if settings.listing.hosts => Vec::new(),
+        Job::Single(task) => vec![single(task, &loader)?],
     };
     let quiet = settings.syntax_check || settings.listing.any();
     let passwords = if quiet {
@@ -252,11 +252,8 @@ fn hosts_of(task: &Task, run: &Run, listing: Listing) -> Result<Option<u8>, Stop
 }
 
 /// A playbook that holds nothing but a task.
-fn single(task: &Task, loader: &Loader, extra_vars: &Arc<Names>) -> Result<Playbook, Stop> {
-    let words = Words {
-        extra_vars: Arc::clone(extra_vars),
-    };
-    let play = task.play(&words).map_err(|error| (error, CONFIGURATION))?;
+fn single(task: &Task, loader: &Loader) -> Result<Playbook, Stop> {
+    let play = task.play().map_err(|error| (error, CONFIGURATION))?;
     loader.single(&play, &task.folder).map_err(|error| (error, PARSE))
 }
 
