@@ -15,7 +15,7 @@ use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
 use crate::output::{Event, Paint};
-use crate::playbook::{Loader, Playbook, Selection};
+use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::source::{Source, Span};
 use crate::value::Secret;
 use crate::vault;
@@ -124,12 +124,6 @@ async fn play(
     mut warnings: Vec<Diagnostic>,
 ) -> Result<u8, Stop> {
     let code = |code: u8| move |error: Diagnostic| (error, code);
-    let files: Vec<PathBuf> = settings
-        .playbooks
-        .iter()
-        .map(|name| playbook_lookup::find(name, Path::new("")))
-        .collect::<Result<_, _>>()
-        .map_err(code(MISSING))?;
     let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
     warnings.extend(more);
     let extra = Arc::new(extra);
@@ -139,17 +133,9 @@ async fn play(
     let words = Words {
         extra_vars: Arc::clone(&extra),
     };
-    let configured = configuration.list(&table::DEFAULT_ROLES_PATH).into_iter();
-    // Where this program's own playbooks have theirs.
-    let usual = std::env::current_dir().unwrap_or_default().join("roles");
-    let role_path = configured.map(PathBuf::from).chain([usual]).collect();
-    let loader = Loader::new(Box::new(words), role_path);
-    let playbooks: Vec<Playbook> = match &job {
-        Job::Playbooks => files
-            .iter()
-            .map(|file| loader.playbook(file))
-            .collect::<Result<_, _>>()
-            .map_err(code(PARSE))?,
+    let loader = Loader::new(Box::new(words), places(&configuration));
+    let playbooks = match &job {
+        Job::Playbooks => read(&settings.playbooks, &loader)?,
         Job::Single(_) if settings.listing.hosts => Vec::new(),
         Job::Single(task) => vec![single(task, &loader)?],
     };
@@ -255,6 +241,33 @@ fn hosts_of(task: &Task, run: &Run, listing: Listing) -> Result<Option<u8>, Stop
 fn single(task: &Task, loader: &Loader) -> Result<Playbook, Stop> {
     let play = task.play().map_err(|error| (error, CONFIGURATION))?;
     loader.single(&play, &task.folder).map_err(|error| (error, PARSE))
+}
+
+/// Finds and reads playbooks.
+fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
+    let find = |name: &String| match loader.find_playbook(name, Path::new("")) {
+        Some(file) => Ok(file),
+        None => playbook_lookup::find(name, Path::new("")).map_err(|error| (error, MISSING)),
+    };
+    // Nothing is read before everything is found.
+    let files: Vec<PathBuf> = names.iter().map(find).collect::<Result<_, _>>()?;
+    let read = |file: &PathBuf| loader.playbook(file).map_err(|error| (error, PARSE));
+    files.iter().map(read).collect()
+}
+
+/// Where roles and collections are.
+fn places(configuration: &Configuration) -> Places {
+    let paths = |setting| configuration.list(setting).into_iter().map(PathBuf::from);
+    // Where this program's own playbooks have theirs.
+    let usual = std::env::current_dir().unwrap_or_default().join("roles");
+    let private = &table::DEFAULT_PRIVATE_ROLE_VARS;
+    Places {
+        roles: paths(&table::DEFAULT_ROLES_PATH).chain([usual]).collect(),
+        collections: paths(&table::COLLECTIONS_PATHS).collect(),
+        private_role_vars: configuration
+            .is_set(private)
+            .then(|| configuration.truth(private)),
+    }
 }
 
 /// Tags and a task to start at that no task has: nothing would run, and nothing would say why. What is included

@@ -154,7 +154,14 @@ impl Configuration {
         let (value, origin) = match given {
             Some(given) => {
                 let value = read(&given.text, &given.origin).map_err(|expected| {
-                    Diagnostic::error(format!("`{}` is not {expected}", given.text)).at(&given.span)
+                    let (name, text) = (setting.name, &given.text);
+                    let error = match setting.kind {
+                        Kind::Choice(_) => format!("Invalid value '{text}' for config '{name}'."),
+                        _ => format!("Config '{name}' from '{}' has an invalid value.", given.origin),
+                    };
+                    Diagnostic::error(error)
+                        .at(&given.span)
+                        .hint(format!("it must be {expected}"))
                 })?;
                 (value, given.origin)
             }

@@ -21,6 +21,7 @@ mod list;
 mod play;
 mod remote;
 mod repeat;
+mod roles;
 mod run;
 mod scope;
 mod settings;
