@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 
 use super::play::ActivePlay;
 use super::run::Run;
+use crate::configuration::table;
 use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
@@ -67,7 +68,9 @@ impl Run {
                 layers.push(Arc::clone(&role.role.defaults) as Arc<dyn Layer>);
             }
         }
-        Scope::new(layers, search_path(play, context))
+        let configuration = &self.settings.configuration;
+        let merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
+        Scope::merging(layers, search_path(play, context), merging)
     }
 }
 
