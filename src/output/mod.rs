@@ -11,6 +11,11 @@ pub mod human;
 pub use self::colour::{Colour, Paint};
 pub use self::event::{Event, JobState, Label, Report, State, Stats};
 
+/// The printers that can be chosen, and what they print.
+pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [("default", "what `ansible-playbook` prints")].into_iter()
+}
+
 /// Shows events.
 pub trait Printer: Send {
     fn show(&mut self, event: &Event<'_>);

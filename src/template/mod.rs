@@ -17,6 +17,7 @@ mod error;
 mod evaluate;
 mod filters;
 mod lookups;
+pub mod merge;
 mod methods;
 mod native;
 mod owned;

@@ -14,6 +14,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use super::convert;
 use super::error::EvalError;
 use super::evaluate;
+use super::merge;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -110,6 +111,8 @@ impl SearchPath {
 /// A stack of layers.
 pub struct Scope {
     layers: Vec<Arc<dyn Layer>>,
+    /// Maps that several layers set are merged.
+    merging: bool,
     pub search: SearchPath,
     /// Why a name that exists came out undefined: the message that a user needs.
     causes: Mutex<HashMap<String, EvalError>>,
@@ -126,8 +129,14 @@ impl fmt::Debug for Scope {
 impl Scope {
     /// Layers from the strongest to the weakest.
     pub fn new(layers: Vec<Arc<dyn Layer>>, search: SearchPath) -> Arc<Self> {
+        Self::merging(layers, search, false)
+    }
+
+    /// As [`new`](Self::new); maps that several layers set may be merged instead of replaced.
+    pub fn merging(layers: Vec<Arc<dyn Layer>>, search: SearchPath, merging: bool) -> Arc<Self> {
         Arc::new(Self {
             layers,
+            merging,
             search,
             causes: Mutex::default(),
         })
@@ -139,11 +148,20 @@ impl Scope {
         let layers = std::iter::once(layer)
             .chain(self.layers.iter().cloned())
             .collect();
-        Self::new(layers, self.search.clone())
+        Self::merging(layers, self.search.clone(), self.merging)
     }
 
     pub fn get(&self, name: &str) -> Option<Variable> {
-        self.layers.iter().find_map(|layer| layer.get(name))
+        let mut found = self.layers.iter().filter_map(|layer| layer.get(name));
+        let strongest = found.next()?;
+        if !self.merging || !merge::is_map(&strongest) {
+            return Some(strongest);
+        }
+        Some(
+            found
+                .take_while(merge::is_map)
+                .fold(strongest, |above, below| merge::merged(above, &below)),
+        )
     }
 
     /// All names, sorted, each once.
