@@ -15,6 +15,7 @@ use crate::inventory::Inventory;
 use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Playbook, Selection};
+use crate::secrets;
 use crate::value::Secret;
 use crate::vault;
 
@@ -183,10 +184,8 @@ async fn play(
     }
     if listing.any() {
         for playbook in &playbooks {
-            print!(
-                "{}",
-                executor::list(&run, playbook, listing).map_err(code(PARSE))?
-            );
+            let text = executor::list(&run, playbook, listing).map_err(code(PARSE))?;
+            print!("{}", secrets::scrub(&text));
         }
         return Ok(0);
     }

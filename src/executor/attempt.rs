@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments;
+use super::hidden::Hidden;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
@@ -361,14 +362,17 @@ impl Site {
         };
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
-            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+            let hidden = Hidden::of(spec, &arguments);
+            let outcome = remote.call(module, arguments, Held::default()).await;
+            return hidden.mask(outcome.map(Done::from));
         };
         let arguments = if action.takes_raw_arguments() {
             Map::new()
         } else {
             self.arguments(module, spec, scope)?
         };
-        self.act(action, arguments, scope, &remote).await
+        let hidden = Hidden::of(spec, &arguments);
+        hidden.mask(self.act(action, arguments, scope, &remote).await)
     }
 
     async fn act(

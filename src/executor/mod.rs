@@ -3,6 +3,7 @@
 //! - [`iterator`]: what a host runs next; pure.
 //! - [`linear`]: all hosts task by task, and what follows from their results.
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
@@ -12,6 +13,7 @@
 mod arguments;
 mod attempt;
 mod handlers;
+mod hidden;
 mod host;
 mod include;
 pub mod iterator;

@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-use super::{convert, filters, lookups, methods, rewrite, tests};
+use super::{convert, filters, lookups, methods, rewrite, taint, tests};
 
 /// What a template file may choose for itself: the arguments of the `template` module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
         if value.is_none() {
             return Ok(());
         }
+        taint::made(value);
         let text =
             convert::display(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
         out.write_str(&text).map_err(Error::from)

@@ -11,6 +11,7 @@ use super::environment::{self, Options, USUAL};
 use super::error::EvalError;
 use super::rewrite;
 use super::scope::Scope;
+use super::taint;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
@@ -80,8 +81,12 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
-        None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
+        Some(expression) => taint::watch(text, || {
+            expression_value(&rewrite::literal_expression(expression), &node.span, scope)
+        }),
+        None if node.is_dynamic() => taint::within(text, || {
+            render(text, &node.span, scope).map(minijinja::Value::from)
+        }),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -212,7 +217,7 @@ pub fn render_file(
         let text = rewrite::template(text, &options.syntax()?).into_owned();
         environment.render_named_str(&name, &text, scope.context())
     };
-    render().map_err(|error| {
+    taint::within(text, render).map_err(|error| {
         let error = innermost(&error);
         // It may be in a template that this one includes.
         let included = error

@@ -21,6 +21,7 @@ mod methods;
 mod random;
 mod rewrite;
 mod scope;
+mod taint;
 mod tests;
 
 pub use self::environment::Options;

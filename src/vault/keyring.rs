@@ -97,6 +97,9 @@ impl Keyring {
         {
             return Ok(known);
         }
+        if self.is_empty() {
+            return Err(Closed::NoPassword);
+        }
         let (contents, _) = self.open_with(&Envelope::parse(text)?)?;
         let contents: Arc<[u8]> = contents.into();
         if let (true, Ok(mut opened)) = (text.len() <= REMEMBERED, self.opened.lock()) {
