@@ -5,6 +5,7 @@
 //! in neither table is no module; one that is only in [`crate::modules::MODULES`] is sent as it is.
 
 mod add_host;
+mod argument_spec;
 mod assert;
 mod certificate;
 mod copy;
@@ -15,6 +16,7 @@ mod include_vars;
 mod pause;
 mod set_fact;
 mod template;
+mod validate_argument_spec;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -49,6 +51,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &pause::Pause,
     &set_fact::SetFact,
     &template::Template,
+    &validate_argument_spec::ValidateArgumentSpec,
 ];
 
 /// The action of this name.

@@ -12,11 +12,12 @@ use clap::{ArgAction, Parser};
 use super::keyring::VaultPasswords;
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
-pub const VERBS: [(&str, &str); 3] = [
+pub const VERBS: [(&str, &str); 4] = [
     (
         "init DIR",
         "write out the playbooks, roles and inventories inside this program",
     ),
+    ("vault", "encrypt files and values; see `regdeploy vault --help`"),
     ("registry", "the registry server; see `regdeploy registry --help`"),
     ("agent", "what this program does on a target; not for people"),
 ];
@@ -28,6 +29,8 @@ pub enum Invocation {
     Init(InitArguments),
     /// The rest of the line, which the registry reads itself.
     Registry(Vec<OsString>),
+    /// The rest of the line, which `vault` reads itself.
+    Vault(Vec<OsString>),
     /// The rest of the line, which the agent reads itself.
     Agent(Vec<OsString>),
 }
@@ -44,6 +47,7 @@ impl Invocation {
                 InitArguments::try_parse_from(std::iter::once(name).chain(rest())).map(Self::Init)
             }
             Some("registry") => Ok(Self::Registry(rest().collect())),
+            Some("vault") => Ok(Self::Vault(rest().collect())),
             Some("agent") => Ok(Self::Agent(rest().collect())),
             _ => Arguments::try_parse_from(arguments).map(|arguments| Self::Play(Box::new(arguments))),
         }

@@ -16,15 +16,22 @@ pub mod play;
 pub mod playbook_lookup;
 pub mod registry;
 pub mod settings;
+pub mod vault;
 
 /// The name under which the executable is the registry.
 const REGISTRY: &str = "regdeploy-registry";
+
+/// The name under which it is the verb `vault`.
+const VAULT: &str = "ansible-vault";
 
 /// Runs what the command line asks for, the program's name first.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     let called = arguments.first().and_then(|name| Path::new(name).file_name());
     if called.is_some_and(|name| name == REGISTRY) {
         return registry::main(arguments);
+    }
+    if called.is_some_and(|name| name == VAULT) {
+        return vault::main(arguments);
     }
     match Invocation::parse(arguments) {
         Ok(Invocation::Play(arguments)) => play::run(*arguments),
@@ -34,6 +41,9 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         },
         Ok(Invocation::Registry(rest)) => {
             registry::main(std::iter::once(REGISTRY.into()).chain(rest).collect())
+        }
+        Ok(Invocation::Vault(rest)) => {
+            vault::main(std::iter::once("regdeploy vault".into()).chain(rest).collect())
         }
         Ok(Invocation::Agent(rest)) => agent::run(
             rest.into_iter()

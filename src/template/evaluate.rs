@@ -7,11 +7,13 @@ use std::sync::{Arc, LazyLock, RwLock};
 use minijinja::Expression;
 
 use super::convert;
-use super::environment::{self, Options, USUAL};
+use super::environment::{self, INLINE, Options, USUAL};
 use super::error::EvalError;
+use super::native;
 use super::rewrite;
 use super::scope::Scope;
 use super::taint;
+use super::undefined;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
@@ -59,7 +61,7 @@ fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, Ev
         }
         _ => {
             let value = native(node, scope)?;
-            convert::to_value_or_omit(&value).map_err(|message| unusable(&message, &node.span))
+            convert::to_value_or_omit(&value).map_err(|message| incomplete(&message, node, scope))
         }
     }
 }
@@ -84,9 +86,7 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         Some(expression) => taint::watch(text, || {
             expression_value(&rewrite::literal_expression(expression), &node.span, scope)
         }),
-        None if node.is_dynamic() => taint::within(text, || {
-            render(text, &node.span, scope).map(minijinja::Value::from)
-        }),
+        None if node.is_dynamic() => taint::within(text, || render(text, &node.span, scope)),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -122,7 +122,7 @@ fn single_expression(text: &str) -> Option<&str> {
 static COMPILED: LazyLock<RwLock<HashMap<String, Arc<Expression<'static, 'static>>>>> =
     LazyLock::new(RwLock::default);
 
-fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, minijinja::Error> {
+pub(super) fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, minijinja::Error> {
     if let Some(compiled) = COMPILED
         .read()
         .ok()
@@ -147,21 +147,20 @@ fn expression_value(
         .map_err(|error| failure(&error, span, expression, scope))?;
     let value = rewrite::Chain::unwrap(&value);
     if value.is_undefined() {
-        return Err(undefined(expression, span, scope));
+        return Err(undefined::describe(expression, span, scope));
     }
     Ok(value)
 }
 
-fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<String, EvalError> {
-    let syntax = Options::default()
-        .syntax()
-        .map_err(|error| EvalError::from_engine(&error, span, text))?;
-    USUAL
-        .render_str(
-            &rewrite::template(&rewrite::literal(text), &syntax),
-            scope.context(),
-        )
-        .map_err(|error| failure(&error, span, text, scope))
+/// What a text with more in it than one expression comes to.
+fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
+    let render = || -> Result<minijinja::Value, minijinja::Error> {
+        let template = USUAL.get_template(&format!("{INLINE}{text}"))?;
+        let captured = template.render_captured(scope.context())?;
+        let outcome = native::outcome(captured.state(), captured.output());
+        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
+    };
+    render().map_err(|error| failure(&error, span, text, scope))
 }
 
 /// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
@@ -172,7 +171,8 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         Kind::Text(text) => {
             let expression = single_expression(text.trim()).unwrap_or(text.trim());
             if expression.contains("{{") || expression.contains("{%") {
-                let text = render(text, &node.span, scope)?;
+                let text = convert::display(&render(text, &node.span, scope)?)
+                    .map_err(|message| unusable(&message, &node.span))?;
                 return condition(&Node::text(&text, &node.span), scope);
             }
             let value = expression_value(expression, &node.span, scope)?;
@@ -260,47 +260,21 @@ fn failure(error: &minijinja::Error, span: &Span, text: &str, scope: &Arc<Scope>
         return failed;
     }
     let place = failed.diagnostic.span.clone().unwrap_or_else(|| span.clone());
-    let name = undefined_name(error).unwrap_or_else(|| place.text().to_owned());
-    if name.is_empty() {
+    undefined::explain(error, text, &place, scope).unwrap_or(failed)
+}
+
+/// The error for a value with something in it that is no data.
+fn incomplete(message: &str, node: &Node, scope: &Arc<Scope>) -> EvalError {
+    let failed = unusable(message, &node.span);
+    let text = node.as_str().unwrap_or_default();
+    let expression = single_expression(text).unwrap_or(text);
+    if failed.undefined {
+        undefined::search(expression, scope)
+            .map(|name| undefined::describe(&name, &node.span, scope))
+            .unwrap_or(failed)
+    } else {
         failed
-    } else {
-        undefined(&name, &place, scope)
     }
-}
-
-/// The expression that the engine says is undefined.
-fn undefined_name(error: &minijinja::Error) -> Option<String> {
-    let detail = error.detail()?;
-    let (_, rest) = detail.split_once('`')?;
-    Some(rest.split_once('`')?.0.to_owned())
-}
-
-/// The error for an expression that came to nothing: which part of it is missing, and what may be meant.
-fn undefined(expression: &str, span: &Span, scope: &Arc<Scope>) -> EvalError {
-    let root: String = expression
-        .trim()
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    if let Some(mut cause) = scope.cause(&root) {
-        cause.diagnostic = cause.diagnostic.via(format!("needed for `{root}`"), span);
-        return cause;
-    }
-    let at = span.text().find(expression).map_or_else(
-        || span.clone(),
-        |offset| span.part(offset, offset + expression.len()),
-    );
-    let diagnostic = if root.is_empty() || scope.get(&root).is_some() {
-        Diagnostic::error(format!("'{expression}' is undefined"))
-            .at(&at)
-            .hint(format!("`{root}` is defined, but has no such part"))
-    } else {
-        let names = scope.names();
-        Diagnostic::error(format!("'{root}' is undefined"))
-            .at(&at)
-            .nearest(&root, names.iter().map(String::as_str))
-    };
-    EvalError::undefined(diagnostic)
 }
 
 fn unusable(message: &str, span: &Span) -> EvalError {
@@ -360,7 +334,9 @@ loop_b: "{{ loop_a }}"
         check("{{ port }}{{ port }}", r#""8080""#);
         check("{{ flags }}", r#"[1,true,null,"it's"]"#);
         check("{{ nested }}", r#"{"a":{"b":"deep"},"t":"web-80"}"#);
-        check("{% if true %}{{ port }}{% endif %}", r#""80""#);
+        check("{% if true %}{{ port }}{% endif %}", "80");
+        check("{% if true %}{{ port }} {% endif %}", r#""80 ""#);
+        check("{% if false %}x{% endif %}", "null");
         check("{{ {'a': '}}'} }}", r#"{"a":"}}"}"#);
         check("plain", r#""plain""#);
     }
@@ -390,8 +366,14 @@ loop_b: "{{ loop_a }}"
     fn undefined_is_named() {
         assert_eq!(run("{{ nmae }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("a {{ nmae }}").unwrap_err(), "'nmae' is undefined");
-        assert_eq!(run("{{ nested.x }}").unwrap_err(), "'nested.x' is undefined");
-        assert_eq!(run("{{ nested.x.y }}").unwrap_err(), "'nested.x' is undefined");
+        assert_eq!(
+            run("{{ nested.x }}").unwrap_err(),
+            "object of type 'dict' has no attribute 'x'"
+        );
+        assert_eq!(
+            run("a {{ nested['x'].y }}").unwrap_err(),
+            "object of type 'dict' has no attribute 'x'"
+        );
         assert_eq!(run("{{ broken }}").unwrap_err(), "'nowhere' is undefined");
         assert_eq!(run("{{ nmae == 'x' }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(

@@ -18,11 +18,15 @@ mod evaluate;
 mod filters;
 mod lookups;
 mod methods;
+mod native;
+mod owned;
 mod random;
 mod rewrite;
 mod scope;
 mod taint;
 mod tests;
+mod tree;
+mod undefined;
 
 pub use self::environment::Options;
 pub use self::error::EvalError;
