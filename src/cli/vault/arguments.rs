@@ -27,7 +27,7 @@ pub enum Action {
         #[command(flatten)]
         passwords: VaultPasswords,
         #[command(flatten)]
-        encrypt: Encrypt,
+        encrypt: EncryptWith,
         /// Open the editor even if standard output is no terminal
         #[arg(long)]
         skip_tty_check: bool,
@@ -48,7 +48,7 @@ pub enum Action {
         #[command(flatten)]
         passwords: VaultPasswords,
         #[command(flatten)]
-        encrypt: Encrypt,
+        encrypt: EncryptWith,
     },
     /// Show what is in encrypted files
     View {
@@ -64,7 +64,7 @@ pub enum Action {
         #[command(flatten)]
         passwords: VaultPasswords,
         #[command(flatten)]
-        encrypt: Encrypt,
+        encrypt: EncryptWith,
         #[command(flatten)]
         output: Output,
     },
@@ -78,7 +78,7 @@ pub enum Action {
         #[command(flatten)]
         passwords: VaultPasswords,
         #[command(flatten)]
-        encrypt: Encrypt,
+        encrypt: EncryptWith,
         /// The file that holds the new password, or a script that prints it
         #[arg(long, value_name = "FILE", conflicts_with = "new_vault_id")]
         new_vault_password_file: Option<String>,
@@ -91,12 +91,12 @@ pub enum Action {
 #[derive(Debug, Parser)]
 pub struct EncryptString {
     /// The values; `-` is standard input, as is none
-    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    #[arg(value_name = "VALUE")]
     pub values: Vec<String>,
     #[command(flatten)]
     pub passwords: VaultPasswords,
     #[command(flatten)]
-    pub encrypt: Encrypt,
+    pub encrypt: EncryptWith,
     #[command(flatten)]
     pub output: Output,
     /// Ask for a value
@@ -121,7 +121,7 @@ pub struct Files {
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Encrypt {
+pub struct EncryptWith {
     /// The id of the password to encrypt with, where there are several
     #[arg(long, value_name = "ID")]
     pub encrypt_vault_id: Option<String>,
@@ -132,4 +132,36 @@ pub struct Output {
     /// Write there instead; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn both_spellings_and_flags_anywhere() {
+        for verb in ["encrypt-string", "encrypt_string"] {
+            let line = format!("vault {verb} one -n a --vault-id x@y two --name b");
+            let Action::EncryptString(strings) = Arguments::try_parse_from(line.split(' ')).unwrap().action
+            else {
+                panic!("{verb}");
+            };
+            assert_eq!(strings.values, ["one", "two"]);
+            assert_eq!(strings.names, ["a", "b"]);
+            assert_eq!(strings.passwords.vault_id, ["x@y"]);
+        }
+        let line = "vault rekey --new-vault-id a --new-vault-password-file b f";
+        assert_eq!(
+            Arguments::try_parse_from(line.split(' '))
+                .unwrap_err()
+                .exit_code(),
+            2
+        );
+    }
 }

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use self::arguments::{Action, Arguments, Encrypt, Output};
+use self::arguments::{Action, Arguments, EncryptWith, Output};
 use self::files::DASH;
 use super::keyring::{self, VaultPasswords, usual_id};
 use crate::configuration::{Configuration, table};
@@ -107,7 +107,7 @@ impl Verb {
         &self,
         files: Vec<PathBuf>,
         passwords: &VaultPasswords,
-        encrypt: &Encrypt,
+        encrypt: &EncryptWith,
         output: &Output,
     ) -> Result<(), Failed> {
         let targets = targets(files, output)?;
@@ -150,7 +150,12 @@ impl Verb {
         Ok(())
     }
 
-    fn edit(&self, files: &[PathBuf], passwords: &VaultPasswords, encrypt: &Encrypt) -> Result<(), Failed> {
+    fn edit(
+        &self,
+        files: &[PathBuf],
+        passwords: &VaultPasswords,
+        encrypt: &EncryptWith,
+    ) -> Result<(), Failed> {
         let keyring = self.to_decrypt(passwords)?;
         for file in files {
             let mut opened = open(&keyring, file)?;
@@ -170,7 +175,7 @@ impl Verb {
         &self,
         file: &Path,
         passwords: &VaultPasswords,
-        encrypt: &Encrypt,
+        encrypt: &EncryptWith,
         skip_tty_check: bool,
     ) -> Result<(), Failed> {
         if !skip_tty_check && !std::io::stdout().is_terminal() {
@@ -222,7 +227,11 @@ impl Verb {
     }
 
     /// The id and password to encrypt with.
-    fn to_encrypt(&self, passwords: &VaultPasswords, encrypt: &Encrypt) -> Result<(String, Secret), Failed> {
+    fn to_encrypt(
+        &self,
+        passwords: &VaultPasswords,
+        encrypt: &EncryptWith,
+    ) -> Result<(String, Secret), Failed> {
         let keyring = self.keyring(passwords, Purpose::New)?;
         let configured = self.configuration.text(&table::DEFAULT_VAULT_ENCRYPT_IDENTITY);
         if let Some(id) = encrypt.encrypt_vault_id.as_deref().or(configured) {
