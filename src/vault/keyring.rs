@@ -108,6 +108,12 @@ impl Keyring {
         Ok(contents)
     }
 
+    /// Whether the text came out of a vault as a whole.
+    pub fn has_opened(&self, text: &str) -> bool {
+        let known = self.opened.lock();
+        known.is_ok_and(|opened| opened.values().any(|contents| **contents == *text.as_bytes()))
+    }
+
     /// As [`open`](Self::open), for a vault of text.
     pub fn open_text(&self, text: &str) -> Result<String, Closed> {
         String::from_utf8(self.open(text)?.to_vec()).map_err(|_| Closed::NoText)
