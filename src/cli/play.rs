@@ -16,6 +16,7 @@ use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Places, Playbook, Selection};
+use crate::secrets;
 use crate::source::{Source, Span};
 use crate::value::Secret;
 use crate::vault;
@@ -205,10 +206,8 @@ async fn play(
     }
     if listing.any() {
         for playbook in &playbooks {
-            print!(
-                "{}",
-                executor::list(&run, playbook, listing).map_err(code(PARSE))?
-            );
+            let text = executor::list(&run, playbook, listing).map_err(code(PARSE))?;
+            print!("{}", secrets::scrub(&text));
         }
         return Ok(0);
     }

@@ -14,7 +14,7 @@ use super::strategy::After;
 use crate::actions::Effect;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
-use crate::output::{Event, Printer, Report, State, Stats};
+use crate::output::{Event, Printer, Report, State, Stats, censored};
 use crate::playbook::{Loader, Playbook};
 use crate::source::Span;
 use crate::template::{Names, Variable};
@@ -177,7 +177,8 @@ impl Run {
     }
 
     pub fn show(&self, event: &Event<'_>) {
-        held(&self.printer).show(event);
+        let mut printer = held(&self.printer);
+        censored(event, &mut |event| printer.show(event));
     }
 
     pub(super) fn warn_all(&self) {

@@ -27,7 +27,9 @@ impl Run {
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
     ) -> Arc<Scope> {
-        let files = play.map(|play| self.variable_files(host, play)).unwrap_or_default();
+        let files = play
+            .map(|play| self.variable_files(host, play))
+            .unwrap_or_default();
         self.scope_of(host, play, context, local, &files)
     }
 

@@ -12,6 +12,7 @@ use super::error::EvalError;
 use super::native;
 use super::rewrite;
 use super::scope::Scope;
+use super::taint;
 use super::undefined;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
@@ -82,8 +83,10 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
-        None if node.is_dynamic() => render(text, &node.span, scope),
+        Some(expression) => taint::watch(text, || {
+            expression_value(&rewrite::literal_expression(expression), &node.span, scope)
+        }),
+        None if node.is_dynamic() => taint::within(text, || render(text, &node.span, scope)),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -214,7 +217,7 @@ pub fn render_file(
         let text = rewrite::template(text, &options.syntax()?).into_owned();
         environment.render_named_str(&name, &text, scope.context())
     };
-    render().map_err(|error| {
+    taint::within(text, render).map_err(|error| {
         let error = innermost(&error);
         // It may be in a template that this one includes.
         let included = error

@@ -24,6 +24,7 @@ mod owned;
 mod random;
 mod rewrite;
 mod scope;
+mod taint;
 mod tests;
 mod tree;
 mod undefined;

@@ -13,8 +13,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 
 use super::convert;
 use super::error::EvalError;
-use super::evaluate;
-use super::merge;
+use super::{evaluate, merge, taint};
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -241,6 +240,9 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
         lazy(node, scope)
     };
     EVALUATING.with_borrow_mut(Vec::pop);
+    if let Ok(value) = &result {
+        taint::read(value);
+    }
     result
 }
 
@@ -270,7 +272,10 @@ impl Object for Context {
             return Some(minijinja::Value::from_dyn_object(Arc::clone(self)));
         }
         match self.0.get(name)? {
-            Variable::Value(value) => Some(convert::from_value(&value)),
+            Variable::Value(value) => {
+                taint::read_value(&value);
+                Some(convert::from_value(&value))
+            }
             Variable::Native(value) => Some(value),
             Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
@@ -303,7 +308,9 @@ impl Object for Views {
 /// A node as the engine's value, its insides evaluated only when they are reached.
 pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
     if !node.is_dynamic() {
-        return Ok(convert::from_value(&node.to_value()));
+        let value = node.to_value();
+        taint::read_value(&value);
+        return Ok(convert::from_value(&value));
     }
     match &node.kind {
         Kind::List(_) | Kind::Map(_) => Ok(minijinja::Value::from_object(Lazy {
@@ -319,6 +326,13 @@ pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, 
 struct Lazy {
     node: Node,
     scope: Arc<Scope>,
+}
+
+/// Whether looking into a value would evaluate what nobody has asked for.
+pub(super) fn is_lazy(value: &minijinja::Value) -> bool {
+    value.downcast_object_ref::<Lazy>().is_some()
+        || value.downcast_object_ref::<Context>().is_some()
+        || value.downcast_object_ref::<Views>().is_some()
 }
 
 impl Lazy {

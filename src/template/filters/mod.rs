@@ -13,6 +13,7 @@ pub(super) mod regexes;
 mod sets;
 mod text;
 mod types;
+mod vault;
 mod web;
 
 use minijinja::value::{Rest, ValueOrKwargs};
@@ -39,6 +40,7 @@ const TABLES: &[&[Definition]] = &[
     sets::FILTERS,
     text::FILTERS,
     types::FILTERS,
+    vault::FILTERS,
     web::FILTERS,
 ];
 
