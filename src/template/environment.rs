@@ -94,6 +94,8 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     tests::install(&mut environment);
     lookups::install(&mut environment);
     environment.add_global("omit", convert::OMIT.clone());
+    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
     environment.add_function(rewrite::CONCAT, text);
     environment.add_function(rewrite::OWN, owned::own);

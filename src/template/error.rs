@@ -7,22 +7,6 @@ use minijinja::ErrorKind;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
-/// The filters that come with the engine and that playbooks use most.
-const ENGINE_FILTERS: [&str; 12] = [
-    "capitalize",
-    "default",
-    "first",
-    "last",
-    "lower",
-    "map",
-    "reject",
-    "rejectattr",
-    "replace",
-    "select",
-    "selectattr",
-    "upper",
-];
-
 /// Why something could not be evaluated.
 #[derive(Debug, Clone)]
 pub struct EvalError {
@@ -116,7 +100,7 @@ fn unknown_name(error: &minijinja::Error) -> Option<Diagnostic> {
     let kind = match error.kind() {
         ErrorKind::UnknownFilter => {
             documentation.extend(super::filters::documentation().map(|(name, ..)| name));
-            documentation.extend(ENGINE_FILTERS);
+            documentation.extend(super::filters::ENGINE);
             "filter"
         }
         ErrorKind::UnknownTest => {

@@ -93,7 +93,7 @@ fn failures_say_what_and_why() {
         ("{{ s is failed }}", "it needs a task's result"),
         (
             "{{ lookup('vars', 'usres') }}",
-            "no variable named `usres` was found",
+            "No variable named 'usres' was found.",
         ),
         ("{{ lookup('nosuch') }}", "there is no lookup `nosuch`"),
         (

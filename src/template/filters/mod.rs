@@ -42,18 +42,71 @@ const TABLES: &[&[Definition]] = &[
     web::FILTERS,
 ];
 
+/// Tables of filters that Ansible has in collections. Their short names are known here too.
+const COLLECTIONS: &[(&str, &[Definition])] = &[];
+
+/// The collections whose filters, tests and lookups need no prefix.
+pub(super) const CORE: [&str; 2] = ["ansible.builtin", "ansible.legacy"];
+
+/// The engine's filters that are used as they are.
+pub(super) const ENGINE: [&str; 20] = [
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "d",
+    "default",
+    "e",
+    "escape",
+    "last",
+    "lower",
+    "map",
+    "reject",
+    "rejectattr",
+    "replace",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "trim",
+    "upper",
+];
+
 /// Name, parameters and purpose of each filter.
 pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    super::call::documentation(TABLES)
+    super::call::documentation(TABLES).chain(
+        COLLECTIONS
+            .iter()
+            .flat_map(|(_, table)| super::call::documentation(std::slice::from_ref(table))),
+    )
 }
 
 pub(super) fn install(environment: &mut Environment<'static>) {
+    for name in ENGINE {
+        for prefix in CORE {
+            environment.add_filter(
+                format!("{prefix}.{name}"),
+                move |state: &mut State, arguments: Rest<Value>| state.apply_filter(name, &arguments),
+            );
+        }
+    }
     for definition in TABLES.iter().copied().flatten() {
         let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
             definition.apply(state, input, arguments)
         };
         environment.add_filter(definition.name, run);
-        environment.add_filter(format!("ansible.builtin.{}", definition.name), run);
+        for prefix in CORE {
+            environment.add_filter(format!("{prefix}.{}", definition.name), run);
+        }
+    }
+    for (collection, table) in COLLECTIONS {
+        for definition in *table {
+            let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
+                definition.apply(state, input, arguments)
+            };
+            environment.add_filter(definition.name, run);
+            environment.add_filter(format!("{collection}.{}", definition.name), run);
+        }
     }
 }
 

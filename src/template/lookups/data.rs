@@ -57,7 +57,7 @@ fn vars(request: &Request) -> Answer {
             (Ok(None), None) => {
                 let names = request.scope.names();
                 return Err(EvalError::undefined(
-                    Diagnostic::error(format!("no variable named `{name}` was found"))
+                    Diagnostic::error(format!("No variable named '{name}' was found."))
                         .nearest(&name, names.iter().map(String::as_str)),
                 ));
             }

@@ -46,7 +46,7 @@ fn now(call: &Call) -> Result<Native, Error> {
 }
 
 fn undef(call: &Call) -> Result<Native, Error> {
-    let hint = call.string_or("hint", "a mandatory variable has not been overridden")?;
+    let hint = call.string_or("hint", "Mandatory variable has not been overridden")?;
     Err(EvalError::undefined(Diagnostic::error(hint)).into())
 }
 

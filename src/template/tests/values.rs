@@ -3,7 +3,7 @@
 use minijinja::Error;
 use minijinja::value::ValueKind;
 
-use crate::template::call::{Call, Definition, native, row};
+use crate::template::call::{Call, Definition, described, native, row};
 use crate::template::filters::{equal, has, regexes, truth};
 use crate::template::rewrite::Chain;
 use crate::value::Value;
@@ -92,9 +92,8 @@ pub(super) const TESTS: &[Definition] = &[
         "Whether the value counts as false",
         |call| Ok((!truthy(call)?).into()),
     ),
-    row("nan", "", "Whether it is the float that is no number", |call| {
-        Ok(matches!(call.data()?, Value::Float(number) if number.is_nan()).into())
-    }),
+    row("nan", "", "Whether it is the float that is no number", nan),
+    row("isnan", "", "Whether it is the float that is no number", nan),
     native(
         "sameas",
         "other",
@@ -128,6 +127,14 @@ pub(super) const TESTS: &[Definition] = &[
         |call| Ok(call.text()?.starts_with("$ANSIBLE_VAULT;").into()),
     ),
 ];
+
+fn nan(call: &Call) -> Result<Value, Error> {
+    match call.data()? {
+        Value::Float(number) => Ok(number.is_nan().into()),
+        Value::Int(_) | Value::Bool(_) => Ok(false.into()),
+        other => Err(call.fail(format!("it needs a number, and got {}", described(&other)))),
+    }
+}
 
 fn matches(call: &Call, kind: &str) -> Result<Value, Error> {
     let pattern = regexes::with_flags(call, &call.required("pattern")?.to_string())?;
