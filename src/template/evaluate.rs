@@ -16,6 +16,7 @@ use super::undefined;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
+use crate::vault;
 use crate::yaml::{Kind, Node};
 
 /// A node's value. A top-level `omit` gives null; use [`is_omitted`] where that matters.
@@ -72,10 +73,11 @@ pub fn evaluate_text(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<Valu
 /// A scalar node as the engine's value.
 pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
     let Kind::Text(text) = &node.kind else {
-        if matches!(node.kind, Kind::Vault(_)) {
-            return Err(EvalError::new(
-                Diagnostic::error("this value is encrypted, and vaults cannot be opened yet").at(&node.span),
-            ));
+        if let Kind::Vault(vault) = &node.kind {
+            return match vault::opened_value(vault) {
+                Ok(text) => Ok(text.into()),
+                Err(closed) => Err(EvalError::new(closed.diagnostic().at(&node.span))),
+            };
         }
         return Ok(convert::from_value(&node.to_value()));
     };
