@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use super::play::ActivePlay;
 use super::run::Run;
 use crate::playbook::{Context, Include};
-use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+use crate::template::{CONFIGURATION, Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -168,6 +168,10 @@ pub const MAGIC_VARIABLES: &[&str] = &[
 
 impl Layer for Magic {
     fn get(&self, name: &str) -> Option<Variable> {
+        if name == CONFIGURATION {
+            let configuration = Arc::clone(&self.run.upgrade()?.settings.configuration);
+            return Some(Variable::Configuration(configuration));
+        }
         if !MAGIC_VARIABLES.contains(&name) {
             return None;
         }

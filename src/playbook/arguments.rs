@@ -33,7 +33,8 @@ pub fn parse(node: &Node, free_form: bool) -> Result<Node, Diagnostic> {
     for word in split(text) {
         let pair = word
             .split_once('=')
-            .filter(|(key, _)| is_name(key) && (!free_form || FREE_FORM_OPTIONS.contains(key)));
+            .filter(|(key, _)| is_name(key) && (!free_form || FREE_FORM_OPTIONS.contains(key)))
+            .or_else(|| templated(word).filter(|_| !free_form));
         match pair {
             Some((key, value)) => {
                 let entry = Entry {
@@ -75,6 +76,12 @@ fn place(node: &Node, word: &str) -> Span {
         .text()
         .find(word)
         .map_or_else(|| node.span.clone(), |at| node.span.part(at, at + word.len()))
+}
+
+/// `{{ name }}=value`.
+fn templated(word: &str) -> Option<(&str, &str)> {
+    let end = word.starts_with("{{").then(|| word.find("}}="))?? + "}}".len();
+    Some((&word[..end], &word[end + 1..]))
 }
 
 fn is_name(key: &str) -> bool {

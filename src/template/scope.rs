@@ -14,6 +14,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use super::convert;
 use super::error::EvalError;
 use super::evaluate;
+use crate::configuration::Configuration;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -32,6 +33,8 @@ pub enum Variable {
     Native(minijinja::Value),
     /// Scopes by name: `hostvars`.
     Scopes(Arc<dyn Scopes>),
+    /// The settings, for lookups; templates cannot see them.
+    Configuration(Arc<Configuration>),
 }
 
 /// A view of several scopes.
@@ -157,7 +160,7 @@ impl Scope {
     /// A variable's value.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, EvalError> {
         match self.get(name) {
-            None | Some(Variable::Scopes(_)) => Ok(None),
+            None | Some(Variable::Scopes(_) | Variable::Configuration(_)) => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
@@ -254,6 +257,7 @@ impl Object for Context {
         match self.0.get(name)? {
             Variable::Value(value) => Some(convert::from_value(&value)),
             Variable::Native(value) => Some(value),
+            Variable::Configuration(_) => None,
             Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
         }

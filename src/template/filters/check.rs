@@ -95,10 +95,13 @@ fn failures_say_what_and_why() {
             "{{ lookup('vars', 'usres') }}",
             "No variable named 'usres' was found.",
         ),
-        ("{{ lookup('nosuch') }}", "there is no lookup `nosuch`"),
+        (
+            "{{ lookup('nosuch') }}",
+            "The lookup plugin 'nosuch' was not found.",
+        ),
         (
             "{{ lookup('file', '/nowhere/x') }}",
-            "unable to find `/nowhere/x`",
+            "Unable to access the file '/nowhere/x'",
         ),
         (
             "{{ 'x' | regex_replace('(', '') }}",

@@ -22,7 +22,7 @@ use super::call::Definition;
 pub(super) use dates::{Date, between};
 pub(super) use lists::{cartesian, flatten_into, pairs, transpose};
 pub(super) use order::equal;
-pub(super) use paths::{expand_user, glob};
+pub(super) use paths::{expand_user, glob, user_name};
 pub(super) use sets::has;
 pub(super) use types::truth;
 
