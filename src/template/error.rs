@@ -109,20 +109,24 @@ fn unknown_name(error: &minijinja::Error) -> Option<Diagnostic> {
         }
         _ => return None,
     };
-    Some(Diagnostic::error(format!("there is no {kind} `{name}`")).nearest(name, documentation))
+    Some(
+        Diagnostic::error(format!("Syntax error in template: No {kind} named '{name}'."))
+            .nearest(name, documentation),
+    )
 }
 
+/// What the engine says, in Ansible's words where they are known.
 fn describe(error: &minijinja::Error) -> String {
-    let what = match error.kind() {
-        ErrorKind::SyntaxError => "template syntax error",
-        ErrorKind::UnknownFunction => "no such function",
-        ErrorKind::UnknownMethod => "no such method",
-        ErrorKind::TemplateNotFound => "template not found",
-        _ => "template error",
-    };
-    match error.detail() {
-        Some(detail) => format!("{what}: {detail}"),
-        None => format!("{what}: {}", error.kind()),
+    let kind = error.kind().to_string();
+    let detail = error.detail().unwrap_or(&kind);
+    if detail.starts_with("The ") && detail.contains(" plugin '") {
+        return detail.to_owned();
+    }
+    let zero = [" / 0", " // 0", " % 0"].iter().any(|end| detail.ends_with(end));
+    match error.kind() {
+        ErrorKind::SyntaxError => format!("Syntax error in template: {detail}"),
+        _ if zero => "Error rendering template: division by zero".to_owned(),
+        _ => format!("Error rendering template: {detail}"),
     }
 }
 

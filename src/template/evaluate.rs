@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, RwLock};
 
 use minijinja::Expression;
 
+use super::about;
 use super::convert;
 use super::environment::{self, INLINE, USUAL};
 use super::error::EvalError;
@@ -14,6 +15,7 @@ use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
 use super::undefined;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
@@ -178,21 +180,24 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         }
         _ => node.to_value(),
     };
-    value.as_bool().ok_or_else(|| {
-        EvalError::new(
-            Diagnostic::error(format!(
-                "conditional result ({}) was derived from value of type '{}'; conditionals must have a boolean result",
-                if value.to_string().len() > 60 { "..." } else { "" }.to_owned() + &shorten(&value.to_string()),
-                value.type_name()
-            ))
-            .at(&node.span)
-            .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
-        )
-    })
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
+    if let Some(flag) = value.as_bool() {
+        return Ok(flag);
+    }
+    let truth = value.is_true();
+    let broken = about::configuration(scope)
+        .is_some_and(|configuration| configuration.truth(&table::ALLOW_BROKEN_CONDITIONALS));
+    if broken {
+        return Ok(truth);
+    }
+    let spelt = Value::Bool(truth);
+    Err(EvalError::new(
+        Diagnostic::error(format!(
+            "Conditional result ({spelt}) was derived from value of type '{}'. Conditionals must have a boolean result.",
+            value.type_name()
+        ))
+        .at(&node.span)
+        .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
+    ))
 }
 
 /// What a template file's text comes to. `path` is where it was read from; includes are looked up beside it.
@@ -413,7 +418,7 @@ loop_b: "{{ loop_a }}"
         assert_eq!(run("{{ nmae | upper }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("{{ flags + nmae }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("{{ flags + broken }}").unwrap_err(), "'nowhere' is undefined");
-        assert!(run("{{ loop_a }}").unwrap_err().contains("recursive loop"));
+        assert!(run("{{ loop_a }}").unwrap_err().contains("Recursive loop"));
     }
 
     #[test]

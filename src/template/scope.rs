@@ -218,7 +218,7 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
     let result = if depth > MAX_RECURSION {
         Err(EvalError::new(
             Diagnostic::error(format!(
-                "recursive loop detected in template: `{name}` refers to itself"
+                "Recursive loop detected in template: `{name}` refers to itself"
             ))
             .at(&node.span),
         ))

@@ -84,7 +84,10 @@ fn failures_say_what_and_why() {
         ("{{ nowhere | mandatory('set it') }}", "set it"),
         ("{{ nowhere is match('x') }}", "'nowhere' is undefined"),
         ("{{ undef('set x first') }}", "set x first"),
-        ("{{ '{' | from_json }}", "`from_json` failed: this is not JSON"),
+        (
+            "{{ '{' | from_json }}",
+            "'ansible.builtin.from_json' failed: this is not JSON",
+        ),
         (
             "{{ s | combine(d) }}",
             "it needs dicts, and got str (Hello World)",

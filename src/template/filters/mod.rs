@@ -18,7 +18,7 @@ mod web;
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, State, Value};
 
-use super::call::Definition;
+use super::call::{Definition, Plugin};
 pub(super) use dates::{Date, between};
 pub(super) use lists::{cartesian, flatten_into, pairs, transpose};
 pub(super) use order::equal;
@@ -90,22 +90,21 @@ pub(super) fn install(environment: &mut Environment<'static>) {
             );
         }
     }
-    for definition in TABLES.iter().copied().flatten() {
-        let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
-            definition.apply(state, input, arguments)
+    let core = TABLES.iter().map(|table| (CORE[0], *table));
+    for (collection, table) in core.chain(COLLECTIONS.iter().copied()) {
+        let plugin = Plugin {
+            kind: "filter",
+            collection,
         };
-        environment.add_filter(definition.name, run);
-        for prefix in CORE {
-            environment.add_filter(format!("{prefix}.{}", definition.name), run);
-        }
-    }
-    for (collection, table) in COLLECTIONS {
-        for definition in *table {
+        for definition in table {
             let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
-                definition.apply(state, input, arguments)
+                definition.apply(plugin, state, input, arguments)
             };
             environment.add_filter(definition.name, run);
             environment.add_filter(format!("{collection}.{}", definition.name), run);
+            if collection == CORE[0] {
+                environment.add_filter(format!("{}.{}", CORE[1], definition.name), run);
+            }
         }
     }
 }

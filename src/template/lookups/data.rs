@@ -179,7 +179,17 @@ fn varnames(request: &Request) -> Answer {
     let names = request.scope.names();
     let mut found = Vec::new();
     for term in &request.terms {
-        let pattern = regexes::compile(&term.to_string()).map_err(|message| request.fail(message))?;
+        let Value::Str(term) = term else {
+            let kind = term.type_name();
+            return Err(request.fail(format!(
+                "Invalid setting identifier, \"{term}\" is not a string, it is a {kind}"
+            )));
+        };
+        let pattern = regexes::compile(term).map_err(|message| {
+            request.fail(format!(
+                "Unable to use \"{term}\" as a search parameter: {message}"
+            ))
+        })?;
         let matching = names.iter().filter(|name| pattern.find_at(name, 0).is_some());
         found.extend(matching.map(|name| Value::from(name.as_str())));
     }

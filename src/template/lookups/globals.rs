@@ -4,11 +4,16 @@ use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, Value as Native};
 
 use crate::diagnostic::Diagnostic;
-use crate::template::call::{Call, Definition, native};
+use crate::template::call::{Call, Definition, Plugin, native};
 use crate::template::convert;
 use crate::template::error::EvalError;
 use crate::template::filters::Date;
 use crate::value::{Map, Value};
+
+const PLUGIN: Plugin = Plugin {
+    kind: "function",
+    collection: "ansible.builtin",
+};
 
 const FUNCTIONS: &[Definition] = &[
     native("now", "utc=false, fmt", "The present date and time", now),
@@ -29,7 +34,7 @@ pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'st
 pub(super) fn install(environment: &mut Environment<'static>) {
     for definition in FUNCTIONS {
         environment.add_function(definition.name, move |arguments: Rest<ValueOrKwargs>| {
-            definition.run(&Native::from(()), arguments)
+            definition.run(PLUGIN, &Native::from(()), arguments)
         });
     }
 }

@@ -61,7 +61,7 @@ const TABLES: &[&[Lookup]] = &[
 impl Request<'_> {
     fn fail(&self, message: impl AsRef<str>) -> EvalError {
         self.located(EvalError::new(Diagnostic::error(format!(
-            "lookup `{}` failed: {}",
+            "The lookup plugin '{}' failed: {}",
             self.name,
             message.as_ref()
         ))))

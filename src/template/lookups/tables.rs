@@ -42,7 +42,10 @@ fn csvfile(request: &Request) -> Answer {
         match matching.map(|record| record.get(values)) {
             Some(Some(field)) => found.push(field.as_str().into()),
             Some(None) => return Err(request.fail(format!("the row of `{key}` has no column {values}"))),
-            None => found.extend(options.get("default").cloned()),
+            None => match options.get("default").cloned() {
+                Some(Value::List(several)) => found.extend(several),
+                default => found.extend(default),
+            },
         }
     }
     if request.terms.is_empty() {
@@ -82,6 +85,7 @@ const INI_OPTIONS: &[&str] = &[
     "allow_no_value",
     "allow_none",
     "case_sensitive",
+    "interpolation",
 ];
 
 /// A term's key and options; a term with nothing but options belongs to the key before it.
@@ -128,7 +132,14 @@ fn ini(request: &Request) -> Answer {
             case: is("case_sensitive"),
         };
         let contents = request.read_as(&path, &text(&options, "encoding", "utf-8"))?;
-        let entries = entries(&contents, &section, &reading).map_err(|message| request.fail(message))?;
+        let mut entries = entries(&contents, &section, &reading).map_err(|message| request.fail(message))?;
+        if options
+            .get("interpolation")
+            .is_none_or(crate::template::filters::truth)
+            && !properties
+        {
+            interpolate(&mut entries);
+        }
         if is("re") {
             let pattern = regexes::compile(&key).map_err(|message| request.fail(message))?;
             let matching = entries
@@ -146,6 +157,26 @@ fn ini(request: &Request) -> Answer {
         }
     }
     Ok(found)
+}
+
+/// How deep values may refer to values.
+const MAX_INTERPOLATIONS: usize = 10;
+
+/// Puts the values of other keys in for `%(key)s`, and `%` for `%%`. What is no key stays as it is.
+fn interpolate(entries: &mut [(String, Option<String>)]) {
+    let known: Vec<(String, String)> = entries
+        .iter()
+        .filter_map(|(name, value)| Some((format!("%({name})s"), value.clone()?)))
+        .collect();
+    for value in entries.iter_mut().filter_map(|(_, value)| value.as_mut()) {
+        for _ in 0..MAX_INTERPOLATIONS {
+            let Some((part, other)) = known.iter().find(|(part, _)| value.contains(part)) else {
+                break;
+            };
+            *value = value.replace(part, other);
+        }
+        *value = value.replace("%%", "%");
+    }
 }
 
 /// How an INI file is read.

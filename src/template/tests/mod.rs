@@ -8,8 +8,13 @@ mod versions;
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, State, Value};
 
-use super::call::Definition;
+use super::call::{Definition, Plugin};
 use super::filters::CORE;
+
+const PLUGIN: Plugin = Plugin {
+    kind: "test",
+    collection: CORE[0],
+};
 
 /// All tables.
 const TABLES: &[&[Definition]] = &[files::TESTS, results::TESTS, values::TESTS, versions::TESTS];
@@ -58,7 +63,7 @@ pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'st
 pub(super) fn install(environment: &mut Environment<'static>) {
     for definition in TABLES.iter().copied().flatten() {
         let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
-            definition.apply(state, input, arguments)
+            definition.apply(PLUGIN, state, input, arguments)
         };
         environment.add_test(definition.name, run);
         for prefix in CORE {

@@ -3,7 +3,7 @@
 use minijinja::Error;
 use minijinja::value::ValueKind;
 
-use crate::template::call::{Call, Definition, described, native, row};
+use crate::template::call::{Call, Definition, native, row};
 use crate::template::filters::{equal, has, regexes, truth};
 use crate::template::rewrite::Chain;
 use crate::value::Value;
@@ -131,8 +131,7 @@ pub(super) const TESTS: &[Definition] = &[
 fn nan(call: &Call) -> Result<Value, Error> {
     match call.data()? {
         Value::Float(number) => Ok(number.is_nan().into()),
-        Value::Int(_) | Value::Bool(_) => Ok(false.into()),
-        other => Err(call.fail(format!("it needs a number, and got {}", described(&other)))),
+        _ => Ok(false.into()),
     }
 }
 
@@ -194,14 +193,17 @@ fn superset(call: &Call) -> Result<Value, Error> {
 
 fn address(call: &Call, host: bool) -> Result<Value, Error> {
     let text = call.text()?;
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return Ok(false.into());
+    // Anything may be an address whose scheme is implied.
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) => (scheme, rest),
+        None if host || text.is_empty() => return Ok(false.into()),
+        None => ("", text.as_str()),
     };
     let wanted = match call.value("schemes")? {
         None | Some(Value::Null) => true,
         Some(schemes) => has(&call.items_of(schemes)?, &scheme.into()),
     };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    let valid = (scheme.is_empty() || scheme.starts_with(|c: char| c.is_ascii_alphabetic()))
         && scheme
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
