@@ -11,7 +11,7 @@ use super::play::ActivePlay;
 use super::run::Run;
 use crate::configuration::table;
 use crate::playbook::{Context, Include, Role, RoleUse};
-use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+use crate::template::{CONFIGURATION, Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
 use crate::yaml::{Mapping, Node};
 
@@ -201,6 +201,10 @@ pub const MAGIC_VARIABLES: &[&str] = &[
 
 impl Layer for Magic {
     fn get(&self, name: &str) -> Option<Variable> {
+        if name == CONFIGURATION {
+            let configuration = Arc::clone(&self.run.upgrade()?.settings.configuration);
+            return Some(Variable::Configuration(configuration));
+        }
         if !MAGIC_VARIABLES.contains(&name) {
             return None;
         }

@@ -14,6 +14,7 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 use super::convert;
 use super::error::EvalError;
 use super::{evaluate, merge, taint};
+use crate::configuration::Configuration;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -32,6 +33,8 @@ pub enum Variable {
     Native(minijinja::Value),
     /// Scopes by name: `hostvars`.
     Scopes(Arc<dyn Scopes>),
+    /// The settings, for lookups; templates cannot see them.
+    Configuration(Arc<Configuration>),
 }
 
 /// A view of several scopes.
@@ -174,7 +177,7 @@ impl Scope {
     /// A variable's value.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, EvalError> {
         match self.get(name) {
-            None | Some(Variable::Scopes(_)) => Ok(None),
+            None | Some(Variable::Scopes(_) | Variable::Configuration(_)) => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
@@ -232,7 +235,7 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
     let result = if depth > MAX_RECURSION {
         Err(EvalError::new(
             Diagnostic::error(format!(
-                "recursive loop detected in template: `{name}` refers to itself"
+                "Recursive loop detected in template: `{name}` refers to itself"
             ))
             .at(&node.span),
         ))
@@ -277,6 +280,7 @@ impl Object for Context {
                 Some(convert::from_value(&value))
             }
             Variable::Native(value) => Some(value),
+            Variable::Configuration(_) => None,
             Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
         }
