@@ -18,6 +18,7 @@ mod pause;
 mod script;
 mod set_fact;
 mod template;
+mod unarchive;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -55,6 +56,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &script::Script,
     &set_fact::SetFact,
     &template::Template,
+    &unarchive::Unarchive,
 ];
 
 /// The action of this name.

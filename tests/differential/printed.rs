@@ -57,7 +57,10 @@ const OWN_WORDS: &[&str] = &[
 pub fn read(text: &str) -> Vec<Shown> {
     let text = TIMES.replace_all(text, "\"$1\": 0");
     let mut reader = Reader::default();
-    let mut lines = text.lines().map(|line| line.trim_end_matches('*').trim_end()).peekable();
+    let mut lines = text
+        .lines()
+        .map(|line| line.trim_end_matches('*').trim_end())
+        .peekable();
     while let Some(line) = lines.next() {
         if line.starts_with("[ERROR]: ") {
             let still = |next: &&str| !STATUS.is_match(next) && !BANNER.is_match(next);
@@ -133,7 +136,12 @@ impl Reader {
 
     fn push(&mut self, head: String, result: Option<Value>) {
         let (step, banner) = (self.step, self.banner.clone());
-        self.shown.push(Shown { step, banner, head, result });
+        self.shown.push(Shown {
+            step,
+            banner,
+            head,
+            result,
+        });
     }
 }
 
@@ -180,7 +188,9 @@ impl Shown {
 /// Hides, on both sides, messages of failures where the oracle's are its own words.
 pub fn hide_own_words(oracle: &mut [Shown], ours: &mut [Shown]) {
     for theirs in oracle.iter_mut().filter(|shown| shown.own_words()) {
-        let same = |shown: &&mut Shown| (shown.step, &shown.banner) == (theirs.step, &theirs.banner) && shown.head == theirs.head;
+        let same = |shown: &&mut Shown| {
+            (shown.step, &shown.banner) == (theirs.step, &theirs.banner) && shown.head == theirs.head
+        };
         ours.iter_mut().filter(same).for_each(Shown::hide_message);
         theirs.hide_message();
     }
@@ -202,14 +212,27 @@ fn hosts_of_a_task_are_put_in_order_and_tasks_are_not() {
 
 #[test]
 fn a_diff_stays_with_its_result_and_errors_are_left_out() {
-    let shown = read("TASK [x] ***\n--- before\n+++ after\n-a\n+b\n\nchanged: [b]\n[ERROR]: no\nOrigin: x\n\nfatal: [a]: FAILED! => {}\n");
+    let shown = read(
+        "TASK [x] ***\n--- before\n+++ after\n-a\n+b\n\nchanged: [b]\n[ERROR]: no\nOrigin: x\n\nfatal: [a]: FAILED! => {}\n",
+    );
     let heads: Vec<&str> = shown.iter().map(|shown| shown.head.as_str()).collect();
-    assert_eq!(heads, ["", "fatal: [a]: FAILED!", "--- before\n+++ after\n-a\n+b\nchanged: [b]"]);
+    assert_eq!(
+        heads,
+        [
+            "",
+            "fatal: [a]: FAILED!",
+            "--- before\n+++ after\n-a\n+b\nchanged: [b]"
+        ]
+    );
 }
 
 #[test]
 fn only_words_of_ansible_core_itself_are_hidden() {
-    let failed = |message: &str| read(&format!("TASK [x] ***\nfatal: [a]: FAILED! => {{\"msg\": \"{message}\"}}\n"));
+    let failed = |message: &str| {
+        read(&format!(
+            "TASK [x] ***\nfatal: [a]: FAILED! => {{\"msg\": \"{message}\"}}\n"
+        ))
+    };
     for (theirs, equal) in [("Task failed: no", true), ("no such file", false)] {
         let (mut theirs, mut ours) = (failed(theirs), failed("other words"));
         hide_own_words(&mut theirs, &mut ours);
