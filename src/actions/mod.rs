@@ -5,6 +5,7 @@
 //! in neither table is no module; one that is only in [`crate::modules::MODULES`] is sent as it is.
 
 mod add_host;
+mod argument_spec;
 mod assemble;
 mod assert;
 mod certificate;
@@ -19,6 +20,7 @@ mod script;
 mod set_fact;
 mod template;
 mod unarchive;
+mod validate_argument_spec;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -57,6 +59,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &set_fact::SetFact,
     &template::Template,
     &unarchive::Unarchive,
+    &validate_argument_spec::ValidateArgumentSpec,
 ];
 
 /// The action of this name.

@@ -202,7 +202,7 @@ fn split(given: &[String]) -> Vec<String> {
 }
 
 /// `-i`, or else what is configured. The usual place may be empty: that is no mistake.
-fn inventories(given: Vec<String>, configuration: &Configuration) -> Vec<String> {
+pub fn inventories(given: Vec<String>, configuration: &Configuration) -> Vec<String> {
     if !given.is_empty() {
         return given;
     }

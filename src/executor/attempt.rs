@@ -16,7 +16,7 @@ use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Targ
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::output::{Event, Label, State};
-use crate::playbook::{Task, What};
+use crate::playbook::{Task, What, short_name};
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -346,12 +346,18 @@ impl Site {
         let What::Run(module) = &self.task.what else {
             return Err(Failure::new("this is no module"));
         };
+        let module = &self.module(module, scope)?;
         let check = self
             .truth("check_mode", scope)?
             .unwrap_or(self.run.settings.check);
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
-        let spec =
-            vocabulary::spec(module).ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
+        let spec = vocabulary::spec(module).ok_or_else(|| {
+            Failure::from(
+                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
+                    .at(&self.task.action_span)
+                    .hint("a module in Python cannot be run"),
+            )
+        })?;
         let remote = Remote {
             site: self,
             scope,
@@ -369,6 +375,15 @@ impl Site {
             self.arguments(module, spec, scope)?
         };
         self.act(action, arguments, scope, &remote).await
+    }
+
+    /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
+    fn module(&self, name: &str, scope: &Arc<Scope>) -> Result<String, EvalError> {
+        if !name.contains("{{") {
+            return Ok(name.to_owned());
+        }
+        let name = template::evaluate(&Node::text(name, &self.task.action_span), scope)?;
+        Ok(short_name(&name.to_string()).to_owned())
     }
 
     async fn act(
@@ -391,7 +406,7 @@ impl Site {
     }
 
     fn arguments(&self, module: &str, spec: &Spec, scope: &Arc<Scope>) -> Result<Map, Failure> {
-        let given = arguments::evaluate(&self.task, module, scope)?;
+        let given = arguments::evaluate(&self.task, module, spec.free_form.is_some(), scope)?;
         spec.resolve(&given)
             .map_err(|error| arguments::refused(&self.task, spec, &error).into())
     }
@@ -462,7 +477,7 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
         None => task.action.clone(),
     };
     match task.context.role() {
-        Some(role) => format!("{} : {own}", role.role.name),
+        Some(role) => format!("{} : {own}", role.role.full_name()),
         None => own,
     }
 }

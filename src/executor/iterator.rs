@@ -245,8 +245,9 @@ impl Frame {
 mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
-    use crate::playbook::{Context, Loader, Vocabulary};
-    use crate::yaml::Node;
+    use crate::playbook::{Context, Loader, Places, Vocabulary};
+    use crate::value::Value;
+    use crate::yaml::{Mapping, Node};
 
     struct Anything;
 
@@ -254,17 +255,14 @@ mod tests {
         fn modules(&self) -> Vec<&'static str> {
             vec!["debug", "fail"]
         }
-        fn is_free_form(&self, _: &str) -> bool {
-            true
-        }
-        fn check_argument(&self, _: &str, _: &str) -> Result<(), (String, Option<String>)> {
+        fn check_include(&self, _: &str, _: &Mapping) -> Result<(), Diagnostic> {
             Ok(())
         }
         fn lookups(&self) -> Vec<&'static str> {
             Vec::new()
         }
-        fn evaluate(&self, node: &Node, _: &Context) -> Result<String, Diagnostic> {
-            Ok(node.to_value().to_string())
+        fn value(&self, node: &Node, _: &Context) -> Result<Value, Diagnostic> {
+            Ok(node.to_value())
         }
     }
 
@@ -273,7 +271,7 @@ mod tests {
         let file = folder.path().join("play.yml");
         let play = format!("- hosts: all\n  tasks:\n{text}");
         std::fs::write(&file, play).unwrap();
-        let loader = Loader::new(Box::new(Anything), Vec::new());
+        let loader = Loader::new(Box::new(Anything), Places::default());
         let mut playbook = loader
             .playbook(&file)
             .unwrap_or_else(|error| panic!("{}", error.render(false)));

@@ -113,7 +113,11 @@ impl Batch {
     /// Runs all lanes to their ends.
     async fn drive(&self, lanes: &mut Vec<Lane>, kind: Kind) -> Result<Driven, Diagnostic> {
         let mut driven = Driven::default();
-        while let Some((task, at)) = next(lanes) {
+        loop {
+            self.pass_over_roles(lanes, &mut driven);
+            let Some((task, at)) = next(lanes) else {
+                break;
+            };
             match &task.what {
                 What::Meta(meta) => self.meta(*meta, &task, lanes, &at, &mut driven).await?,
                 What::IncludeTasks | What::IncludeRole => {
@@ -132,6 +136,30 @@ impl Batch {
             }
         }
         Ok(driven)
+    }
+
+    /// Hosts go past the tasks of roles that they have done with.
+    fn pass_over_roles(&self, lanes: &mut [Lane], driven: &mut Driven) {
+        for lane in lanes {
+            while let Some(task) = lane.cursor.task().cloned()
+                && self.active.progress.has_done(&task, &lane.host)
+            {
+                let moved = lane.cursor.advance(&*self.selected);
+                self.moved(moved, lane, driven);
+            }
+        }
+    }
+
+    /// Hosts go to the ends of the roles that they are in.
+    fn end_role(&self, lanes: &mut [Lane], hosts: &[String], driven: &mut Driven) {
+        for lane in lanes.iter_mut().filter(|lane| hosts.contains(&lane.host)) {
+            while let Some(task) = lane.cursor.task()
+                && task.what != What::Meta(Meta::RoleComplete)
+            {
+                let moved = lane.cursor.advance(&*self.selected);
+                self.moved(moved, lane, driven);
+            }
+        }
     }
 
     fn too_many_failed(&self) -> bool {
@@ -231,6 +259,9 @@ impl Batch {
         driven: &mut Driven,
     ) -> Result<bool, Diagnostic> {
         let scope = site.scope();
+        if !matches!(end.state, State::Skipped | State::Unreachable) {
+            self.active.progress.begin(&site.task, &site.host);
+        }
         self.remember(site, &mut end, &scope);
         let ignores = |keyword: &str| site.truth(keyword, &scope).ok().flatten().unwrap_or(false);
         let ignored = match end.state {
@@ -521,7 +552,11 @@ impl Batch {
                     self.run.links.reset(host).await;
                 }
             }
-            Meta::Noop | Meta::RefreshInventory | Meta::EndBatch | Meta::EndPlay | Meta::EndRole => {}
+            Meta::RoleComplete => hosts
+                .iter()
+                .for_each(|host| self.active.progress.complete(task, host)),
+            Meta::EndRole => self.end_role(lanes, &hosts, driven),
+            Meta::Noop | Meta::RefreshInventory | Meta::EndBatch | Meta::EndPlay => {}
         }
         Ok(())
     }

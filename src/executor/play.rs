@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use super::roles::RoleProgress;
 use super::run::Run;
 use super::scope;
 use crate::diagnostic::Diagnostic;
@@ -24,8 +25,9 @@ pub struct ActivePlay {
     pub files: HashMap<String, Vec<Arc<Mapping>>>,
     /// Grows as roles with handlers are included.
     pub handlers: Mutex<Vec<Arc<Task>>>,
-    /// Roles that an inclusion made public.
+    /// Roles that were included.
     pub exposed: Mutex<Vec<Arc<RoleUse>>>,
+    pub progress: RoleProgress,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
 }
@@ -70,8 +72,8 @@ impl ActivePlay {
         }
     }
 
-    /// Whose variables are seen by every task: the play's roles, then those that were exposed.
-    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+    /// All roles of the play, those that were included at the end.
+    pub fn roles(&self) -> Vec<Arc<RoleUse>> {
         let mut roles = self.play.roles.clone();
         roles.extend(
             self.exposed
@@ -80,6 +82,15 @@ impl ActivePlay {
                 .unwrap_or_default(),
         );
         roles
+    }
+
+    /// Whose variables are seen by every task: the play's roles, each after those that it depends on.
+    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+        self.roles()
+            .iter()
+            .filter(|used| used.public)
+            .flat_map(|used| used.dependencies().iter().chain([used]).cloned())
+            .collect()
     }
 }
 
@@ -143,6 +154,7 @@ impl Run {
                 all_hosts: hosts.clone(),
                 files: HashMap::new(),
                 exposed: Mutex::default(),
+                progress: RoleProgress::default(),
                 lost: Mutex::default(),
                 batch,
             };
@@ -175,6 +187,7 @@ impl Run {
                 files: HashMap::new(),
                 handlers: Mutex::default(),
                 exposed: Mutex::default(),
+                progress: RoleProgress::default(),
                 lost: Mutex::default(),
             });
             let scope = self.scope(&host, Some(&reading), None, Vec::new());
@@ -262,7 +275,7 @@ pub fn start_names(task: &Task) -> Vec<String> {
         .name()
         .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
     let role = task.context.role();
-    let full = role.map(|role| format!("{} : {name}", role.role.name));
+    let full = role.map(|role| format!("{} : {name}", role.role.full_name()));
     std::iter::once(name).chain(full).collect()
 }
 
@@ -358,6 +371,7 @@ fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
             include: Include::Static,
             role: None,
             folder: None,
+            variables: Vec::new(),
         }),
         implicit: true,
     }

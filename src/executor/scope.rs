@@ -9,13 +9,13 @@ use std::sync::{Arc, Weak};
 
 use super::play::ActivePlay;
 use super::run::Run;
-use crate::playbook::{Context, Include};
+use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
 /// The version of the language that playbooks can ask for.
-const LANGUAGE: [i64; 3] = [2, 19, 14];
+pub const LANGUAGE_VERSION: &str = "2.19.14";
 
 impl Run {
     /// The scope of `host`, in a play and at a task where there is one; `local` are the strongest layers.
@@ -92,20 +92,33 @@ fn parameters(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
 /// Of the task and the blocks and imports around it, short of the play.
 fn inner_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
     for context in context.chain() {
-        if context.include == Include::Static && context.parent.is_some() {
+        let is_inner = context.parent.is_some() && context.role.is_none();
+        if context.include == Include::Static && is_inner {
             layers.extend(variables(context));
         }
     }
 }
 
+/// Of the roles around the task, the innermost first: what stands beside the role's name, the role's own, those
+/// of the roles that it depends on.
 fn role_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
-    let roles = context.chain().filter_map(|context| context.role.as_ref());
-    layers.extend(roles.map(|role| Arc::clone(&role.role.vars) as Arc<dyn Layer>));
+    for context in context.chain() {
+        if let Some(used) = &context.role {
+            layers.extend(variables(context));
+            layers.push(Arc::clone(&used.role.vars) as Arc<dyn Layer>);
+            let others = used.dependencies().iter().rev();
+            layers.extend(others.map(|other| Arc::clone(&other.role.vars) as Arc<dyn Layer>));
+        }
+    }
 }
 
 fn role_defaults(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
-    let roles = context.chain().filter_map(|context| context.role.as_ref());
-    layers.extend(roles.map(|role| Arc::clone(&role.role.defaults) as Arc<dyn Layer>));
+    let roles = || context.chain().filter_map(|context| context.role.as_ref());
+    layers.extend(roles().map(|used| Arc::clone(&used.role.defaults) as Arc<dyn Layer>));
+    for used in roles() {
+        let others = used.dependencies().iter().rev();
+        layers.extend(others.map(|other| Arc::clone(&other.role.defaults) as Arc<dyn Layer>));
+    }
 }
 
 /// The roles' folders, the folders of the files around the task, the playbook's.
@@ -149,6 +162,9 @@ pub const MAGIC_VARIABLES: &[&str] = &[
     "ansible_parent_role_names",
     "ansible_play_role_names",
     "role_names",
+    "ansible_role_names",
+    "ansible_dependent_role_names",
+    "ansible_parent_role_paths",
     "ansible_play_name",
     "ansible_play_hosts",
     "ansible_play_hosts_all",
@@ -195,22 +211,24 @@ impl Magic {
         Some(match name {
             "inventory_hostname" => Value::from(self.host.as_str()),
             "inventory_hostname_short" => Value::from(short(&self.host)),
-            "inventory_file" => Value::from(settings.inventories.first()?.as_str()),
-            "inventory_dir" => inventory_folder(settings.inventories.first()?)?,
+            "inventory_file" => Value::from(run.inventory_source(&self.host)?),
+            "inventory_dir" => inventory_folder(&run.inventory_source(&self.host)?)?,
             "groups" => run.groups(),
             "group_names" => Value::from(run.group_names(&self.host)),
             "playbook_dir" => path(&play?.play.folder),
             "role_path" => path(&role?.role.path),
-            "role_name" | "ansible_role_name" => Value::from(role?.role.name.as_str()),
-            "ansible_parent_role_names" => Value::from(self.parent_roles()),
-            "ansible_play_role_names" | "role_names" => Value::from(
-                play?
-                    .play
-                    .roles
-                    .iter()
-                    .map(|role| role.role.name.clone())
-                    .collect::<Vec<_>>(),
-            ),
+            "role_name" => Value::from(role?.role.name.as_str()),
+            "ansible_role_name" => Value::from(role?.role.full_name()),
+            "ansible_parent_role_names" => Value::from(self.parent_roles(Role::full_name)),
+            "ansible_parent_role_paths" => {
+                Value::from(self.parent_roles(|role| role.path.display().to_string()))
+            }
+            "ansible_play_role_names" | "role_names" => Value::from(names_of(&play?.roles())),
+            "ansible_dependent_role_names" => Value::from(names_of(&dependencies_of(&play?.roles()))),
+            "ansible_role_names" => {
+                let roles = play?.roles();
+                Value::from(names_of(&[dependencies_of(&roles), roles].concat()))
+            }
             "ansible_play_name" => Value::from(play?.name.as_str()),
             "ansible_play_hosts" => Value::from(play?.active_hosts()),
             "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),
@@ -244,7 +262,7 @@ impl Magic {
         node.and_then(|node| node.to_value().as_bool()).unwrap_or(usual)
     }
 
-    fn parent_roles(&self) -> Vec<String> {
+    fn parent_roles(&self, part: impl Fn(&Role) -> String) -> Vec<String> {
         let Some(context) = &self.context else {
             return Vec::new();
         };
@@ -252,9 +270,27 @@ impl Magic {
             .chain()
             .filter_map(|context| context.role.as_ref())
             .skip(1)
-            .map(|role| role.role.name.clone())
+            .map(|used| part(&used.role))
             .collect()
     }
+}
+
+/// Each name once.
+fn names_of(roles: &[Arc<RoleUse>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in roles.iter().map(|used| used.role.full_name()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn dependencies_of(roles: &[Arc<RoleUse>]) -> Vec<Arc<RoleUse>> {
+    roles
+        .iter()
+        .flat_map(|used| used.dependencies().iter().cloned())
+        .collect()
 }
 
 fn short(host: &str) -> &str {
@@ -275,14 +311,16 @@ fn inventory_folder(source: &str) -> Option<Value> {
 }
 
 fn version() -> Value {
-    let [major, minor, revision] = LANGUAGE;
-    let text = format!("{major}.{minor}.{revision}");
+    let mut parts = LANGUAGE_VERSION
+        .split('.')
+        .map(|part| part.parse::<i64>().unwrap_or_default());
+    let mut part = || Value::Int(parts.next().unwrap_or_default());
     Value::Map(Map::from_iter([
-        ("full".to_owned(), Value::from(text.as_str())),
-        ("string".to_owned(), Value::from(text)),
-        ("major".to_owned(), Value::Int(major)),
-        ("minor".to_owned(), Value::Int(minor)),
-        ("revision".to_owned(), Value::Int(revision)),
+        ("full".to_owned(), Value::from(LANGUAGE_VERSION)),
+        ("string".to_owned(), Value::from(LANGUAGE_VERSION)),
+        ("major".to_owned(), part()),
+        ("minor".to_owned(), part()),
+        ("revision".to_owned(), part()),
     ]))
 }
 
@@ -325,6 +363,8 @@ pub fn bare(extra: &Arc<Names>, context: &Context) -> Arc<Scope> {
     parameters(context, &mut layers);
     inner_variables(context, &mut layers);
     role_variables(context, &mut layers);
+    let files = context.chain().flat_map(|context| &context.variables);
+    layers.extend(files.map(|file| Arc::clone(file) as Arc<dyn Layer>));
     layers.extend(context.chain().filter_map(variables));
     role_defaults(context, &mut layers);
     let folder = context

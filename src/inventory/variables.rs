@@ -6,11 +6,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::graph::ALL;
+use super::graph::{ALL, PRIORITY, USUAL_PRIORITY};
 use super::{Inventory, LOCALHOST, load};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use crate::template::{Names, Variable};
+use crate::value::Value;
 use crate::vault;
 use crate::yaml::{self, Node};
 
@@ -31,6 +32,13 @@ pub enum Class {
     InventoryHosts,
     InventoryHostVars,
     PlaybookHostVars,
+}
+
+impl Class {
+    /// Whether it is read from `group_vars` or `host_vars`.
+    pub fn is_of_files(self) -> bool {
+        !matches!(self, Self::InventoryGroups | Self::InventoryHosts)
+    }
 }
 
 const CLASSES: [Class; 8] = [
@@ -80,6 +88,39 @@ impl Inventory {
             }
         }
         Ok(VariableLayers { layers })
+    }
+
+    /// The variables that a group itself has, wherever they were set; its priority too, where it has one.
+    pub fn group_variables(&self, group: &str, playbook: Option<&Path>) -> Result<Names, Diagnostic> {
+        let Some(node) = self.graph.groups().get(group) else {
+            return Ok(Names::new());
+        };
+        let name = &[group.to_owned()];
+        let folders: Vec<&Path> = self
+            .folders
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(playbook)
+            .collect();
+        let files = self.files.all(&folders, "group_vars", name)?;
+        let mut names = merged([&node.variables, files.as_ref()]);
+        if node.priority != USUAL_PRIORITY {
+            names.insert(PRIORITY.to_owned(), Value::Int(node.priority).into());
+        }
+        Ok(names)
+    }
+
+    /// The variables that were set for a host itself, not for a group of it.
+    pub fn own_variables(&self, host: &str, playbook: Option<&Path>) -> Result<Names, Diagnostic> {
+        let name = &[host.to_owned()];
+        let folders: Vec<&Path> = self
+            .folders
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(playbook)
+            .collect();
+        let files = self.files.all(&folders, "host_vars", name)?;
+        Ok(merged([&self.host_names(host), files.as_ref()]))
     }
 
     /// What loading variable files has warned of since the last call.
@@ -253,6 +294,7 @@ fn variables_of(root: &Node) -> Result<Names, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::Configuration;
     use std::fs;
 
     fn write(folder: &Path, files: &[(&str, &str)]) {
@@ -264,8 +306,12 @@ mod tests {
     }
 
     fn inventory(folder: &Path) -> Inventory {
-        let (inventory, warnings) =
-            Inventory::load(&[folder.join("inv/hosts.ini").display().to_string()]).unwrap();
+        let (inventory, warnings) = Inventory::load(
+            &[folder.join("inv/hosts.ini").display().to_string()],
+            &Configuration::default(),
+            &Arc::default(),
+        )
+        .unwrap();
         assert!(warnings.is_empty());
         inventory
     }

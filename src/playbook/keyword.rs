@@ -24,6 +24,17 @@ impl Level {
             Self::Handler => "a handler",
         }
     }
+
+    /// As messages of Ansible call it.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Play => "Play",
+            Self::Role => "RoleInclude",
+            Self::Block => "Block",
+            Self::Task => "Task",
+            Self::Handler => "Handler",
+        }
+    }
 }
 
 /// What a keyword takes; templates are allowed wherever a text is.
@@ -489,28 +500,44 @@ const OF_INCLUDES: &[&str] = &[
 /// Checks the keywords of a task that includes others.
 pub fn check_include(map: &Mapping, action: &str) -> Result<(), Diagnostic> {
     match map.iter().find(|(name, _)| !OF_INCLUDES.contains(&name.as_str())) {
-        Some((name, entry)) => Err(Diagnostic::error(format!("`{name}` has no effect on `{action}`"))
-            .at(&entry.key)
-            .hint(format!(
-                "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
-            ))),
+        Some((name, entry)) => Err(Diagnostic::error(format!(
+            "'{name}' is not a valid attribute for a {}",
+            if action == "include_role" {
+                "IncludeRole"
+            } else {
+                "TaskInclude"
+            }
+        ))
+        .at(&entry.key)
+        .hint(format!(
+            "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
+        ))),
         None => Ok(()),
     }
 }
 
 /// The error for a name that is no keyword here.
 pub fn unknown(name: &str, span: &Span, level: Level) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("`{name}` is not a keyword of {}", level.name())).at(span);
-    let elsewhere: Vec<&str> = KEYWORDS
-        .iter()
-        .filter(|keyword| keyword.name == name)
-        .flat_map(|keyword| keyword.levels.iter().map(|level| level.name()))
-        .collect();
+    let diagnostic = Diagnostic::error(format!(
+        "'{name}' is not a valid attribute for a {}",
+        level.class()
+    ))
+    .at(span);
+    let elsewhere = elsewhere(name);
     if elsewhere.is_empty() {
         diagnostic.nearest(name, names(level))
     } else {
         diagnostic.hint(format!("it belongs to {}", elsewhere.join(", ")))
     }
+}
+
+/// Where a keyword may stand.
+pub fn elsewhere(name: &str) -> Vec<&'static str> {
+    KEYWORDS
+        .iter()
+        .filter(|keyword| keyword.name == name)
+        .flat_map(|keyword| keyword.levels.iter().map(|level| level.name()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -27,12 +27,10 @@ pub fn compare(scenario: &Scenario, oracle: &Done, ours: &Done) -> Vec<Verdict> 
         Reading::Numbered(names) => {
             let (theirs, our_entries) = (numbered(oracle), numbered(ours));
             let verdict = |(index, name): (usize, &String)| {
-                let entry = |entries: &BTreeMap<usize, String>| {
-                    let nothing = || "nothing\n".to_owned();
-                    entries.get(&(index + 1)).cloned().unwrap_or_else(nothing)
-                };
-                let mut difference = difference(&entry(&theirs), &entry(&our_entries));
-                if let Some(difference) = &mut difference {
+                let [theirs, our] = [&theirs, &our_entries].map(|entries| entries.get(&(index + 1)));
+                let text = |entry: Option<&String>| entry.cloned().unwrap_or_else(|| "nothing\n".to_owned());
+                let mut difference = difference(&text(theirs), &text(our));
+                if let (Some(difference), None) = (&mut difference, our) {
                     difference.push_str(&complaints(ours));
                 }
                 Verdict {

@@ -177,6 +177,8 @@ fn command(engine: Engine, words: &[String], programs: &Path) -> Command {
             command.arg(folder.join(program)).envs([FASTER]);
             // Modules run with the same Python, and it is not looked for.
             command.env("ANSIBLE_PYTHON_INTERPRETER", folder.join("python3"));
+            // It takes the home of the user for its folder, not the one that it is told.
+            command.env("ANSIBLE_ASYNC_DIR", programs.join("async"));
         }
         Engine::Ours => {
             let link = programs.join(program);

@@ -51,7 +51,8 @@ const OWN_WORDS: &[&str] = &[
     "Error while ",
     "Unexpected failure",
     "The task includes an option with an undefined variable",
-    "'loop' ",
+    "The `loop` value ",
+    "Conditional ",
 ];
 
 pub fn read(text: &str) -> Vec<Shown> {
