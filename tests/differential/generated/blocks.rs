@@ -69,11 +69,11 @@ impl Tree {
         self.0 += 1;
         let name = format!("- name: task {}\n", self.0);
         let rest = match dice.below(9) {
-            0..=2 => format!("  fail: {{msg: no}}\n  when: {}\n", dice.pick(CONDITIONS)),
-            3 => format!("  fail: {{msg: no}}\n  when: {}\n  ignore_errors: true\n", dice.pick(CONDITIONS)),
+            0..=2 => format!("  fail: {{msg: broken}}\n  when: {}\n", dice.pick(CONDITIONS)),
+            3 => format!("  fail: {{msg: broken}}\n  when: {}\n  ignore_errors: true\n", dice.pick(CONDITIONS)),
             4 => "  debug: {msg: \"{{ ansible_failed_result.msg | default('nothing') }} {{ ansible_failed_task.name | default('nothing') }}\"}\n".to_owned(),
             5 => "  debug: {msg: tell}\n  changed_when: true\n  notify: h\n".to_owned(),
-            6 => format!("  debug: {{msg: once}}\n  run_once: true\n  failed_when: {}\n", dice.pick(&["true", "false", "false"])),
+            6 => format!("  fail: {{msg: once}}\n  run_once: true\n  when: {}\n", dice.pick(CONDITIONS)),
             _ => "  debug: {msg: fine}\n".to_owned(),
         };
         name + &rest
