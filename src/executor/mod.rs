@@ -29,6 +29,6 @@ mod vocabulary;
 pub use self::list::{Known, Listing, known_words, list};
 pub use self::play::names_task;
 pub use self::run::{Ended, Run};
-pub use self::scope::MAGIC_VARIABLES;
+pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
 pub use self::vocabulary::Words;

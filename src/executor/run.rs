@@ -232,6 +232,14 @@ impl Run {
         held(&self.layers).clear();
     }
 
+    /// The source that named a host first, as an absolute path where it is one.
+    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
+        let inventory = self.inventory();
+        let source = inventory.source(host)?;
+        let path = std::path::absolute(source).ok().filter(|path| path.exists());
+        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
+    }
+
     pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {
         self.inventory.read().unwrap_or_else(PoisonError::into_inner)
     }
