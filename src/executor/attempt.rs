@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::arguments;
 use super::end::{End, Notification, flag, result_of, timed_out};
+use super::hidden::Hidden;
 use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
@@ -380,10 +381,12 @@ impl Site {
         let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
-            if let Some(background) = background {
-                return Ok(remote.start(module, arguments, background).await?.into());
-            }
-            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+            let hidden = Hidden::of(spec, &arguments);
+            let outcome = match background {
+                Some(background) => remote.start(module, arguments, background).await,
+                None => remote.call(module, arguments, Held::default()).await,
+            };
+            return hidden.mask(outcome.map(Done::from));
         };
         if background.is_some() {
             return Err(Failure::new(format!(
@@ -395,7 +398,8 @@ impl Site {
         } else {
             self.arguments(module, spec, scope)?
         };
-        self.act(action, arguments, scope, &remote).await
+        let hidden = Hidden::of(spec, &arguments);
+        hidden.mask(self.act(action, arguments, scope, &remote).await)
     }
 
     /// The short name of the module, which `action: "{{ name }}"` may leave to variables.

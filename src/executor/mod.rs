@@ -5,6 +5,7 @@
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops,
 //!   [`end`] how it ended, [`keywords`] what it says of itself.
 //! - [`background`]: tasks with `async`.
+//! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
 //!   earlier runs, too.
@@ -19,6 +20,7 @@ mod batches;
 mod end;
 mod fact_cache;
 mod handlers;
+mod hidden;
 mod host;
 mod include;
 pub mod iterator;
@@ -34,6 +36,7 @@ mod run;
 mod scope;
 mod settings;
 mod strategy;
+mod vars_files;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};

@@ -1,7 +1,7 @@
 //! A play while it runs.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::batches;
 use super::prompts;
@@ -9,6 +9,7 @@ use super::roles::RoleProgress;
 use super::run::Run;
 use super::scope;
 use super::strategy::{After, Selected, Strategy};
+use super::vars_files::VariableFiles;
 use crate::configuration::{Setting, table};
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
@@ -37,8 +38,8 @@ pub struct ActivePlay {
     pub batch_size: usize,
     /// The answers to `vars_prompt`.
     pub prompted: Arc<Names>,
-    /// `vars_files` of each host, later files first.
-    pub files: HashMap<String, Vec<Arc<Mapping>>>,
+    /// `vars_files`.
+    pub files: OnceLock<VariableFiles>,
     /// Grows as roles with handlers are included.
     pub handlers: Mutex<Vec<Arc<Task>>>,
     /// Roles that were included.
@@ -169,13 +170,13 @@ impl Run {
         for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
             self.show(&Event::Play { name: &name });
             self.warn_all();
-            let mut active = ActivePlay {
+            let active = Arc::new(ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
                 play: Arc::clone(&play),
                 name: name.clone(),
                 strategy,
                 all_hosts: hosts.clone(),
-                files: HashMap::new(),
+                files: OnceLock::new(),
                 exposed: Mutex::default(),
                 progress: RoleProgress::default(),
                 lost: Mutex::new(hosts.iter().filter(|host| self.is_lost(host)).cloned().collect()),
@@ -183,9 +184,9 @@ impl Run {
                 batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
                 prompted: Arc::clone(&prompted),
                 heading: Mutex::default(),
-            };
-            self.read_variable_files(&mut active)?;
-            let active = Arc::new(active);
+            });
+            let files = self.read_variable_files(&active)?;
+            active.files.get_or_init(|| files);
             let selected = self.selection(&items);
             match self.batch(active, &items, selected, limit).await? {
                 After::Next => {}
@@ -194,72 +195,6 @@ impl Run {
             }
         }
         Ok(After::Next)
-    }
-
-    /// `vars_files` of each host: names may depend on its variables, a list is a choice.
-    fn read_variable_files(self: &Arc<Self>, active: &mut ActivePlay) -> Result<(), Diagnostic> {
-        let Some(node) = active.play.get("vars_files").cloned() else {
-            return Ok(());
-        };
-        for host in active.batch.clone() {
-            let reading = Arc::new(ActivePlay {
-                play: Arc::clone(&active.play),
-                name: active.name.clone(),
-                strategy: active.strategy,
-                all_hosts: active.all_hosts.clone(),
-                batch: active.batch.clone(),
-                batch_size: active.batch_size,
-                prompted: Arc::clone(&active.prompted),
-                files: HashMap::new(),
-                handlers: Mutex::default(),
-                exposed: Mutex::default(),
-                progress: RoleProgress::default(),
-                lost: Mutex::default(),
-                heading: Mutex::default(),
-            });
-            let scope = self.scope(&host, Some(&reading), None, Vec::new());
-            let mut files = Vec::new();
-            for entry in node.as_list().unwrap_or(std::slice::from_ref(&node)) {
-                let choices = entry.as_list().unwrap_or(std::slice::from_ref(entry));
-                files.push(self.variable_file(choices, entry, &active.play, &scope)?);
-            }
-            files.reverse();
-            active.files.insert(host, files);
-        }
-        Ok(())
-    }
-
-    fn variable_file(
-        &self,
-        choices: &[Node],
-        entry: &Node,
-        play: &Play,
-        scope: &Arc<Scope>,
-    ) -> Result<Arc<Mapping>, Diagnostic> {
-        let mut looked_for = Vec::new();
-        for choice in choices {
-            let name = match template::evaluate(choice, scope) {
-                Ok(name) => name.to_string(),
-                // One of several may depend on what is not known.
-                Err(error) if error.undefined && choices.len() > 1 => continue,
-                Err(error) => return Err(error.diagnostic),
-            };
-            let candidates = [play.folder.join(&name), play.folder.join("vars").join(&name)];
-            if let Some(path) = candidates.iter().find(|path| path.is_file()) {
-                let root = self.loader.file(path, Some(&choice.span))?;
-                return match root.as_map() {
-                    Some(map) => Ok(Arc::clone(map)),
-                    None if root.is_null() => Ok(Arc::default()),
-                    None => Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not {}",
-                        root.described()
-                    ))
-                    .at(&root.span)),
-                };
-            }
-            looked_for.push(name);
-        }
-        Err(Diagnostic::error(format!("vars file {} was not found", looked_for.join(", "))).at(&entry.span))
     }
 
     /// Which of the play's tasks run: tags, and `--start-at-task`.

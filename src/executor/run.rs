@@ -16,7 +16,7 @@ use crate::actions::Effect;
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
-use crate::output::{Event, Printer, Report, State, Stats};
+use crate::output::{Event, Printer, Report, State, Stats, censored};
 use crate::playbook::{Loader, Playbook};
 use crate::source::Span;
 use crate::template::{Names, Variable};
@@ -192,7 +192,8 @@ impl Run {
     }
 
     pub fn show(&self, event: &Event<'_>) {
-        held(&self.printer).show(event);
+        let mut printer = held(&self.printer);
+        censored(event, &mut |event| printer.show(event));
     }
 
     pub(super) fn warn_all(&self) {
@@ -356,6 +357,24 @@ impl Run {
         held(&self.layers).clear();
     }
 
+    /// The hosts that a pattern names and the run's limit leaves.
+    pub fn selected(&self, pattern: &Pattern) -> Selection {
+        self.inventory().select_limited(pattern, self.limit.as_ref())
+    }
+
+    /// Whether there is none but the implicit localhost.
+    pub fn has_no_hosts(&self) -> bool {
+        self.inventory().hosts().next().is_none()
+    }
+
+    /// The source that named a host first, as an absolute path where it is one.
+    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
+        let inventory = self.inventory();
+        let source = inventory.source(host)?;
+        let path = std::path::absolute(source).ok().filter(|path| path.exists());
+        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
+    }
+
     /// Reads the inventory's sources anew; what plays have made stays.
     pub(super) fn refresh_inventory(&self) -> Result<(), Diagnostic> {
         let (mut fresh, warnings) = Inventory::load(
@@ -371,14 +390,6 @@ impl Run {
             self.show(&Event::Diagnostic(warning));
         }
         Ok(())
-    }
-
-    /// The source that named a host first, as an absolute path where it is one.
-    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
-        let inventory = self.inventory();
-        let source = inventory.source(host)?;
-        let path = std::path::absolute(source).ok().filter(|path| path.exists());
-        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
     }
 
     pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {
