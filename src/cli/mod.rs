@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 
 pub mod agent;
 pub mod arguments;
+mod checking;
 pub mod extra_vars;
 pub mod init;
 pub mod keyring;
