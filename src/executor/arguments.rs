@@ -12,12 +12,7 @@ use crate::value::{Map, Value};
 use crate::yaml::Node;
 
 /// Evaluated but not yet checked. `free_form`: the module takes a text that is no `key=value`.
-pub fn evaluate(
-    task: &Task,
-    module: &str,
-    free_form: bool,
-    scope: &Arc<Scope>,
-) -> Result<Map, EvalError> {
+pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
     let mut arguments = defaults(task, module, scope)?;
     let mut given = map(&task.arguments, scope)?;
     if !free_form && let Some(raw) = given.shift_remove(RAW) {

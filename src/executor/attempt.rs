@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::arguments;
+use super::hidden::Hidden;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
@@ -469,11 +470,9 @@ impl Site {
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
         let spec = vocabulary::spec(module).ok_or_else(|| {
             Failure::from(
-                Diagnostic::error(format!(
-                    "Cannot resolve '{module}' to an action or module."
-                ))
-                .at(&self.task.action_span)
-                .hint("a module in Python cannot be run"),
+                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
+                    .at(&self.task.action_span)
+                    .hint("a module in Python cannot be run"),
             )
         })?;
         let remote = Remote {
@@ -486,10 +485,12 @@ impl Site {
         let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
-            if let Some(background) = background {
-                return Ok(remote.start(module, arguments, background).await?.into());
-            }
-            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+            let hidden = Hidden::of(spec, &arguments);
+            let outcome = match background {
+                Some(background) => remote.start(module, arguments, background).await,
+                None => remote.call(module, arguments, Held::default()).await,
+            };
+            return hidden.mask(outcome.map(Done::from));
         };
         if background.is_some() {
             return Err(Failure::new(format!(
@@ -501,7 +502,8 @@ impl Site {
         } else {
             self.arguments(module, spec, scope)?
         };
-        self.act(action, arguments, scope, &remote).await
+        let hidden = Hidden::of(spec, &arguments);
+        hidden.mask(self.act(action, arguments, scope, &remote).await)
     }
 
     /// The short name of the module, which `action: "{{ name }}"` may leave to variables.

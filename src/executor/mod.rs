@@ -4,6 +4,7 @@
 //! - [`strategy`]: which host runs which task when, and what follows from results.
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
 //! - [`background`]: tasks with `async`.
+//! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
@@ -15,6 +16,7 @@ mod attempt;
 mod background;
 mod batches;
 mod handlers;
+mod hidden;
 mod host;
 mod include;
 pub mod iterator;

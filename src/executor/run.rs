@@ -14,7 +14,7 @@ use super::strategy::After;
 use crate::actions::Effect;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
-use crate::output::{Event, Printer, Report, State, Stats};
+use crate::output::{Event, Printer, Report, State, Stats, censored};
 use crate::playbook::{Loader, Playbook};
 use crate::source::Span;
 use crate::template::{Names, Variable};
@@ -177,7 +177,8 @@ impl Run {
     }
 
     pub fn show(&self, event: &Event<'_>) {
-        held(&self.printer).show(event);
+        let mut printer = held(&self.printer);
+        censored(event, &mut |event| printer.show(event));
     }
 
     pub(super) fn warn_all(&self) {
@@ -311,6 +312,16 @@ impl Run {
     fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
         change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
         held(&self.layers).clear();
+    }
+
+    /// The hosts that a pattern names and the run's limit leaves.
+    pub fn selected(&self, pattern: &Pattern) -> Selection {
+        self.inventory().select_limited(pattern, self.limit.as_ref())
+    }
+
+    /// Whether there is none but the implicit localhost.
+    pub fn has_no_hosts(&self) -> bool {
+        self.inventory().hosts().next().is_none()
     }
 
     /// The source that named a host first, as an absolute path where it is one.

@@ -70,7 +70,8 @@ impl Vocabulary for Words {
             return Ok(());
         };
         // What is imported inherits everything as it is.
-        let refused = |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
+        let refused =
+            |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
         match arguments.iter().find(|(name, _)| refused(name)) {
             None => Ok(()),
             Some((name, entry)) => Err(Diagnostic::error(format!("Invalid options for {action}: {name}"))

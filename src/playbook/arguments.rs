@@ -192,19 +192,28 @@ mod tests {
 
     #[test]
     fn what_is_no_pair_is_free_form() {
-        assert_eq!(parsed("src=a oops", "copy"), r#"{"src":"a","_raw_params":"oops"}"#);
+        assert_eq!(
+            parsed("src=a oops", "copy"),
+            r#"{"src":"a","_raw_params":"oops"}"#
+        );
         assert_eq!(
             parsed("x.yml name=all", "include_vars"),
             r#"{"name":"all","_raw_params":"x.yml"}"#
         );
-        assert_eq!(parsed(r"a\=b c\=d=e", "copy"), r#"{"c\\=d":"e","_raw_params":"a\\=b"}"#);
+        assert_eq!(
+            parsed(r"a\=b c\=d=e", "copy"),
+            r#"{"c\\=d":"e","_raw_params":"a\\=b"}"#
+        );
     }
 
     #[test]
     fn backslashes() {
         assert_eq!(parsed(r#"msg="a\nb\tc\\d""#, "debug"), r#"{"msg":"a\nb\tc\\d"}"#);
         assert_eq!(parsed(r"msg='\x41\u00e9\q'", "debug"), r#"{"msg":"Aé\\q"}"#);
-        assert_eq!(parsed(r#"echo "a\nb""#, "shell"), r#"{"_raw_params":"echo \"a\\nb\""}"#);
+        assert_eq!(
+            parsed(r#"echo "a\nb""#, "shell"),
+            r#"{"_raw_params":"echo \"a\\nb\""}"#
+        );
     }
 
     #[test]

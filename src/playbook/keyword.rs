@@ -464,8 +464,12 @@ impl Keyword {
             },
             Shape::Text if value.as_list().is_some() || value.as_map().is_some() => self.no_shape(value),
             Shape::Texts if value.as_map().is_some() => self.no_shape(value),
-            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => self.no_shape(value),
-            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => self.no_shape(value),
+            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => {
+                self.no_shape(value)
+            }
+            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => {
+                self.no_shape(value)
+            }
             Shape::Variables => return check_names(value),
             _ => return Ok(()),
         };
@@ -473,7 +477,12 @@ impl Keyword {
     }
 
     fn no_shape(&self, value: &Node) -> String {
-        format!("`{}` takes {}, not {}", self.name, self.takes(), value.described())
+        format!(
+            "`{}` takes {}, not {}",
+            self.name,
+            self.takes(),
+            value.described()
+        )
     }
 
     fn no_type(&self, value: &Node, wanted: &str) -> String {
@@ -544,20 +553,27 @@ pub fn check_include(map: &Mapping, action: &str) -> Result<(), Diagnostic> {
     match map.iter().find(|(name, _)| !OF_INCLUDES.contains(&name.as_str())) {
         Some((name, entry)) => Err(Diagnostic::error(format!(
             "'{name}' is not a valid attribute for a {}",
-            if action == "include_role" { "IncludeRole" } else { "TaskInclude" }
+            if action == "include_role" {
+                "IncludeRole"
+            } else {
+                "TaskInclude"
+            }
         ))
-            .at(&entry.key)
-            .hint(format!(
-                "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
-            ))),
+        .at(&entry.key)
+        .hint(format!(
+            "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
+        ))),
         None => Ok(()),
     }
 }
 
 /// The error for a name that is no keyword here.
 pub fn unknown(name: &str, span: &Span, level: Level) -> Diagnostic {
-    let diagnostic =
-        Diagnostic::error(format!("'{name}' is not a valid attribute for a {}", level.class())).at(span);
+    let diagnostic = Diagnostic::error(format!(
+        "'{name}' is not a valid attribute for a {}",
+        level.class()
+    ))
+    .at(span);
     let elsewhere = elsewhere(name);
     if elsewhere.is_empty() {
         diagnostic.nearest(name, names(level))

@@ -10,9 +10,10 @@ use std::path::Path;
 use minijinja::machinery::ast::{Expr, Stmt};
 use minijinja::machinery::{parse, parse_expr};
 
-use super::environment::{Options, USUAL};
+use super::environment::USUAL;
 use super::error::EvalError;
 use super::evaluate::single_expression;
+use super::options::Options;
 use super::{rewrite, tree};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};

@@ -188,7 +188,8 @@ impl Validation {
                 continue;
             };
             let Value::List(choices) = choices else {
-                let message = format!("internal error: choices for argument {name} are not iterable: {choices}");
+                let message =
+                    format!("internal error: choices for argument {name} are not iterable: {choices}");
                 self.check(Err(message));
                 continue;
             };
@@ -196,8 +197,11 @@ impl Validation {
             match parameters.get(name) {
                 None => {}
                 Some(Value::List(items)) => {
-                    let others: Vec<Value> =
-                        items.iter().filter(|item| !choices.contains(item)).cloned().collect();
+                    let others: Vec<Value> = items
+                        .iter()
+                        .filter(|item| !choices.contains(item))
+                        .cloned()
+                        .collect();
                     if !others.is_empty() {
                         self.check(Err(format!(
                             "value of {name} must be one or more of: {one_of}. Got no match for: {}",
@@ -207,7 +211,9 @@ impl Validation {
                 }
                 Some(value) if choices.contains(value) || types::is_choice_of_yaml(value, choices) => {}
                 Some(value) => {
-                    self.check(Err(format!("value of {name} must be one of: {one_of}, got: {value}")));
+                    self.check(Err(format!(
+                        "value of {name} must be one of: {one_of}, got: {value}"
+                    )));
                 }
             }
         }

@@ -45,7 +45,10 @@ pub(super) fn exclusive(owner: &Map, given: &Map) -> Checked {
         .collect();
     match broken.is_empty() {
         true => Ok(()),
-        false => Err(format!("parameters are mutually exclusive: {}", broken.join(", "))),
+        false => Err(format!(
+            "parameters are mutually exclusive: {}",
+            broken.join(", ")
+        )),
     }
 }
 
@@ -69,7 +72,10 @@ pub(super) fn one_of(owner: &Map, given: &Map) -> Checked {
 
 /// Rows of option, value, names, and whether one of the names is enough.
 pub(super) fn required_if(owner: &Map, given: &Map) -> Checked {
-    let rows = owner.get("required_if").and_then(Value::as_list).unwrap_or_default();
+    let rows = owner
+        .get("required_if")
+        .and_then(Value::as_list)
+        .unwrap_or_default();
     for row in rows.iter().filter_map(Value::as_list) {
         let [Value::Str(name), wanted, needed, rest @ ..] = row else {
             continue;

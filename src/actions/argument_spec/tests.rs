@@ -5,7 +5,11 @@ use crate::source::Source;
 use crate::value::{Map, Value};
 
 fn map(text: &str) -> Map {
-    match crate::yaml::load(&Source::new("t.yml", text)).unwrap().root.to_value() {
+    match crate::yaml::load(&Source::new("t.yml", text))
+        .unwrap()
+        .root
+        .to_value()
+    {
         Value::Map(map) => map,
         _ => Map::new(),
     }
@@ -47,7 +51,9 @@ fn types() {
     check(
         "{a: {type: int}}",
         "{a: 1.5}",
-        &["argument 'a' is of type float and we were unable to convert to int: \"1.5\" cannot be converted to an int"],
+        &[
+            "argument 'a' is of type float and we were unable to convert to int: \"1.5\" cannot be converted to an int",
+        ],
     );
     check(
         "{a: {type: list, required: true}}",
@@ -69,7 +75,9 @@ fn types() {
     check(
         "{a: {type: bytes}}",
         "{a: 1Q}",
-        &["argument 'a' is of type str and we were unable to convert to bytes: <class 'str'> cannot be converted to a Byte value"],
+        &[
+            "argument 'a' is of type str and we were unable to convert to bytes: <class 'str'> cannot be converted to a Byte value",
+        ],
     );
 }
 

@@ -65,7 +65,9 @@ fn text(value: &Value) -> Result<Value, String> {
 fn list(value: &Value) -> Result<Value, String> {
     match value {
         Value::List(_) => Ok(value.clone()),
-        Value::Str(text) => Ok(Value::from(text.split(',').map(str::to_owned).collect::<Vec<_>>())),
+        Value::Str(text) => Ok(Value::from(
+            text.split(',').map(str::to_owned).collect::<Vec<_>>(),
+        )),
         Value::Int(_) | Value::Float(_) | Value::Bool(_) => Ok(Value::from(vec![value.to_string()])),
         _ => Err(format!("{} cannot be converted to a list", class(value))),
     }
@@ -119,7 +121,11 @@ fn integer(value: &Value) -> Result<Value, String> {
     let number = match value {
         Value::Int(_) => return Ok(value.clone()),
         Value::Bool(flag) => Some(i64::from(*flag)),
-        Value::Str(text) => text.trim().parse().ok().or_else(|| whole(text.trim().parse().ok()?)),
+        Value::Str(text) => text
+            .trim()
+            .parse()
+            .ok()
+            .or_else(|| whole(text.trim().parse().ok()?)),
         Value::Float(number) => whole(*number),
         _ => None,
     };
@@ -168,14 +174,23 @@ fn size(value: &Value, name: &str, unit: char) -> Result<Value, String> {
     let refused = || format!("{} cannot be converted to a {name} value", class(value));
     let text = value.to_string();
     let text = text.trim();
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let digits = text.len()
+        - text
+            .trim_start_matches(|c: char| c.is_ascii_digit() || c == '.')
+            .len();
     let (number, rest) = text.split_at(digits);
     let number: f64 = number.parse().map_err(|_| refused())?;
     let rest = rest.trim();
     let prefix = rest.strip_suffix(unit).unwrap_or(rest);
     let power = match prefix.to_uppercase().as_str() {
         "" => 0,
-        letter => PREFIXES.find(letter).filter(|_| letter.len() == 1).ok_or_else(refused)? + 1,
+        letter => {
+            PREFIXES
+                .find(letter)
+                .filter(|_| letter.len() == 1)
+                .ok_or_else(refused)?
+                + 1
+        }
     };
     let power = i32::try_from(power).map_err(|_| refused())?;
     whole((number * 1024_f64.powi(power)).round())

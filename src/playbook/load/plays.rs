@@ -31,6 +31,16 @@ impl Loader {
         })
     }
 
+    /// A playbook that stands in no file and holds a single play; `folder` stands in for its own.
+    pub fn single(&self, play: &Node, folder: &Path) -> Result<Playbook, Diagnostic> {
+        let map = play.as_map().cloned().unwrap_or_default();
+        Ok(Playbook {
+            name: String::new(),
+            folder: folder.to_owned(),
+            plays: vec![self.play(play, &map, &folder.join("playbook"), None)?],
+        })
+    }
+
     fn plays(
         &self,
         path: &Path,
@@ -44,7 +54,8 @@ impl Loader {
         let root = self.file(path, None)?;
         if root.is_null() {
             return Err(
-                Diagnostic::error(format!("Empty playbook, nothing to do: {}", shown(path))).hint(PLAY_STARTS),
+                Diagnostic::error(format!("Empty playbook, nothing to do: {}", shown(path)))
+                    .hint(PLAY_STARTS),
             );
         }
         let Some(nodes) = root.as_list() else {
@@ -58,9 +69,11 @@ impl Loader {
         };
         for node in nodes {
             let map = node.as_map().ok_or_else(|| {
-                Diagnostic::error("playbook entries must be either valid plays or 'import_playbook' statements")
-                    .at(&node.span)
-                    .hint(PLAY_STARTS)
+                Diagnostic::error(
+                    "playbook entries must be either valid plays or 'import_playbook' statements",
+                )
+                .at(&node.span)
+                .hint(PLAY_STARTS)
             })?;
             let import = map.iter().find(|(name, _)| short_name(name) == "import_playbook");
             match import {
@@ -168,7 +181,8 @@ impl Loader {
         outer: Option<&Arc<Context>>,
     ) -> Result<Play, Diagnostic> {
         let is_task = |name: &str| {
-            keyword::find(name, Level::Play).is_none() && self.vocabulary.modules().contains(&short_name(name))
+            keyword::find(name, Level::Play).is_none()
+                && self.vocabulary.modules().contains(&short_name(name))
         };
         if let Some((name, entry)) = map.iter().find(|(name, _)| is_task(name)) {
             return Err(keyword::unknown(name, &entry.key, Level::Play)
@@ -181,9 +195,11 @@ impl Loader {
                 .hint("add `hosts: all`, or a group or pattern of the inventory")
         })?;
         if is_empty(&hosts.value) {
-            return Err(Diagnostic::error("Hosts list cannot be empty. Please check your playbook")
-                .at(&hosts.value.span)
-                .hint("write `hosts: all`, or a group or pattern of the inventory"));
+            return Err(
+                Diagnostic::error("Hosts list cannot be empty. Please check your playbook")
+                    .at(&hosts.value.span)
+                    .hint("write `hosts: all`, or a group or pattern of the inventory"),
+            );
         }
         let bare = Context {
             attributes: Attributes {

@@ -53,7 +53,12 @@ impl Loader {
     ) -> Result<Arc<RoleUse>, Diagnostic> {
         let (name, attributes, params) = role_entry(node)?;
         let placing = Placing {
-            role: self.role(&self.vocabulary.evaluate(&name, parent)?, parent, &name.span, &From::default())?,
+            role: self.role(
+                &self.vocabulary.evaluate(&name, parent)?,
+                parent,
+                &name.span,
+                &From::default(),
+            )?,
             span: &name.span,
             attributes,
             params,
@@ -107,7 +112,10 @@ impl Loader {
         let role = &placing.role;
         let included = placing.included.as_ref();
         let is_static = included.is_none_or(|included| included.include == Include::Static);
-        let usual = self.places.private_role_vars.map_or(is_static, |private| !private);
+        let usual = self
+            .places
+            .private_role_vars
+            .map_or(is_static, |private| !private);
         let listed = role.meta.get("allow_duplicates");
         RoleUse {
             identity: identity(placing),
@@ -226,11 +234,10 @@ fn role_entry(node: &Node) -> Result<(Node, Mapping, Mapping), Diagnostic> {
         let is_name = node.as_str().is_some() || node.type_name() == "int";
         return match is_name {
             true => Ok((node.clone(), Mapping::new(), Mapping::new())),
-            false => Err(Diagnostic::error(format!(
-                "a role is a name or a map, not {}",
-                node.described()
-            ))
-            .at(&node.span)),
+            false => Err(
+                Diagnostic::error(format!("a role is a name or a map, not {}", node.described()))
+                    .at(&node.span),
+            ),
         };
     };
     let name = ["role", "name"].iter().find_map(|key| map.get(*key));
@@ -269,10 +276,16 @@ pub fn role_name(task: &Task) -> Result<&Node, Diagnostic> {
 fn identity(placing: &Placing<'_>) -> Arc<str> {
     let attribute = |name: &str| placing.attributes.get(name).map(|entry| entry.value.to_value());
     let included = placing.included.as_ref();
-    let variables = included.and_then(|included| included.variables.as_ref()).map(Node::to_value);
+    let variables = included
+        .and_then(|included| included.variables.as_ref())
+        .map(Node::to_value);
     let params: Value = Node::new(Kind::Map(Arc::new(placing.params.clone())), placing.span).to_value();
     let role = &placing.role;
-    let files = (&role.entry_point, Arc::as_ptr(&role.vars), Arc::as_ptr(&role.defaults));
+    let files = (
+        &role.entry_point,
+        Arc::as_ptr(&role.vars),
+        Arc::as_ptr(&role.defaults),
+    );
     format!(
         "{}\0{:?}\0{:?}\0{:?}\0{:?}\0{:?}\0{files:?}\0{}",
         shown(&role.path),
@@ -300,7 +313,10 @@ fn refuse_circle(placing: &Placing<'_>, parent: &Context) -> Result<(), Diagnost
     let Some(first) = around.iter().position(|context| is_same(context)) else {
         return Ok(());
     };
-    let names = around[..=first].iter().rev().filter_map(|context| context.role.as_ref());
+    let names = around[..=first]
+        .iter()
+        .rev()
+        .filter_map(|context| context.role.as_ref());
     let way: Vec<String> = names.map(|used| used.role.full_name()).collect();
     Err(Diagnostic::error(
         "A recursion loop was detected with the roles specified. \
@@ -333,7 +349,10 @@ fn validation(used: &RoleUse, spec: &Node, context: &Arc<Context>) -> Item {
         span,
         [
             ("argument_spec", options.cloned().unwrap_or_else(|| map(span, []))),
-            ("provided_arguments", Node::new(Kind::Map(Arc::clone(&used.params)), span)),
+            (
+                "provided_arguments",
+                Node::new(Kind::Map(Arc::clone(&used.params)), span),
+            ),
             ("validate_args_context", about),
         ],
     );

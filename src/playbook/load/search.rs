@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Loader;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::context::Context;
-use crate::source::{Span, shown};
+use crate::source::Span;
 use crate::yaml::Node;
 
 /// The folder below which collections are installed, in each of the places for them.
@@ -55,7 +55,8 @@ impl Loader {
                 path: given,
             });
         }
-        let folders: Vec<String> = candidates.iter().filter_map(|path| path.parent()).map(shown).collect();
+        let folders = candidates.iter().filter_map(|path| path.parent());
+        let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
         let siblings = siblings(&candidates);
         Err(Diagnostic::error(format!(
             "the role '{name}' was not found in {}",
@@ -107,7 +108,9 @@ impl Loader {
     /// A playbook by its full name, `NAMESPACE.COLLECTION.PLAYBOOK`.
     pub fn find_playbook(&self, name: &str, folder: &Path) -> Option<PathBuf> {
         let (collection, playbook) = split_full_name(name)?;
-        let folder = self.collection_folder(collection, Some(folder))?.join("playbooks");
+        let folder = self
+            .collection_folder(collection, Some(folder))?
+            .join("playbooks");
         let path = folder.join(playbook.replace('.', "/"));
         ["yml", "yaml"]
             .iter()
@@ -121,14 +124,18 @@ impl Loader {
         let mut folders: Vec<PathBuf> = Vec::new();
         let short = match split_full_name(name) {
             Some((collection, short)) => {
-                let plugins = self.collection_folder(collection, playbook.map(PathBuf::as_path))?.join("plugins");
+                let plugins = self
+                    .collection_folder(collection, playbook.map(PathBuf::as_path))?
+                    .join("plugins");
                 folders.extend([plugins.join("modules"), plugins.join("action")]);
                 short
             }
             None => {
                 let roles = context.chain().filter_map(|context| context.role.as_ref());
                 let beside = roles.map(|used| used.role.path.clone()).chain(playbook.cloned());
-                folders.extend(beside.flat_map(|folder| [folder.join("library"), folder.join("action_plugins")]));
+                folders.extend(
+                    beside.flat_map(|folder| [folder.join("library"), folder.join("action_plugins")]),
+                );
                 name
             }
         };

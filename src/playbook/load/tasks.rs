@@ -202,9 +202,11 @@ impl Loader {
                     return Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span));
                 }
                 None => {
-                    return Err(Diagnostic::error("The value of the task `args` keyword is invalid.")
-                        .at(&entry.value.span)
-                        .hint("a map, or a template that gives one, is required"));
+                    return Err(
+                        Diagnostic::error("The value of the task `args` keyword is invalid.")
+                            .at(&entry.value.span)
+                            .hint("a map, or a template that gives one, is required"),
+                    );
                 }
             }
         }
@@ -344,7 +346,9 @@ impl Loader {
 
 /// Which file of tasks an import or include means.
 pub fn file_argument(task: &Task) -> Result<&Node, Diagnostic> {
-    let given = [arguments::RAW, "file"].iter().find_map(|name| task.arguments.get(name));
+    let given = [arguments::RAW, "file"]
+        .iter()
+        .find_map(|name| task.arguments.get(name));
     given.filter(|node| !node.is_null()).ok_or_else(|| {
         Diagnostic::error(format!("No file specified for {}", task.action)).at(&task.action_span)
     })
@@ -447,7 +451,9 @@ fn new_loop(lookup: Option<&str>, entry: &Entry, earlier: Option<&Loop>) -> Resu
             .at(&entry.key)
             .via("the other one is here", &earlier.span));
     }
-    if entry.value.is_null() && let Some(lookup) = lookup {
+    if entry.value.is_null()
+        && let Some(lookup) = lookup
+    {
         return Err(
             Diagnostic::error(format!("you must specify a value when using with_{lookup}")).at(&entry.key),
         );
@@ -492,7 +498,11 @@ fn old_style(kept: &mut Mapping) -> Result<Option<Given>, Diagnostic> {
             arguments: Node::text(rest, span),
         }));
     }
-    let mut map = entry.value.as_map().map(|map| map.as_ref().clone()).unwrap_or_default();
+    let mut map = entry
+        .value
+        .as_map()
+        .map(|map| map.as_ref().clone())
+        .unwrap_or_default();
     let Some(module) = map.shift_remove("module") else {
         return Err(Diagnostic::error(format!(
             "unexpected parameter type in action: expected `MODULE ARGUMENTS` or a map with `module`, not {}",
