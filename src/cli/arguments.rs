@@ -12,16 +12,21 @@ use clap::{ArgAction, Parser};
 use super::adhoc::AdHocArguments;
 use super::config::ConfigArguments;
 use super::doc::DocArguments;
+use super::explain::ExplainArguments;
 use super::inventory::InventoryArguments;
 use super::keyring::VaultPasswords;
 use super::names::{self, Role};
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
-pub const VERBS: [(&str, &str); 7] = [
+pub const VERBS: [(&str, &str); 8] = [
     ("adhoc PATTERN", "run a single task; see `regdeploy adhoc --help`"),
     (
         "inventory",
         "show hosts, groups and variables; see `regdeploy inventory --help`",
+    ),
+    (
+        "explain VAR",
+        "every place that sets a variable; see `regdeploy explain --help`",
     ),
     ("config", "show settings; see `regdeploy config --help`"),
     (
@@ -43,6 +48,7 @@ pub enum Invocation {
     AdHoc(Box<AdHocArguments>),
     Inventory(Box<InventoryArguments>),
     Config(ConfigArguments),
+    Explain(Box<ExplainArguments>),
     Doc(DocArguments),
     Init(InitArguments),
     /// The rest of the line, which the registry reads itself.
@@ -87,6 +93,7 @@ impl Invocation {
             "init" => read(name, rest).map(Self::Init),
             "adhoc" => read(name, rest).map(|read| Self::AdHoc(Box::new(read))),
             "inventory" => read(name, rest).map(|read| Self::Inventory(Box::new(read))),
+            "explain" => read(name, rest).map(|read| Self::Explain(Box::new(read))),
             "config" => read(name, rest).map(Self::Config),
             "doc" => read(name, rest).map(Self::Doc),
             _ => read(name, rest).map(|read| Self::Play(Box::new(read))),
@@ -260,6 +267,24 @@ pub struct RunArguments {
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = at_least_one, help_heading = "Logging in")]
     pub timeout: Option<u32>,
 
+    /// Options of the ssh program, as far as they mean something without it: `-o StrictHostKeyChecking=no`
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true,
+        help_heading = "Logging in"
+    )]
+    pub ssh_common_args: Option<String>,
+
+    /// Further ones
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true,
+        help_heading = "Logging in"
+    )]
+    pub ssh_extra_args: Option<String>,
+
     /// Become another user on the host, root unless told otherwise
     #[arg(short, long, help_heading = "Becoming another user")]
     pub r#become: bool,
@@ -323,10 +348,6 @@ pub struct Refused {
     #[arg(short = 'M', long, hide = true)]
     pub module_path: Vec<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub ssh_common_args: Option<String>,
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub ssh_extra_args: Option<String>,
-    #[arg(long, hide = true, allow_hyphen_values = true)]
     pub scp_extra_args: Option<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
     pub sftp_extra_args: Option<String>,
@@ -368,6 +389,7 @@ mod tests {
         AdHocArguments::command().debug_assert();
         InventoryArguments::command().debug_assert();
         ConfigArguments::command().debug_assert();
+        ExplainArguments::command().debug_assert();
         DocArguments::command().debug_assert();
         for (verb, _) in VERBS {
             let name = verb.split(' ').next().unwrap_or_default();

@@ -14,7 +14,7 @@ use super::form::{FORMS, Form, Reading};
 use super::graph::Naming;
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::source::Source;
+use crate::source::{Source, shown};
 use crate::template::Names;
 use crate::vault;
 
@@ -58,7 +58,9 @@ struct Loading<'a> {
 impl<'a> Loading<'a> {
     fn new(configuration: &'a Configuration, extra_vars: &'a Arc<Names>) -> Result<Self, Diagnostic> {
         let mut inventory = Inventory::default();
-        inventory.files.merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
+        let merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
+        inventory.files.merging = merging;
+        inventory.graph.merging = merging;
         let naming = configuration.text(&table::TRANSFORM_INVALID_GROUP_CHARS);
         if matches!(naming, Some("always" | "silently")) {
             inventory.graph.naming = Naming::Replace;
@@ -306,7 +308,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<Source>, Diagnostic> {
             error.utf8_error().valid_up_to()
         ))
     })?;
-    vault::opened(Source::new(path.display().to_string(), text))
+    vault::opened(Source::new(shown(path), text))
 }
 
 #[cfg(test)]
