@@ -19,6 +19,7 @@ mod pause;
 mod script;
 mod set_fact;
 mod template;
+mod unarchive;
 mod validate_argument_spec;
 
 use std::collections::HashMap;
@@ -57,6 +58,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &script::Script,
     &set_fact::SetFact,
     &template::Template,
+    &unarchive::Unarchive,
     &validate_argument_spec::ValidateArgumentSpec,
 ];
 

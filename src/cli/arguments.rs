@@ -16,6 +16,7 @@ use super::explain::ExplainArguments;
 use super::inventory::InventoryArguments;
 use super::keyring::VaultPasswords;
 use super::names::{self, Role};
+use super::vault::Arguments as VaultArguments;
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
 pub const VERBS: [(&str, &str); 8] = [
@@ -37,6 +38,7 @@ pub const VERBS: [(&str, &str); 8] = [
         "init DIR",
         "write out the playbooks, roles and inventories inside this program",
     ),
+    ("vault", "encrypt files and values; see `regdeploy vault --help`"),
     ("registry", "the registry server; see `regdeploy registry --help`"),
     ("agent", "what this program does on a target; not for people"),
 ];
@@ -53,6 +55,7 @@ pub enum Invocation {
     Init(InitArguments),
     /// The rest of the line, which the registry reads itself.
     Registry(Vec<OsString>),
+    Vault(Box<VaultArguments>),
     /// The rest of the line, which the agent reads itself.
     Agent(Vec<OsString>),
     /// `--version` under one of Ansible's names.
@@ -89,6 +92,7 @@ impl Invocation {
     fn verb(verb: &str, name: String, rest: Vec<OsString>) -> Result<Self, clap::Error> {
         match verb {
             "registry" => Ok(Self::Registry(rest)),
+            "vault" => read(name, rest).map(|read| Self::Vault(Box::new(read))),
             "agent" => Ok(Self::Agent(rest)),
             "init" => read(name, rest).map(Self::Init),
             "adhoc" => read(name, rest).map(|read| Self::AdHoc(Box::new(read))),

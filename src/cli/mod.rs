@@ -26,6 +26,7 @@ pub mod playbook_lookup;
 pub mod registry;
 pub mod settings;
 pub mod sources;
+pub mod vault;
 
 /// The name under which the executable is the registry.
 const REGISTRY: &str = "regdeploy-registry";
@@ -52,6 +53,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Invocation::Registry(rest)) => {
             registry::main(std::iter::once(REGISTRY.into()).chain(rest).collect())
         }
+        Ok(Invocation::Vault(arguments)) => vault::run(*arguments),
         Ok(Invocation::Agent(rest)) => agent::run(
             rest.into_iter()
                 .map(|argument| argument.to_string_lossy().into_owned()),

@@ -16,6 +16,7 @@ use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
 use crate::output::{Colour, Event, Paint};
 use crate::playbook::{Loader, Places, Playbook, Selection};
+use crate::secrets;
 use crate::source::{Source, Span};
 use crate::value::Secret;
 use crate::vault;
@@ -156,6 +157,7 @@ async fn play(
         settings.diff,
     );
     let listing = settings.listing;
+    let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
     // Who asks for the implicit localhost by name does not have to be told of it.
     let quiet_pattern = matches!(&job, Job::Single(task) if LOCALHOST.contains(&task.pattern()));
@@ -208,12 +210,13 @@ async fn play(
     }
     if listing.any() {
         for playbook in &playbooks {
-            print!(
-                "{}",
-                executor::list(&run, playbook, listing).map_err(code(PARSE))?
-            );
+            let text = executor::list(&run, playbook, listing).map_err(code(PARSE))?;
+            print!("{}", secrets::scrub(&text));
         }
         return Ok(0);
+    }
+    if flush_cache {
+        run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
 }
@@ -359,7 +362,6 @@ fn translated(
         extra_vars,
         start_at_task: settings.start_at_task,
         force_handlers: settings.force_handlers,
-        any_errors_fatal: false,
         login: LoginSettings {
             connection: settings.connection,
             user: settings.user,

@@ -11,7 +11,7 @@ use super::play::ActivePlay;
 use super::run::Run;
 use crate::configuration::table;
 use crate::playbook::{Context, Include, Role, RoleUse};
-use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+use crate::template::{CONFIGURATION, Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
 use crate::yaml::{Mapping, Node};
 
@@ -27,7 +27,9 @@ impl Run {
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
     ) -> Arc<Scope> {
-        let files = play.map(|play| self.variable_files(host, play)).unwrap_or_default();
+        let files = play
+            .map(|play| self.variable_files(host, play))
+            .unwrap_or_default();
         self.scope_of(host, play, context, local, &files)
     }
 
@@ -199,6 +201,10 @@ pub const MAGIC_VARIABLES: &[&str] = &[
 
 impl Layer for Magic {
     fn get(&self, name: &str) -> Option<Variable> {
+        if name == CONFIGURATION {
+            let configuration = Arc::clone(&self.run.upgrade()?.settings.configuration);
+            return Some(Variable::Configuration(configuration));
+        }
         if !MAGIC_VARIABLES.contains(&name) {
             return None;
         }

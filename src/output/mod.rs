@@ -3,11 +3,13 @@
 //! A printer is one file and one variant of [`Format`]. [`human`] prints what Ansible's default callback
 //! prints, since people and their scripts read it.
 
+mod censor;
 mod colour;
 pub mod diff;
 mod event;
 pub mod human;
 
+pub use self::censor::censored;
 pub use self::colour::{Colour, Paint};
 pub use self::event::{Event, JobState, Label, Report, State, Stats};
 

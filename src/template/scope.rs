@@ -13,8 +13,8 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 
 use super::convert;
 use super::error::EvalError;
-use super::evaluate;
-use super::merge;
+use super::{evaluate, merge, taint};
+use crate::configuration::Configuration;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -33,12 +33,21 @@ pub enum Variable {
     Native(minijinja::Value),
     /// Scopes by name: `hostvars`.
     Scopes(Arc<dyn Scopes>),
+    /// The settings, for lookups; templates cannot see them.
+    Configuration(Arc<Configuration>),
 }
 
 /// A view of several scopes.
 pub trait Scopes: fmt::Debug + Send + Sync {
     fn get(&self, name: &str) -> Option<Arc<Scope>>;
     fn names(&self) -> Vec<String>;
+}
+
+impl Variable {
+    /// Data that is read often and changes rarely, as the engine wants it: facts.
+    pub fn prepared(value: &Value) -> Self {
+        Self::Native(convert::from_value(value))
+    }
 }
 
 impl From<Value> for Variable {
@@ -175,7 +184,7 @@ impl Scope {
     /// A variable's value.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, EvalError> {
         match self.get(name) {
-            None | Some(Variable::Scopes(_)) => Ok(None),
+            None | Some(Variable::Scopes(_) | Variable::Configuration(_)) => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
@@ -233,7 +242,7 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
     let result = if depth > MAX_RECURSION {
         Err(EvalError::new(
             Diagnostic::error(format!(
-                "recursive loop detected in template: `{name}` refers to itself"
+                "Recursive loop detected in template: `{name}` refers to itself"
             ))
             .at(&node.span),
         ))
@@ -241,6 +250,9 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
         lazy(node, scope)
     };
     EVALUATING.with_borrow_mut(Vec::pop);
+    if let Ok(value) = &result {
+        taint::read(value);
+    }
     result
 }
 
@@ -270,8 +282,12 @@ impl Object for Context {
             return Some(minijinja::Value::from_dyn_object(Arc::clone(self)));
         }
         match self.0.get(name)? {
-            Variable::Value(value) => Some(convert::from_value(&value)),
+            Variable::Value(value) => {
+                taint::read_value(&value);
+                Some(convert::from_value(&value))
+            }
             Variable::Native(value) => Some(value),
+            Variable::Configuration(_) => None,
             Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
         }
@@ -303,7 +319,9 @@ impl Object for Views {
 /// A node as the engine's value, its insides evaluated only when they are reached.
 pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
     if !node.is_dynamic() {
-        return Ok(convert::from_value(&node.to_value()));
+        let value = node.to_value();
+        taint::read_value(&value);
+        return Ok(convert::from_value(&value));
     }
     match &node.kind {
         Kind::List(_) | Kind::Map(_) => Ok(minijinja::Value::from_object(Lazy {
@@ -319,6 +337,13 @@ pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, 
 struct Lazy {
     node: Node,
     scope: Arc<Scope>,
+}
+
+/// Whether looking into a value would evaluate what nobody has asked for.
+pub(super) fn is_lazy(value: &minijinja::Value) -> bool {
+    value.downcast_object_ref::<Lazy>().is_some()
+        || value.downcast_object_ref::<Context>().is_some()
+        || value.downcast_object_ref::<Views>().is_some()
 }
 
 impl Lazy {
