@@ -19,7 +19,7 @@ use super::names::{self, Role};
 use super::vault::Arguments as VaultArguments;
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
-pub const VERBS: [(&str, &str); 8] = [
+pub const VERBS: &[(&str, &str)] = &[
     ("adhoc PATTERN", "run a single task; see `regdeploy adhoc --help`"),
     (
         "inventory",
@@ -73,7 +73,7 @@ impl Invocation {
         let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
         match role {
             Role::Refused(instead) => Ok(Self::Refused(program, instead)),
-            Role::Verb(_) if asks_for_version(&arguments) => Ok(Self::Version(program)),
+            Role::Verb(_) if program.starts_with("ansible") && asks_for_version(&arguments) => Ok(Self::Version(program)),
             Role::Verb(verb) => Self::verb(verb, program, rest(1)),
             Role::Itself => {
                 let word = arguments.get(1).and_then(|word| word.to_str());
@@ -137,9 +137,8 @@ Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option
            4 a host could not be reached, 99 interrupted, 250 a defect of regdeploy";
 
 fn after_help() -> String {
-    let verbs = VERBS
-        .map(|(verb, about)| format!("  {verb:<13}  {about}"))
-        .join("\n");
+    let verbs = VERBS.iter().map(|(verb, about)| format!("  {verb:<13}  {about}"));
+    let verbs = verbs.collect::<Vec<_>>().join("\n");
     format!(
         "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n\n{EXIT_CODES}"
     )

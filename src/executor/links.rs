@@ -20,7 +20,11 @@ use crate::wire::message::{Batch, Become, Call, Outcome, Secret};
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// Variables that hold options of the ssh program; in the order of `LoginSettings::ssh_arguments`.
-const SSH_ARGUMENTS: [&str; 3] = ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"];
+const SSH_ARGUMENTS: [&str; 3] = [
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_ssh_args",
+];
 
 type Slot = Arc<Mutex<Option<Link>>>;
 
