@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
-use crate::output::{Event, Paint};
+use crate::output::{Colour, Event, Paint};
 use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::secrets;
 use crate::source::{Source, Span};
@@ -173,6 +173,9 @@ async fn play(
             "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'",
         ));
     }
+    if run.settings.verbosity > 0 {
+        println!("{}", paint.paint(&configuration.told(), Colour::Verbose));
+    }
     for warning in &warnings {
         run.show(&Event::Diagnostic(warning));
     }
@@ -251,7 +254,7 @@ fn single(task: &Task, loader: &Loader) -> Result<Playbook, Stop> {
 }
 
 /// Finds and reads playbooks.
-fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
+pub fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
     let find = |name: &String| match loader.find_playbook(name, Path::new("")) {
         Some(file) => Ok(file),
         None => playbook_lookup::find(name, Path::new("")).map_err(|error| (error, MISSING)),
@@ -263,7 +266,7 @@ fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
 }
 
 /// Where roles and collections are.
-fn places(configuration: &Configuration) -> Places {
+pub fn places(configuration: &Configuration) -> Places {
     let paths = |setting| configuration.list(setting).into_iter().map(PathBuf::from);
     // Where this program's own playbooks have theirs.
     let usual = std::env::current_dir().unwrap_or_default().join("roles");
@@ -343,6 +346,10 @@ fn translated(
             port: settings.port,
             password: passwords.connection,
             private_key: settings.private_key,
+            passphrase: configuration
+                .text(&table::SSH_PRIVATE_KEY_PASSPHRASE)
+                .map(Secret::new),
+            ssh_arguments: settings.ssh_arguments,
             host_key_checking: settings.host_key_checking,
             timeout: settings.timeout,
         },
@@ -350,6 +357,7 @@ fn translated(
             enabled: settings.r#become,
             user: settings.become_user,
             method: settings.become_method,
+            flags: settings.become_flags,
             password: passwords.r#become,
         },
         verbosity: settings.verbosity,

@@ -35,6 +35,7 @@ mod roles;
 mod run;
 mod scope;
 mod settings;
+mod ssh_arguments;
 mod strategy;
 mod vars_files;
 mod vocabulary;
