@@ -15,3 +15,4 @@ mod golden;
 mod layers;
 mod link;
 mod registry;
+mod vault;
