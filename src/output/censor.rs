@@ -32,6 +32,7 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
         Event::Diagnostic(_)
         | Event::NoHostsMatched
         | Event::NoHostsLeft
+        | Event::Job { .. }
         | Event::Traffic { .. }
         | Event::Recap(_) => show(event),
     }

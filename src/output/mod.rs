@@ -11,7 +11,12 @@ pub mod human;
 
 pub use self::censor::censored;
 pub use self::colour::{Colour, Paint};
-pub use self::event::{Event, Label, Report, State, Stats};
+pub use self::event::{Event, JobState, Label, Report, State, Stats};
+
+/// The printers that can be chosen, and what they print.
+pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [("default", "what `ansible-playbook` prints")].into_iter()
+}
 
 /// Shows events.
 pub trait Printer: Send {

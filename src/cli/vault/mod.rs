@@ -7,14 +7,12 @@ mod editor;
 mod files;
 mod strings;
 
-use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use self::arguments::{Action, Arguments, EncryptWith, Output};
+pub use self::arguments::Arguments;
+use self::arguments::{Action, EncryptWith, Output};
 use self::files::DASH;
 use super::keyring::{self, VaultPasswords, usual_id};
 use crate::configuration::{Configuration, table};
@@ -35,22 +33,15 @@ impl From<Diagnostic> for Failed {
     }
 }
 
-/// Runs a command line, the name that is shown for the command first.
-pub fn main(arguments: Vec<OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
-    };
-    match run(arguments.action) {
+/// Runs what the command line asks for.
+pub fn run(arguments: Arguments) -> ExitCode {
+    match perform(arguments.action) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed(error, code)) => super::fail(&error, code),
     }
 }
 
-fn run(action: Action) -> Result<(), Failed> {
+fn perform(action: Action) -> Result<(), Failed> {
     let (configuration, warnings) = Configuration::load()?;
     show(&warnings);
     let verb = Verb { configuration };
