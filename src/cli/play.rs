@@ -157,6 +157,7 @@ async fn play(
         settings.diff,
     );
     let listing = settings.listing;
+    let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
     // Who asks for the implicit localhost by name does not have to be told of it.
     let quiet_pattern = matches!(&job, Job::Single(task) if LOCALHOST.contains(&task.pattern()));
@@ -210,6 +211,9 @@ async fn play(
             print!("{}", secrets::scrub(&text));
         }
         return Ok(0);
+    }
+    if flush_cache {
+        run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
 }
@@ -355,7 +359,6 @@ fn translated(
         extra_vars,
         start_at_task: settings.start_at_task,
         force_handlers: settings.force_handlers,
-        any_errors_fatal: false,
         login: LoginSettings {
             connection: settings.connection,
             user: settings.user,

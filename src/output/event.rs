@@ -66,6 +66,11 @@ pub enum JobState {
 
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A file is begun.
+    Playbook {
+        name: &'a str,
+        plays: usize,
+    },
     Play {
         name: &'a str,
     },

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Batch;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
-use crate::executor::iterator::Cursor;
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Item, Meta, Task};
 
@@ -50,12 +50,7 @@ impl Batch {
             }
             Meta::EndRole => {
                 for index in &wanted {
-                    self.lanes[*index].moves(&self.selected, Cursor::end_role);
-                }
-            }
-            Meta::RoleComplete => {
-                for index in at {
-                    self.active.progress.complete(task, &self.lanes[*index].host);
+                    self.lanes[*index].cursor.end_role();
                 }
             }
             Meta::EndBatch if !wanted.is_empty() => self.end_all(),
@@ -73,6 +68,12 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                    lane.cursor.forgive();
+                }
+            }
+            Meta::RoleComplete => {
+                for index in &wanted {
+                    self.active.progress.complete(task, &self.lanes[*index].host);
                 }
             }
             Meta::ResetConnection => {
