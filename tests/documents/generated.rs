@@ -304,6 +304,10 @@ const REASONS: &[(&str, &str)] = &[
         "Python's regular expressions in filters: look-around, back references",
     ),
     ("globset", "shell patterns"),
+    (
+        "aho-corasick",
+        "finds all known secrets in what is about to be shown",
+    ),
     ("similar", "unified differences"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
