@@ -78,10 +78,16 @@ fn place(node: &Node, word: &str) -> Span {
         .map_or_else(|| node.span.clone(), |at| node.span.part(at, at + word.len()))
 }
 
-/// `{{ name }}=value`.
+/// `prefix_{{ name }}=value`: the first `=` outside of braces.
 fn templated(word: &str) -> Option<(&str, &str)> {
-    let end = word.starts_with("{{").then(|| word.find("}}="))?? + "}}".len();
-    Some((&word[..end], &word[end + 1..]))
+    let start = word.find("{{")?;
+    let end = start + word[start..].find("}}")? + "}}".len();
+    let at = end
+        + word[end..]
+            .find('=')
+            .filter(|at| !word[end..end + at].contains("{{"))?;
+    let plain = |text: &str| text.is_empty() || is_name(&format!("_{text}"));
+    (plain(&word[..start]) && plain(&word[end..at])).then(|| (&word[..at], &word[at + 1..]))
 }
 
 fn is_name(key: &str) -> bool {
