@@ -349,6 +349,13 @@ const REASONS: &[(&str, &str)] = &[
         "include_dir",
         "playbooks, roles and inventories inside the executable",
     ),
+    (
+        "sha-crypt",
+        "`password_hash`: SHA-crypt, as `/etc/shadow` holds it",
+    ),
+    ("bcrypt", "`password_hash`: bcrypt"),
+    ("jmespath", "`json_query`"),
+    ("ipnet", "networks of addresses: `ipaddr` and its like"),
     ("insta", "tests: snapshots of what is printed"),
 ];
 
