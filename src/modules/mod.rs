@@ -22,6 +22,7 @@ mod editing;
 mod expand;
 pub mod file;
 pub mod find;
+mod flags;
 pub mod get_url;
 pub mod getent;
 pub mod git;
