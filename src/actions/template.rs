@@ -45,12 +45,10 @@ static SPEC: Spec = Spec {
             .default("no")
             .doc("drop the blanks in front of a block"),
         Arg::str("output_encoding").default("utf-8").doc("of the file"),
-        Arg::bool("unsafe_writes")
-            .default("no")
-            .doc("accepted; files are always replaced in one step"),
+        Arg::bool("unsafe_writes").doc("write in place where a file cannot be replaced"),
         Arg::str("attributes")
             .aliases(&["attr"])
-            .doc("accepted with a warning"),
+            .doc("flags as for chattr"),
         Arg::str("seuser").doc("accepted with a warning"),
         Arg::str("serole").doc("accepted with a warning"),
         Arg::str("setype").doc("accepted with a warning"),
