@@ -1,8 +1,10 @@
 //! Runs plays: who runs which task when, with which variables, over which connection.
 //!
 //! - [`iterator`]: what a host runs next; pure.
-//! - [`linear`]: all hosts task by task, and what follows from their results.
+//! - [`strategy`]: which host runs which task when, and what follows from results.
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`background`]: tasks with `async`.
+//! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
@@ -11,19 +13,25 @@
 
 mod arguments;
 mod attempt;
+mod background;
+mod batches;
 mod handlers;
+mod hidden;
 mod host;
 mod include;
 pub mod iterator;
-mod linear;
 mod links;
 mod list;
 mod play;
+mod prompts;
 mod remote;
 mod repeat;
+mod roles;
 mod run;
 mod scope;
 mod settings;
+mod strategy;
+mod vars_files;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};

@@ -106,6 +106,11 @@ pub struct Remote<'a> {
 }
 
 impl Remote<'_> {
+    /// The environment of the processes that a call starts.
+    pub fn environment(&self) -> Result<indexmap::IndexMap<String, String>, EvalError> {
+        self.site.environment(self.scope)
+    }
+
     fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
         let site = self.site;
         let host = self.delegate.unwrap_or(&site.host).to_owned();
@@ -136,12 +141,18 @@ impl Target for Remote<'_> {
     ) -> Pending<'a, Result<Outcome, Failure>> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
+            let mut environment = self.environment()?;
+            if matches!(module, "job" | "async_status")
+                && let Some(folder) = self.scope.value("ansible_async_dir")?
+            {
+                environment.insert("ANSIBLE_ASYNC_DIR".to_owned(), folder.to_string());
+            }
             let call = Call {
                 module: module.to_owned(),
                 arguments,
                 check: self.check,
                 diff: self.diff,
-                environment: self.site.environment(self.scope)?,
+                environment,
             };
             let contents = std::mem::take(&mut held.contents);
             let answers = Arc::new(held);

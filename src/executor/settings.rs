@@ -22,6 +22,7 @@ pub struct Settings {
     pub extra_vars: Arc<Names>,
     pub start_at_task: Option<String>,
     pub force_handlers: bool,
+    pub any_errors_fatal: bool,
     pub login: LoginSettings,
     pub become_as: BecomeSettings,
     pub verbosity: u8,

@@ -56,6 +56,14 @@ pub struct Stats {
     pub ignored: usize,
 }
 
+/// What is known of a task that goes on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    Running,
+    Ok,
+    Failed,
+}
+
 #[derive(Debug)]
 pub enum Event<'a> {
     Play {
@@ -79,6 +87,12 @@ pub enum Event<'a> {
         label: &'a Label,
         task: &'a str,
         left: u32,
+    },
+    /// A task with `async` that is waited for.
+    Job {
+        label: &'a Label,
+        job: &'a str,
+        state: JobState,
     },
     Warning(&'a str),
     Diagnostic(&'a Diagnostic),

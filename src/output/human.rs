@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Printer;
 use super::colour::{Colour, Paint};
 use super::diff;
-use super::event::{Event, Label, Report, State, Stats};
+use super::event::{Event, JobState, Label, Report, State, Stats};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::playbook::short_name;
 use crate::value::{Map, Value};
@@ -233,6 +233,22 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                     ),
                     Some(Colour::Verbose),
                 );
+            }
+            Event::Job {
+                label: host,
+                job,
+                state,
+            } => {
+                let host = label(host);
+                let (text, colour) = match state {
+                    JobState::Running => (
+                        format!("ASYNC POLL on {host}: jid={job} started=True finished=False"),
+                        Colour::Verbose,
+                    ),
+                    JobState::Ok => (format!("ASYNC OK on {host}: jid={job}"), Colour::Verbose),
+                    JobState::Failed => (format!("ASYNC FAILED on {host}: jid={job}"), Colour::Verbose),
+                };
+                self.line(&text, Some(colour));
             }
             Event::Warning(text) => {
                 self.diagnostic(&Diagnostic::warning(*text));
