@@ -141,10 +141,11 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Text,
         "in place of the method's usual flags",
     ),
-    refused(
+    works(
         "become_exe",
         ALL,
-        "the usual program of the become method is used",
+        Shape::Text,
+        "in place of the method's usual program",
     ),
     works("remote_user", ALL, Shape::Text, "the user to log in as"),
     works("connection", ALL, Shape::Text, "`ssh` or `local`"),
@@ -239,7 +240,7 @@ pub static KEYWORDS: &[Keyword] = &[
     works(
         "gather_subset",
         PLAY,
-        Shape::List,
+        Shape::Texts,
         "which facts: `setup`'s argument",
     ),
     works(
