@@ -162,7 +162,9 @@ impl Site {
                 return Ok(end);
             }
             if tried > retries {
-                end.result.insert("attempts".to_owned(), Value::Int(retries));
+                if retries > 0 {
+                    end.result.insert("attempts".to_owned(), Value::Int(retries));
+                }
                 if until.is_some() {
                     end.state = State::Failed;
                     end.result.insert("failed".to_owned(), Value::Bool(true));

@@ -204,7 +204,7 @@ pub static KEYWORDS: &[Keyword] = &[
         "throttle",
         ALL,
         Shape::Number,
-        "how many hosts may be at the task at the same time",
+        "how many hosts may be at it at once",
     ),
     refused(
         "debugger",
@@ -309,14 +309,13 @@ pub static KEYWORDS: &[Keyword] = &[
         "strategy",
         PLAY,
         Shape::Text,
-        "`linear`: task by task on all hosts; `free`: each host at its own pace; `host_pinned`: so, and no host \
-         starts before it can go on to the end",
+        "`linear` (in step), `free` or `host_pinned`",
     ),
     works(
         "order",
         PLAY,
         Shape::Text,
-        "`inventory`, `reverse_inventory`, `sorted`, `reverse_sorted` or `shuffle`",
+        "`inventory`, `sorted`, `shuffle`, `reverse_...`",
     ),
     refused(
         "import_playbook",
