@@ -23,7 +23,13 @@ pub fn argv(target: &Become, script: &str, root: bool) -> Result<Vec<String>, St
         shell_words::split(target.flags.as_deref().unwrap_or(default))
             .map_err(|error| format!("become_flags cannot be read: {error}"))
     };
-    let mut argv = vec![target.method.to_string()];
+    let mut argv = match &target.program {
+        Some(program) => shell_words::split(program)
+            .ok()
+            .filter(|words| !words.is_empty())
+            .ok_or_else(|| format!("`{program}` is no program: correct become_exe"))?,
+        None => vec![target.method.to_string()],
+    };
     match target.method {
         BecomeMethod::Sudo => {
             let mut flags = flags(SUDO_FLAGS)?;
@@ -138,6 +144,7 @@ mod tests {
 
     fn target(method: BecomeMethod, flags: Option<&str>, password: Option<&str>) -> Become {
         Become {
+            program: None,
             method,
             user: "app".to_owned(),
             flags: flags.map(str::to_owned),

@@ -134,7 +134,7 @@ fn serve(
 }
 
 /// Who a child agent runs as, and how: the password makes no difference.
-type Identity = (BecomeMethod, String, Option<String>);
+type Identity = (BecomeMethod, String, Option<String>, Option<String>);
 
 struct Agent<'a> {
     machine: Local,
@@ -199,7 +199,12 @@ impl Agent<'_> {
     }
 
     fn run_as(&mut self, target: &Become, batch: Batch) -> Result<(), Broken> {
-        let identity = (target.method, target.user.clone(), target.flags.clone());
+        let identity = (
+            target.method,
+            target.user.clone(),
+            target.flags.clone(),
+            target.program.clone(),
+        );
         let conversation = &mut *self.conversation.borrow_mut();
         let mut kept = self.children.remove(&identity);
         let mut child = if let Some(child) = kept.take_if(Child::is_alive) {

@@ -67,6 +67,13 @@ fn defaults(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalEr
     for node in task.context.all("module_defaults") {
         let maps = node.as_list().unwrap_or(std::slice::from_ref(node));
         for (name, entry) in maps.iter().filter_map(Node::as_map).flat_map(|map| map.iter()) {
+            if name.starts_with("group/") {
+                return Err(EvalError::new(
+                    Diagnostic::error(format!("there are no groups of modules, such as `{name}`"))
+                        .at(&entry.key)
+                        .hint("name the modules themselves"),
+                ));
+            }
             if short_name(name) == module {
                 all.extend(map(&entry.value, scope)?);
             }

@@ -13,7 +13,7 @@ use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
-use super::scope::layer;
+use super::scope::{delegated, layer};
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
 use crate::configuration::table;
@@ -28,8 +28,10 @@ use crate::yaml::Node;
 
 /// `until` without `retries` tries this often again.
 const RETRIES: i64 = 3;
-/// Seconds between tries.
-const DELAY: i64 = 5;
+/// The longest `timeout`, in seconds.
+const MAX_TIMEOUT: u64 = 100_000_000;
+/// Between tries.
+const DELAY: Duration = Duration::from_secs(5);
 /// What the message of a condition that cannot be evaluated begins with.
 const IN_CONDITION: &str = "Error while evaluating conditional: ";
 
@@ -97,6 +99,10 @@ impl Site {
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
         let no_log = self.no_log(scope)?;
         let delegate = self.delegate(scope)?;
+        let scope = &match &delegate {
+            Some(host) => scope.with(delegated(&self.run, &self.play, host)),
+            None => Arc::clone(scope),
+        };
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End {
                 no_log,
@@ -141,7 +147,7 @@ impl Site {
             (None, Some(_)) => RETRIES,
             (None, None) => 0,
         };
-        let delay = self.number("delay", scope)?.unwrap_or(DELAY).max(0);
+        let delay = self.seconds("delay", scope)?.unwrap_or(DELAY);
         let mut tried = 0;
         loop {
             let mut end = self.once(scope, delegate).await?;
@@ -160,6 +166,9 @@ impl Site {
                 return Ok(end);
             }
             if tried > retries {
+                if retries > 0 {
+                    end.result.insert("attempts".to_owned(), Value::Int(retries));
+                }
                 if until.is_some() {
                     end.state = State::Failed;
                     end.result.insert("failed".to_owned(), Value::Bool(true));
@@ -176,7 +185,7 @@ impl Site {
                 task: &self.name(scope),
                 left,
             });
-            tokio::time::sleep(Duration::from_secs(u64::try_from(delay).unwrap_or(0))).await;
+            tokio::time::sleep(delay).await;
         }
     }
 
@@ -226,10 +235,24 @@ impl Site {
 
     /// `timeout`: how long one try may take.
     fn limit(&self, scope: &Arc<Scope>) -> Result<Option<Duration>, EvalError> {
-        let seconds = self
-            .number("timeout", scope)?
-            .and_then(|seconds| u64::try_from(seconds).ok());
-        Ok(seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs))
+        let usual = || self.run.settings.configuration.integer(&table::TASK_TIMEOUT);
+        let Some(seconds) = self.number("timeout", scope)?.or_else(usual) else {
+            return Ok(None);
+        };
+        match u64::try_from(seconds) {
+            Ok(0) => Ok(None),
+            Ok(seconds) if seconds <= MAX_TIMEOUT => Ok(Some(Duration::from_secs(seconds))),
+            _ => Err(EvalError::new(
+                Diagnostic::error(format!(
+                    "Timeout {seconds} is invalid, it must be between 0 and {MAX_TIMEOUT}."
+                ))
+                .at(self
+                    .task
+                    .context
+                    .nearest("timeout")
+                    .map_or(&self.task.action_span, |node| &node.span)),
+            )),
+        }
     }
 
     /// The facts in a module's result.

@@ -1,6 +1,7 @@
 //! The keywords of a task, evaluated; and what a task shows of itself.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::attempt::Site;
 use super::strategy::Strategy;
@@ -57,18 +58,29 @@ impl Site {
         }
     }
 
+    /// The nearest value of a keyword, as a time in seconds.
+    pub fn seconds(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<Duration>, EvalError> {
+        if let Some(node) = self.task.context.nearest(keyword)
+            && let Value::Float(seconds) = template::evaluate(node, scope)?
+        {
+            return Ok(Some(Duration::try_from_secs_f64(seconds).unwrap_or_default()));
+        }
+        let seconds = self.number(keyword, scope)?;
+        Ok(seconds.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+    }
+
     /// How many hosts may be at the task at once.
     pub fn throttle(&self, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
-        self.number("throttle", scope).map_err(|error| {
-            let value = self.text("throttle", scope).ok().flatten().unwrap_or_default();
-            let message = format!(
-                "Failed to convert the throttle value to an integer: invalid literal for int() with base 10: '{value}'"
-            );
-            let place = self.task.context.nearest("throttle").map(|node| &node.span);
-            match place {
-                Some(span) if !error.undefined => EvalError::new(Diagnostic::error(message).at(span)),
-                _ => error,
-            }
+        self.number("throttle", scope).map_err(|mut error| {
+            let reason = if error.undefined {
+                error.diagnostic.message.clone()
+            } else {
+                let value = self.text("throttle", scope).ok().flatten().unwrap_or_default();
+                format!("invalid literal for int() with base 10: '{value}'")
+            };
+            error.diagnostic.message =
+                format!("Failed to convert the throttle value to an integer: {reason}");
+            error
         })
     }
 

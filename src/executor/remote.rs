@@ -62,6 +62,7 @@ impl Site {
             }
         }
         Ok(Some(Become {
+            program: text("ansible_become_exe", "become_exe")?,
             method,
             user: text("ansible_become_user", "become_user")?
                 .or_else(|| settings.user.clone())

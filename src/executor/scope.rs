@@ -376,6 +376,41 @@ impl Scopes for HostVariables {
     }
 }
 
+/// `ansible_delegated_vars`: the variables of the host that a task is delegated to, by its name.
+pub fn delegated(run: &Arc<Run>, play: &Arc<ActivePlay>, host: &str) -> Arc<dyn Layer> {
+    let view = Delegated {
+        host: host.to_owned(),
+        all: HostVariables {
+            run: Arc::downgrade(run),
+            play: Some(Arc::clone(play)),
+        },
+    };
+    let names: Names = [(
+        "ansible_delegated_vars".to_owned(),
+        Variable::Scopes(Arc::new(view)),
+    )]
+    .into();
+    Arc::new(names)
+}
+
+/// One host's variables, as `hostvars` shows them; it need not be in the inventory.
+#[derive(Debug)]
+struct Delegated {
+    host: String,
+    all: HostVariables,
+}
+
+impl Scopes for Delegated {
+    fn get(&self, name: &str) -> Option<Arc<Scope>> {
+        let run = self.all.run.upgrade().filter(|_| name == self.host)?;
+        Some(run.scope(name, self.all.play.as_ref(), None, Vec::new()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec![self.host.clone()]
+    }
+}
+
 /// One layer with a few names in it.
 pub fn layer(names: impl IntoIterator<Item = (String, Value)>) -> Arc<dyn Layer> {
     let names: Names = names

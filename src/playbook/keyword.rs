@@ -141,10 +141,11 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Text,
         "in place of the method's usual flags",
     ),
-    refused(
+    works(
         "become_exe",
         ALL,
-        "the usual program of the become method is used",
+        Shape::Text,
+        "in place of the method's usual program",
     ),
     works("remote_user", ALL, Shape::Text, "the user to log in as"),
     works("connection", ALL, Shape::Text, "`ssh` or `local`"),
@@ -203,7 +204,7 @@ pub static KEYWORDS: &[Keyword] = &[
         "throttle",
         ALL,
         Shape::Number,
-        "how many hosts may be at the task at the same time",
+        "how many hosts may be at it at once",
     ),
     refused(
         "debugger",
@@ -239,7 +240,7 @@ pub static KEYWORDS: &[Keyword] = &[
     works(
         "gather_subset",
         PLAY,
-        Shape::List,
+        Shape::Texts,
         "which facts: `setup`'s argument",
     ),
     works(
@@ -308,14 +309,13 @@ pub static KEYWORDS: &[Keyword] = &[
         "strategy",
         PLAY,
         Shape::Text,
-        "`linear`: task by task on all hosts; `free`: each host at its own pace; `host_pinned`: so, and no host \
-         starts before it can go on to the end",
+        "`linear` (in step), `free` or `host_pinned`",
     ),
     works(
         "order",
         PLAY,
         Shape::Text,
-        "`inventory`, `reverse_inventory`, `sorted`, `reverse_sorted` or `shuffle`",
+        "`inventory`, `sorted`, `shuffle`, `reverse_...`",
     ),
     refused(
         "import_playbook",

@@ -68,6 +68,9 @@ pub struct Call {
 pub struct Become {
     pub method: BecomeMethod,
     pub user: String,
+    /// In place of the method's usual program; with words of its own, if need be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Replaces the method's usual flags (`-H -S -n` for sudo).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flags: Option<String>,

@@ -8,6 +8,7 @@ use super::*;
 
 fn target(method: BecomeMethod, user: &str) -> Option<Become> {
     Some(Become {
+        program: None,
         method,
         user: user.to_owned(),
         flags: None,

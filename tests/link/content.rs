@@ -26,6 +26,7 @@ fn place(digest: &str, size: u64, to: &Path) -> Call {
 
 fn nobody() -> Option<Become> {
     Some(Become {
+        program: None,
         method: BecomeMethod::Sudo,
         user: "nobody".to_owned(),
         flags: None,

@@ -8,6 +8,7 @@ use crate::executor::attempt::Site;
 use crate::executor::end::End;
 use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Item, Meta, Task};
+use crate::value::{Map, Value};
 
 /// Whose conditions decide, and whom it concerns.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -123,27 +124,51 @@ impl Batch {
             match condition {
                 None => wanted.push(*index),
                 Some(_) if task.implicit => {}
-                Some(condition) => show_skipped(&site, &End::skipped(condition)),
+                Some(_) => self.show_skipped(&site, meta),
             }
         }
         Ok(wanted)
     }
 
+    fn show_skipped(&self, site: &Site, meta: Meta) {
+        let reason = reason(meta, &site.host, &site.task);
+        let message = match meta {
+            Meta::EndHost => format!(
+                "end_host conditional evaluated to false, continuing execution for {}",
+                site.host
+            ),
+            _ => word(meta).to_owned(),
+        };
+        let result = Map::from_iter([
+            ("msg".to_owned(), Value::from(message)),
+            ("skip_reason".to_owned(), Value::from(reason)),
+            ("skipped".to_owned(), Value::Bool(true)),
+        ]);
+        site.report(&Report {
+            label: Label {
+                host: site.host.clone(),
+                delegate: None,
+            },
+            state: State::Skipped,
+            ignored: false,
+            item: None,
+            result: End::new(State::Skipped, result).visible(),
+            diff: Vec::new(),
+            always: false,
+            action: site.task.action.clone(),
+            diagnostic: None,
+        });
+    }
+
     /// Says what becomes of each host that was asked.
     fn tell(&self, meta: Meta, task: &Task, at: &[usize], wanted: &[usize]) {
-        let name = Meta::TABLE
-            .iter()
-            .find(|(_, other)| *other == meta)
-            .map_or("", |(name, _)| *name);
         let asked = if reach(meta) == Reach::All { &at[..1] } else { at };
         for index in asked {
             let host = &self.lanes[*index].host;
-            let role = task.context.role().map_or("", |role| role.role.name.as_str());
-            let (done, otherwise) = told(meta, name, host, role);
             let text = if wanted.contains(index) {
-                done
+                told(meta, host, task).0
             } else {
-                format!("{name} conditional evaluated to False{otherwise}")
+                reason(meta, host, task)
             };
             self.run.show(&Event::Meta { text: &text });
         }
@@ -175,25 +200,24 @@ impl Batch {
     }
 }
 
-fn show_skipped(site: &Site, end: &End) {
-    site.report(&Report {
-        label: Label {
-            host: site.host.clone(),
-            delegate: None,
-        },
-        state: State::Skipped,
-        ignored: false,
-        item: None,
-        result: end.visible(),
-        diff: Vec::new(),
-        always: false,
-        action: site.task.action.clone(),
-        diagnostic: None,
-    });
+/// The word that playbooks use.
+fn word(meta: Meta) -> &'static str {
+    let known = Meta::TABLE.iter().find(|(_, other)| *other == meta);
+    known.map_or("role_complete", |(name, _)| *name)
+}
+
+/// Why a meta task has done nothing.
+fn reason(meta: Meta, host: &str, task: &Task) -> String {
+    format!(
+        "{} conditional evaluated to False{}",
+        word(meta),
+        told(meta, host, task).1
+    )
 }
 
 /// What a meta task has done, and how the sentence goes on that says why it has not.
-fn told(meta: Meta, name: &str, host: &str, role: &str) -> (String, String) {
+fn told(meta: Meta, host: &str, task: &Task) -> (String, String) {
+    let role = task.context.role().map_or("", |role| role.role.name.as_str());
     match meta {
         Meta::FlushHandlers => (
             format!("triggered running handlers for {host}"),
@@ -219,6 +243,6 @@ fn told(meta: Meta, name: &str, host: &str, role: &str) -> (String, String) {
             format!("continuing role {role} for {host}"),
         ),
         Meta::ResetConnection => ("reset connection".to_owned(), String::new()),
-        Meta::Noop | Meta::RoleComplete => (name.to_owned(), String::new()),
+        Meta::Noop | Meta::RoleComplete => (word(meta).to_owned(), String::new()),
     }
 }

@@ -63,7 +63,12 @@ fn parse(text: &str, file: &str) -> Value {
         let section = current.as_ref().and_then(|name| sections.get_mut(name));
         match (entry, section) {
             (Some((key, value)), Some(Value::Map(section))) => {
-                section.insert(key.trim().to_lowercase(), value.trim().into());
+                let value = value.trim();
+                // Python's parser takes a lone `%` for the beginning of a reference.
+                if value.replace("%%", "").contains('%') {
+                    return format!("error loading facts as ini - please check content: {file}").into();
+                }
+                section.insert(key.trim().to_lowercase(), value.replace("%%", "%").into());
             }
             _ => return format!("error loading facts as JSON or ini - please check content: {file}").into(),
         }
