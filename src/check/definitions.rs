@@ -10,25 +10,56 @@ use std::sync::Arc;
 
 use super::Surroundings;
 use super::walk::{Seen, Walk};
+use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::names::is_reserved;
 use crate::playbook::{Context, Task, What};
 use crate::template::SearchPath;
 use crate::yaml::{Mapping, Node};
 
 /// Functions and constants of templates.
 const LANGUAGE: &[&str] = &[
-    "cycler", "dict", "environment", "false", "hostvars", "joiner", "lipsum", "lookup", "namespace", "none",
-    "now", "omit", "q", "query", "range", "true", "undef", "vars", "False", "None", "True",
+    "cycler",
+    "dict",
+    "environment",
+    "false",
+    "hostvars",
+    "joiner",
+    "lipsum",
+    "lookup",
+    "namespace",
+    "none",
+    "now",
+    "omit",
+    "q",
+    "query",
+    "range",
+    "true",
+    "undef",
+    "vars",
+    "False",
+    "None",
+    "True",
 ];
 
 /// What modules and gathering may define: all facts of the engine, and those of the modules that report others.
-const FACTS: &[&str] = &["ansible_", "facter_", "getent_", "ohai_", "packages", "services", "discovered_"];
+const FACTS: &[&str] = &[
+    "ansible_",
+    "facter_",
+    "getent_",
+    "ohai_",
+    "packages",
+    "services",
+    "discovered_",
+];
 
 pub(super) struct Definitions<'a> {
     names: HashSet<String>,
     /// Something defines names that only a run knows.
     open: bool,
     handlers: Vec<Option<HashSet<String>>>,
+    /// Variables whose names are taken.
+    pub reserved: Vec<Diagnostic>,
     around: &'a Surroundings<'a>,
 }
 
@@ -38,9 +69,12 @@ impl<'a> Definitions<'a> {
             names: around.names.clone(),
             open: walk.open,
             handlers: Vec::new(),
+            reserved: Vec::new(),
             around,
         };
-        definitions.names.extend(LANGUAGE.iter().map(|name| (*name).to_owned()));
+        definitions
+            .names
+            .extend(LANGUAGE.iter().map(|name| (*name).to_owned()));
         for play in &walk.plays {
             definitions.play(play);
         }
@@ -52,9 +86,8 @@ impl<'a> Definitions<'a> {
         for seen in &walk.tasks {
             definitions.task(seen);
         }
-        for (index, handlers) in walk.handlers.iter().enumerate() {
+        for handlers in &walk.handlers {
             let known = (!walk.open).then(|| handler_names(handlers)).flatten();
-            debug_assert_eq!(index, definitions.handlers.len());
             definitions.handlers.push(known);
         }
         definitions
@@ -76,6 +109,10 @@ impl<'a> Definitions<'a> {
     }
 
     fn keys(&mut self, map: &Mapping) {
+        for (name, entry) in map.iter().filter(|(name, _)| is_reserved(name)) {
+            let message = format!("Found variable using reserved name '{name}'.");
+            self.reserved.push(Diagnostic::warning(message).at(&entry.key));
+        }
         self.names.extend(map.keys().cloned());
         self.open |= map.keys().any(|key| key.contains("{{"));
     }
@@ -89,7 +126,8 @@ impl<'a> Definitions<'a> {
         self.open |= files.is_some_and(Node::is_dynamic);
         let prompts = play.attributes.get("vars_prompt").and_then(Node::as_list);
         for prompt in prompts.unwrap_or_default() {
-            self.names.extend(prompt.get("name").map(|node| node.to_value().to_string()));
+            self.names
+                .extend(prompt.get("name").map(|node| node.to_value().to_string()));
         }
     }
 
@@ -105,18 +143,21 @@ impl<'a> Definitions<'a> {
     fn task(&mut self, seen: &Seen) {
         let task = &seen.task;
         self.surroundings(&task.context);
-        self.names.extend(task.own("register").map(|node| node.to_value().to_string()));
+        self.names
+            .extend(task.own("register").map(|node| node.to_value().to_string()));
         if task.repeat.is_some() {
             let control = task.own("loop_control");
             let given = |key: &str| Some(control?.get(key)?.to_value().to_string());
-            self.names.insert(given("loop_var").unwrap_or_else(|| "item".to_owned()));
+            self.names
+                .insert(given("loop_var").unwrap_or_else(|| "item".to_owned()));
             self.names.extend(given("index_var"));
         }
         let arguments = task.arguments.as_map().map(Arc::as_ref);
         self.open |= arguments.is_some_and(|map| map.contains_key(VARIABLE));
         match (&task.what, arguments) {
             (What::Run(module), Some(arguments)) => match module.as_str() {
-                "set_fact" | "add_host" => self.keys(arguments),
+                "set_fact" => self.keys(arguments),
+                "add_host" => self.names.extend(arguments.keys().cloned()),
                 "include_vars" => self.included(task, arguments),
                 // What a module of unknown name reports is not known.
                 name if (self.around.spec)(name).is_none() => self.open = true,
@@ -170,23 +211,25 @@ fn handler_names(handlers: &[Arc<Task>]) -> Option<HashSet<String>> {
         if !matches!(handler.what, What::Run(_) | What::Meta(_)) {
             return None;
         }
+        let mut known = Vec::new();
         if let Some(node) = handler.name() {
             if node.is_dynamic() {
                 return None;
             }
-            let own = node.to_value().to_string();
-            if let Some(used) = handler.context.role() {
-                names.insert(format!("{} : {own}", used.role.name));
-                names.insert(format!("{} : {own}", used.role.full_name()));
-            }
-            names.insert(own);
+            known.push(node.to_value().to_string());
         }
         if let Some(node) = handler.own("listen") {
             if node.is_dynamic() {
                 return None;
             }
-            names.extend(crate::playbook::tags_of(node));
+            known.extend(crate::playbook::tags_of(node));
         }
+        if let Some(used) = handler.context.role() {
+            let role = [used.role.name.clone(), used.role.full_name()];
+            let with_role = |name: &String| role.clone().map(|role| format!("{role} : {name}"));
+            names.extend(known.iter().flat_map(with_role));
+        }
+        names.extend(known);
     }
     Some(names)
 }
