@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use super::Surroundings;
 use super::walk::{Seen, Walk};
+use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::names::is_reserved;
 use crate::playbook::{Context, Task, What};
 use crate::template::SearchPath;
 use crate::yaml::{Mapping, Node};
@@ -56,6 +58,8 @@ pub(super) struct Definitions<'a> {
     /// Something defines names that only a run knows.
     open: bool,
     handlers: Vec<Option<HashSet<String>>>,
+    /// Variables whose names are taken.
+    pub reserved: Vec<Diagnostic>,
     around: &'a Surroundings<'a>,
 }
 
@@ -65,6 +69,7 @@ impl<'a> Definitions<'a> {
             names: around.names.clone(),
             open: walk.open,
             handlers: Vec::new(),
+            reserved: Vec::new(),
             around,
         };
         definitions
@@ -81,9 +86,8 @@ impl<'a> Definitions<'a> {
         for seen in &walk.tasks {
             definitions.task(seen);
         }
-        for (index, handlers) in walk.handlers.iter().enumerate() {
+        for handlers in &walk.handlers {
             let known = (!walk.open).then(|| handler_names(handlers)).flatten();
-            debug_assert_eq!(index, definitions.handlers.len());
             definitions.handlers.push(known);
         }
         definitions
@@ -105,6 +109,10 @@ impl<'a> Definitions<'a> {
     }
 
     fn keys(&mut self, map: &Mapping) {
+        for (name, entry) in map.iter().filter(|(name, _)| is_reserved(name)) {
+            let message = format!("Found variable using reserved name '{name}'.");
+            self.reserved.push(Diagnostic::warning(message).at(&entry.key));
+        }
         self.names.extend(map.keys().cloned());
         self.open |= map.keys().any(|key| key.contains("{{"));
     }
@@ -148,7 +156,8 @@ impl<'a> Definitions<'a> {
         self.open |= arguments.is_some_and(|map| map.contains_key(VARIABLE));
         match (&task.what, arguments) {
             (What::Run(module), Some(arguments)) => match module.as_str() {
-                "set_fact" | "add_host" => self.keys(arguments),
+                "set_fact" => self.keys(arguments),
+                "add_host" => self.names.extend(arguments.keys().cloned()),
                 "include_vars" => self.included(task, arguments),
                 // What a module of unknown name reports is not known.
                 name if (self.around.spec)(name).is_none() => self.open = true,
@@ -202,23 +211,25 @@ fn handler_names(handlers: &[Arc<Task>]) -> Option<HashSet<String>> {
         if !matches!(handler.what, What::Run(_) | What::Meta(_)) {
             return None;
         }
+        let mut known = Vec::new();
         if let Some(node) = handler.name() {
             if node.is_dynamic() {
                 return None;
             }
-            let own = node.to_value().to_string();
-            if let Some(used) = handler.context.role() {
-                names.insert(format!("{} : {own}", used.role.name));
-                names.insert(format!("{} : {own}", used.role.full_name()));
-            }
-            names.insert(own);
+            known.push(node.to_value().to_string());
         }
         if let Some(node) = handler.own("listen") {
             if node.is_dynamic() {
                 return None;
             }
-            names.extend(crate::playbook::tags_of(node));
+            known.extend(crate::playbook::tags_of(node));
         }
+        if let Some(used) = handler.context.role() {
+            let role = [used.role.name.clone(), used.role.full_name()];
+            let with_role = |name: &String| role.clone().map(|role| format!("{role} : {name}"));
+            names.extend(known.iter().flat_map(with_role));
+        }
+        names.extend(known);
     }
     Some(names)
 }

@@ -42,8 +42,9 @@ pub fn findings(playbooks: &[Playbook], around: &Surroundings) -> Vec<Diagnostic
     }
     drop(around.loader.take_warnings());
     around.loader.warn(noticed);
-    let definitions = Definitions::of(&walk, around);
+    let mut definitions = Definitions::of(&walk, around);
     let mut found = std::mem::take(&mut walk.findings);
+    found.append(&mut definitions.reserved);
     for seen in &walk.tasks {
         found.extend(task::findings(seen, &definitions, around));
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::{Surroundings, graded};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::keyword::Level;
-use crate::playbook::{Context, Include, Item, Placed, Play, RoleUse, Task, What, file_argument, role_name};
+use crate::playbook::{
+    Context, Include, Item, Meta, Placed, Play, RoleUse, Task, What, file_argument, role_name,
+};
 use crate::yaml::Node;
 
 /// Inclusions within inclusions are followed this far.
@@ -37,6 +39,8 @@ pub(super) struct Walk<'a> {
     /// Files that were followed from here, each with the include that did.
     followed: HashSet<(PathBuf, String)>,
     inclusions: Vec<Arc<Task>>,
+    /// A task ends the run for certain: nothing that follows is certain to run.
+    ended: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -51,6 +55,7 @@ impl<'a> Walk<'a> {
             findings: Vec::new(),
             followed: HashSet::new(),
             inclusions: Vec::new(),
+            ended: false,
         }
     }
 
@@ -100,7 +105,8 @@ impl<'a> Walk<'a> {
         {
             self.uses(&[Arc::clone(used)]);
         }
-        let certain = certain && is_certain(task) && self.is_selected(task);
+        let certain = certain && !self.ended && is_certain(task) && self.is_selected(task);
+        self.ended |= certain && ends(task);
         self.tasks.push(Seen {
             task: Arc::clone(task),
             certain,
@@ -183,13 +189,26 @@ impl<'a> Walk<'a> {
         self.inclusions.len() < MAX_DEPTH && self.followed.insert((path.to_path_buf(), place))
     }
 
+    /// What is included under a condition may be meant for other systems, with modules that only those have: of
+    /// that the run speaks if it comes to it.
     fn understood<T>(&mut self, result: Result<T, Diagnostic>, certain: bool) -> Option<T> {
         result
             .map_err(|error| {
                 self.open = true;
-                self.findings.push(graded(error, certain));
+                if certain {
+                    self.findings.push(error);
+                }
             })
             .ok()
+    }
+}
+
+/// Whether nothing follows once this has run.
+fn ends(task: &Task) -> bool {
+    match &task.what {
+        What::Run(module) => module == "fail",
+        What::Meta(meta) => matches!(meta, Meta::EndPlay | Meta::EndBatch | Meta::EndHost),
+        What::IncludeTasks | What::IncludeRole => false,
     }
 }
 

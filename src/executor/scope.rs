@@ -30,17 +30,18 @@ impl Run {
         let files = play
             .map(|play| self.variable_files(host, play))
             .unwrap_or_default();
-        self.scope_of(host, play, context, local, &files)
+        self.scope_of(host, play, context, local, Some(&files))
     }
 
-    /// The same, with what `vars_files` hold.
+    /// The same, with what `vars_files` hold; without that, and then without what was set and included, either,
+    /// as the names of these files see it.
     pub(super) fn scope_of(
         self: &Arc<Self>,
         host: &str,
         play: Option<&Arc<ActivePlay>>,
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
-        files: &[Arc<Mapping>],
+        files: Option<&[Arc<Mapping>]>,
     ) -> Arc<Scope> {
         let memory = self.memory(host);
         let mut layers = local;
@@ -54,8 +55,10 @@ impl Run {
         if let Some(context) = context {
             parameters(context, &mut layers);
         }
-        layers.push(memory.assigned);
-        layers.push(memory.included);
+        if files.is_some() {
+            layers.push(memory.assigned);
+            layers.push(memory.included);
+        }
         if let Some(context) = context {
             inner_variables(context, &mut layers);
             role_variables(context, &mut layers);
@@ -64,7 +67,12 @@ impl Run {
             for role in play.visible_roles().iter().rev() {
                 layers.push(Arc::clone(&role.role.vars) as Arc<dyn Layer>);
             }
-            layers.extend(files.iter().map(|file| Arc::clone(file) as Arc<dyn Layer>));
+            layers.extend(
+                files
+                    .into_iter()
+                    .flatten()
+                    .map(|file| Arc::clone(file) as Arc<dyn Layer>),
+            );
             layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
@@ -245,7 +253,10 @@ impl Magic {
             "ansible_parent_role_paths" => {
                 Value::from(self.parent_roles(|role| role.path.display().to_string()))
             }
-            "ansible_play_role_names" | "role_names" => Value::from(names_of(&play?.roles())),
+            "ansible_play_role_names" | "role_names" => {
+                let roles = play?.roles();
+                Value::from(roles.iter().map(|used| used.role.full_name()).collect::<Vec<_>>())
+            }
             "ansible_dependent_role_names" => Value::from(names_of(&dependencies_of(&play?.roles()))),
             "ansible_role_names" => {
                 let roles = play?.roles();

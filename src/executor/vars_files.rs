@@ -48,7 +48,7 @@ impl Run {
             false => &active.batch[..1],
         };
         for host in hosts {
-            let scope = self.scope_of(host, Some(active), None, Vec::new(), &[]);
+            let scope = self.scope_of(host, Some(active), None, Vec::new(), None);
             let (found, lacks) = files.find(&self.loader, &active.play, node, &scope)?;
             if !node.is_dynamic() {
                 files.same = Some(found);
@@ -89,7 +89,7 @@ impl Run {
         if let Some(same) = &files.same {
             return same.clone();
         }
-        let scope = self.scope_of(host, Some(active), None, Vec::new(), &[]);
+        let scope = self.scope_of(host, Some(active), None, Vec::new(), None);
         let found = files.find(&self.loader, &active.play, node, &scope);
         found.map(|(files, _)| files).unwrap_or_default()
     }

@@ -1,9 +1,9 @@
 //! The keywords: one table, from which the parser, its error messages and the documentation derive.
 
-use super::names;
+use super::shape::Shape;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
-use crate::yaml::{Entry, Mapping, Node};
+use crate::yaml::{Entry, Mapping};
 
 /// What a mapping in a playbook may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,24 +36,6 @@ impl Level {
             Self::Handler => "Handler",
         }
     }
-}
-
-/// What a keyword takes; templates are allowed wherever a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Any,
-    /// A boolean, or a text that evaluates to one.
-    Truth,
-    Number,
-    Text,
-    /// The name of a variable.
-    Name,
-    /// A text or a list of texts.
-    Texts,
-    List,
-    Map,
-    /// A map whose keys are names of variables.
-    Variables,
 }
 
 /// One keyword.
@@ -421,23 +403,6 @@ pub fn names(level: Level) -> impl Iterator<Item = &'static str> {
         .map(|keyword| keyword.name)
 }
 
-impl Shape {
-    /// As messages and documents say it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Any => "anything",
-            Self::Truth => "a boolean",
-            Self::Number => "a number",
-            Self::Name => "the name of a variable",
-            Self::Text => "a text",
-            Self::Texts => "a text or a list of texts",
-            Self::List => "a list",
-            Self::Map => "a map",
-            Self::Variables => "a map of variables",
-        }
-    }
-}
-
 impl Keyword {
     /// What it takes.
     pub fn takes(&self) -> &'static str {
@@ -453,68 +418,7 @@ impl Keyword {
                     .hint(self.doc),
             );
         }
-        let value = &entry.value;
-        let templated = value.as_str().is_some_and(|text| text.contains("{{"));
-        let message = match self.shape {
-            Shape::Truth if !templated && !is_truth(value) => self.no_type(value, "bool"),
-            Shape::Number if !templated && !is_number(value) => self.no_type(value, "float"),
-            Shape::Name => match names::check_variable(&value.to_value()) {
-                Ok(_) => return Ok(()),
-                Err(message) => format!("Invalid '{}' specified: {message}", self.name),
-            },
-            Shape::Text if value.as_list().is_some() || value.as_map().is_some() => self.no_shape(value),
-            Shape::Texts if value.as_map().is_some() => self.no_shape(value),
-            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => {
-                self.no_shape(value)
-            }
-            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => {
-                self.no_shape(value)
-            }
-            Shape::Variables => return check_names(value),
-            _ => return Ok(()),
-        };
-        Err(Diagnostic::error(message).at(&value.span))
-    }
-
-    fn no_shape(&self, value: &Node) -> String {
-        format!(
-            "`{}` takes {}, not {}",
-            self.name,
-            self.takes(),
-            value.described()
-        )
-    }
-
-    fn no_type(&self, value: &Node, wanted: &str) -> String {
-        let value = crate::value::Value::List(vec![value.to_value()]).to_string();
-        let value = value.trim_start_matches('[').trim_end_matches(']');
-        format!(
-            "Error processing keyword '{}': The value {value} could not be converted to '{wanted}'.",
-            self.name
-        )
-    }
-}
-
-fn check_names(map: &Node) -> Result<(), Diagnostic> {
-    for (name, entry) in map.as_map().into_iter().flat_map(|map| map.iter()) {
-        if !names::is_variable(name) {
-            return Err(Diagnostic::error(format!("Invalid variable name '{name}'."))
-                .at(&entry.key)
-                .hint(names::HINT));
-        }
-    }
-    Ok(())
-}
-
-fn is_truth(value: &Node) -> bool {
-    value.is_null() || value.to_value().truth().is_some()
-}
-
-fn is_number(value: &Node) -> bool {
-    match value.to_value() {
-        crate::value::Value::Str(text) => text.trim_end_matches('%').parse::<f64>().is_ok(),
-        crate::value::Value::Int(_) | crate::value::Value::Float(_) => true,
-        _ => false,
+        self.shape.check(self.name, &entry.value)
     }
 }
 

@@ -17,6 +17,7 @@ mod load;
 pub mod names;
 mod play;
 mod role;
+mod shape;
 mod tags;
 mod task;
 

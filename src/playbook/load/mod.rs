@@ -4,6 +4,7 @@
 //! reads roles; [`plays`] puts plays together. What is included while a play runs comes through the same
 //! functions.
 
+mod given;
 mod plays;
 mod role_files;
 mod roles;

@@ -67,6 +67,11 @@ impl Loader {
             .at(&root.span)
             .hint(PLAY_STARTS));
         };
+        if nodes.is_empty() {
+            return Err(Diagnostic::error("A playbook must contain at least one play")
+                .at(&root.span)
+                .hint(PLAY_STARTS));
+        }
         for node in nodes {
             let map = node.as_map().ok_or_else(|| {
                 Diagnostic::error(
@@ -188,6 +193,7 @@ impl Loader {
             return Err(keyword::unknown(name, &entry.key, Level::Play)
                 .hint("put it under `tasks:` of a play, which starts with `- hosts: ...`"));
         }
+        let map = &Arc::new(without_user(map)?);
         keyword::check_all(map, Level::Play)?;
         let hosts = map.get("hosts").ok_or_else(|| {
             Diagnostic::error("The field 'hosts' is required but was not set.")
@@ -253,6 +259,22 @@ impl Loader {
             context,
         })
     }
+}
+
+/// `user` is an old name of `remote_user`.
+fn without_user(map: &Mapping) -> Result<Mapping, Diagnostic> {
+    let mut map = map.clone();
+    if let Some(entry) = map.shift_remove("user") {
+        if map.contains_key("remote_user") {
+            return Err(Diagnostic::error(
+                "both 'user' and 'remote_user' are set for this play. \
+                 The use of 'user' is deprecated, and should be removed",
+            )
+            .at(&entry.key));
+        }
+        map.insert("remote_user".to_owned(), entry);
+    }
+    Ok(map)
 }
 
 fn is_empty(node: &Node) -> bool {

@@ -232,6 +232,11 @@ impl Loader {
 fn role_entry(node: &Node) -> Result<(Node, Mapping, Mapping), Diagnostic> {
     let Some(map) = node.as_map() else {
         let is_name = node.as_str().is_some() || node.type_name() == "int";
+        if let Some(text) = node.as_str().filter(|text| text.contains(',')) {
+            return Err(
+                Diagnostic::error(format!("Invalid old style role requirement: {text}")).at(&node.span),
+            );
+        }
         return match is_name {
             true => Ok((node.clone(), Mapping::new(), Mapping::new())),
             false => Err(

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::given::{Given, no_action, old_style};
 use super::{Loader, Placed, not_found, role_name};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments;
@@ -465,73 +466,6 @@ fn new_loop(lookup: Option<&str>, entry: &Entry, earlier: Option<&Loop>) -> Resu
     })
 }
 
-/// What a task is to run, as written.
-struct Given {
-    name: String,
-    span: Span,
-    arguments: Node,
-}
-
-/// `action: copy src=a` and `local_action`.
-fn old_style(kept: &mut Mapping) -> Result<Option<Given>, Diagnostic> {
-    let local = kept.shift_remove("local_action");
-    let action = kept.shift_remove("action");
-    if let (Some(local), Some(_)) = (&local, &action) {
-        return Err(Diagnostic::error("action and local_action are mutually exclusive").at(&local.key));
-    }
-    if let Some(entry) = &local {
-        let here = Entry {
-            key: entry.key.clone(),
-            value: Node::text("localhost", &entry.key),
-        };
-        kept.insert("delegate_to".to_owned(), here);
-    }
-    let Some(entry) = local.or(action) else {
-        return Ok(None);
-    };
-    let span = &entry.value.span;
-    if let Some(text) = entry.value.as_str() {
-        let (name, rest) = arguments::first_word(text);
-        return Ok(Some(Given {
-            name: name.to_owned(),
-            span: span.clone(),
-            arguments: Node::text(rest, span),
-        }));
-    }
-    let mut map = entry
-        .value
-        .as_map()
-        .map(|map| map.as_ref().clone())
-        .unwrap_or_default();
-    let Some(module) = map.shift_remove("module") else {
-        return Err(Diagnostic::error(format!(
-            "unexpected parameter type in action: expected `MODULE ARGUMENTS` or a map with `module`, not {}",
-            entry.value.described()
-        ))
-        .at(span));
-    };
-    let (name, rest) = arguments::first_word(module.value.as_str().unwrap_or_default());
-    let inner = map.shift_remove("args").map(|entry| entry.value);
-    let more = [Some(Node::text(rest, &module.value.span)), inner];
-    for node in more.into_iter().flatten() {
-        let node = match node.as_str() {
-            Some(_) => arguments::parse(&node, short_name(name)),
-            None => node,
-        };
-        map.extend(
-            node.as_map()
-                .into_iter()
-                .flat_map(|map| map.iter())
-                .map(|(name, entry)| (name.clone(), entry.clone())),
-        );
-    }
-    Ok(Some(Given {
-        name: name.to_owned(),
-        span: module.value.span,
-        arguments: Node::new(crate::yaml::Kind::Map(Arc::new(map)), span),
-    }))
-}
-
 /// What may not stand where it stands.
 fn refuse_misplaced(
     what: &What,
@@ -561,14 +495,6 @@ fn is_template(text: &str) -> bool {
 
 fn is_empty(node: &Node) -> bool {
     node.is_null() || node.as_list().is_some_and(<[Node]>::is_empty)
-}
-
-fn no_action(span: &Span, map: &Mapping) -> Diagnostic {
-    let error = Diagnostic::error("no module/action detected in task.").at(span);
-    match map.keys().find(|name| name.as_str() == "import_playbook") {
-        Some(_) => error.hint("`import_playbook` stands at the level of plays"),
-        None => error.hint("name the module that the task runs, for example `command: ls`"),
-    }
 }
 
 fn kind_of(short: &str, arguments: &Node) -> Result<What, Diagnostic> {
