@@ -13,6 +13,7 @@ use crate::value::Value;
 pub mod adhoc;
 pub mod agent;
 pub mod arguments;
+mod checking;
 pub mod config;
 pub mod doc;
 pub mod explain;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::adhoc::{AdHocArguments, Task};
 use super::arguments::Arguments;
 use super::settings::{PasswordSource, Settings, Surroundings};
-use super::{CONFIGURATION, Stop, extra_vars, fail, playbook_lookup};
+use super::{CONFIGURATION, Stop, checking, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
@@ -194,8 +194,12 @@ async fn play(
             ));
         }
     }
-    for warning in unknown_words(&run, &playbooks) {
+    if let Some(warning) = checking::unknown_start(&run, &playbooks) {
         run.show(&Event::Diagnostic(&warning));
+    }
+    let checks = matches!(job, Job::Playbooks) && !listing.any();
+    if checks && !checking::passes(&run, &playbooks) {
+        return Ok(PARSE);
     }
     if syntax_check {
         for playbook in &playbooks {
@@ -274,32 +278,6 @@ pub fn places(configuration: &Configuration) -> Places {
             .is_set(private)
             .then(|| configuration.truth(private)),
     }
-}
-
-/// Tags and a task to start at that no task has: nothing would run, and nothing would say why. What is included
-/// while the plays run is not known yet, so playbooks that include are given the benefit of the doubt.
-fn unknown_words(run: &Run, playbooks: &[Playbook]) -> Vec<Diagnostic> {
-    let known = executor::known_words(playbooks);
-    if known.includes {
-        return Vec::new();
-    }
-    let selection = &run.settings.selection;
-    let unknown_tags = selection
-        .tags
-        .iter()
-        .chain(&selection.skip)
-        .filter(|tag| !Selection::SPECIAL.contains(&tag.as_str()) && !known.tags.contains(*tag))
-        .map(|tag| {
-            Diagnostic::warning(format!("no task has the tag `{tag}`"))
-                .nearest(tag, known.tags.iter().map(String::as_str))
-        });
-    let start = run.settings.start_at_task.iter();
-    let unknown_start = start.filter(|name| !known.names.iter().any(|task| executor::names_task(name, task)));
-    let unknown_start = unknown_start.map(|name| {
-        Diagnostic::warning(format!("no task is called `{name}`: nothing runs"))
-            .nearest(name, known.names.iter().map(String::as_str))
-    });
-    unknown_tags.chain(unknown_start).collect()
 }
 
 #[derive(Default)]

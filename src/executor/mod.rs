@@ -45,4 +45,4 @@ pub use self::play::names_task;
 pub use self::run::{Ended, Run};
 pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
-pub use self::vocabulary::Words;
+pub use self::vocabulary::{Words, spec};

@@ -187,6 +187,11 @@ impl Target for Remote<'_> {
                 arguments,
                 check: self.check,
                 diff: self.diff,
+                // On the controller itself, relative paths are below the playbook's folder.
+                directory: match transport {
+                    Transport::Local => self.scope.value("playbook_dir")?.map(|folder| folder.to_string()),
+                    Transport::Ssh(_) => None,
+                },
                 environment,
             };
             let contents = std::mem::take(&mut held.contents);

@@ -304,6 +304,10 @@ const REASONS: &[(&str, &str)] = &[
         "Python's regular expressions in filters: look-around, back references",
     ),
     ("globset", "shell patterns"),
+    (
+        "aho-corasick",
+        "finds all known secrets in what is about to be shown",
+    ),
     ("similar", "unified differences"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
@@ -345,6 +349,13 @@ const REASONS: &[(&str, &str)] = &[
         "include_dir",
         "playbooks, roles and inventories inside the executable",
     ),
+    (
+        "sha-crypt",
+        "`password_hash`: SHA-crypt, as `/etc/shadow` holds it",
+    ),
+    ("bcrypt", "`password_hash`: bcrypt"),
+    ("jmespath", "`json_query`"),
+    ("ipnet", "networks of addresses: `ipaddr` and its like"),
     ("insta", "tests: snapshots of what is printed"),
 ];
 
