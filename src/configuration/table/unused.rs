@@ -46,6 +46,7 @@ settings! { unused: true;
     DEFAULT_VARS_PLUGIN_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/vars:/usr/share/ansible/plugins/vars", ["defaults.vars_plugins"], ["ANSIBLE_VARS_PLUGINS"], "plugins of variables are not supported";
     BECOME_PLUGIN_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/become:/usr/share/ansible/plugins/become", ["defaults.become_plugins"], ["ANSIBLE_BECOME_PLUGINS"], "methods of become are built in";
     ANSIBLE_NOCOWS: Truth = "false", ["defaults.nocows"], ["ANSIBLE_NOCOWS"], "there are no cows";
+    ANSIBLE_COW_ACCEPTLIST: List, ["defaults.cowsay_enabled_stencils"], ["ANSIBLE_COW_ACCEPTLIST"], "there are no cows";
     ANSIBLE_COW_SELECTION: Text = "default", ["defaults.cow_selection"], ["ANSIBLE_COW_SELECTION"], "there are no cows";
     DEFAULT_DEBUG: Truth = "false", ["defaults.debug"], ["ANSIBLE_DEBUG"], "`-vvvv` shows what there is to see";
     DEVEL_WARNING: Truth = "true", ["defaults.devel_warning"], ["ANSIBLE_DEVEL_WARNING"], "it warns of Ansible's own versions";

@@ -76,7 +76,7 @@ fn a_folder_is_all_its_inventories() {
     let path = folder.path().to_str().unwrap();
     let (inventory, warnings) = load(&[path]).unwrap();
     assert_eq!(messages(&warnings, &folder), [""; 0]);
-    assert_eq!(hosts(&inventory), ["y1", "p1", "j1", "x1", "w1", "d1"]);
+    assert_eq!(hosts(&inventory), ["y1", "j1", "p1", "x1", "w1", "d1"]);
     assert_eq!(inventory.group_names("p1"), ["ungrouped"]);
     let ignore = [
         ("ANSIBLE_INVENTORY_IGNORE", ".ini, .json"),
