@@ -7,6 +7,7 @@
 )]
 
 mod case;
+mod commands;
 mod diagnostics;
 mod differential;
 mod documents;

@@ -48,7 +48,10 @@ fn understood(folder: &Path, arguments: &[&str]) -> Result<(), String> {
     let arguments = match arguments {
         ["registry", "serve", ..] => return Ok(()),
         ["init", "."] => vec!["init", "."],
-        ["init" | "registry" | "vault", ..] => arguments.to_vec(),
+        [
+            "init" | "registry" | "vault" | "inventory" | "explain" | "config" | "doc" | "adhoc",
+            ..,
+        ] => arguments.to_vec(),
         _ => [arguments, &["--list-hosts", "--list-tasks"]].concat(),
     };
     let output = regdeploy(folder, &arguments);
