@@ -169,6 +169,8 @@ pub struct Done {
     pub effects: Vec<Effect>,
     /// The result is shown whatever the verbosity.
     pub shown: bool,
+    /// What the module was called with, for those who ask for details.
+    pub invocation: Map,
 }
 
 /// What a result changes on the controller.

@@ -213,6 +213,7 @@ impl Site {
                     diff,
                     effects,
                     shown: done.shown,
+                    invocation: done.invocation,
                     ..End::new(state, result)
                 }
             }
@@ -409,11 +410,16 @@ impl Site {
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
             let hidden = Hidden::of(spec, &arguments);
+            let invocation = arguments.clone();
             let outcome = match background {
                 Some(background) => remote.start(module, arguments, background).await,
                 None => remote.call(module, arguments, Held::default()).await,
             };
-            return hidden.mask(outcome.map(Done::from));
+            return hidden.mask(outcome.map(|outcome| Done {
+                outcome,
+                invocation,
+                ..Done::default()
+            }));
         };
         if background.is_some() {
             return Err(Failure::new(format!(

@@ -21,6 +21,8 @@ pub struct End {
     /// What is registered.
     pub result: Map,
     pub diff: Vec<Diff>,
+    /// What the module was called with; shown and not registered.
+    pub invocation: Map,
     pub effects: Vec<Effect>,
     pub diagnostic: Option<Diagnostic>,
     pub delegate: Option<String>,
@@ -39,6 +41,7 @@ impl End {
             state,
             result,
             diff: Vec::new(),
+            invocation: Map::new(),
             effects: Vec::new(),
             diagnostic: None,
             delegate: None,
@@ -89,7 +92,13 @@ impl End {
     /// The result as it may be shown.
     pub fn visible(&self) -> Value {
         if !self.no_log {
-            return Value::Map(self.result.clone());
+            let mut result = self.result.clone();
+            if !self.invocation.is_empty() {
+                let called =
+                    Map::from_iter([("module_args".to_owned(), Value::Map(self.invocation.clone()))]);
+                result.insert("invocation".to_owned(), Value::Map(called));
+            }
+            return Value::Map(result);
         }
         let mut result = Map::from_iter([("censored".to_owned(), Value::from(CENSORED))]);
         result.insert(

@@ -30,7 +30,8 @@ impl Hidden {
         }
         match result {
             Ok(mut done) => {
-                for value in done.outcome.values.values_mut() {
+                let values = done.outcome.values.values_mut();
+                for value in values.chain(done.invocation.values_mut()) {
                     self.value(value);
                 }
                 for diff in &mut done.outcome.diff {

@@ -16,7 +16,6 @@ use crate::configuration::{Configuration, table};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::source::{Source, shown};
 use crate::template::Names;
-use crate::vault;
 
 /// Larger inventories are taken for a slip: an image or a log in the inventory's folder.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
@@ -308,7 +307,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<Source>, Diagnostic> {
             error.utf8_error().valid_up_to()
         ))
     })?;
-    vault::opened(Source::new(shown(path), text))
+    crate::vault::opened(Source::new(shown(path), text))
 }
 
 #[cfg(test)]

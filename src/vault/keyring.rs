@@ -152,13 +152,12 @@ pub fn seal(
     password: &Secret,
     salt: Option<&str>,
 ) -> Result<String, aws_lc_rs::error::Unspecified> {
-    let salt = match salt {
-        Some(salt) => salt.as_bytes().to_vec(),
-        None => {
-            let mut salt = vec![0; SALT_LENGTH];
-            aws_lc_rs::rand::fill(&mut salt)?;
-            salt
-        }
+    let salt = if let Some(salt) = salt {
+        salt.as_bytes().to_vec()
+    } else {
+        let mut salt = vec![0; SALT_LENGTH];
+        aws_lc_rs::rand::fill(&mut salt)?;
+        salt
     };
     let id = (id != DEFAULT_ID).then(|| id.to_owned());
     Ok(cipher::seal(text, password, salt, id)?.print())

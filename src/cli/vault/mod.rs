@@ -111,7 +111,7 @@ impl Verb {
             }
             sealed.push((to, self.seal(&text, &id, &password)?));
         }
-        write_all(sealed)?;
+        write_all(&sealed)?;
         done("Encryption successful");
         Ok(())
     }
@@ -128,7 +128,7 @@ impl Verb {
         for (from, to) in targets {
             opened.push((to, open(&keyring, &from)?.contents));
         }
-        write_all(opened)?;
+        write_all(&opened)?;
         done("Decryption successful");
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Verb {
         let sealed = opened
             .into_iter()
             .map(|(file, text)| Ok((file, self.seal(&text, &new.id, &password)?)));
-        write_all(sealed.collect::<Result<_, Diagnostic>>()?)?;
+        write_all(&sealed.collect::<Result<Vec<_>, Diagnostic>>()?)?;
         eprintln!("Rekey successful");
         Ok(())
     }
@@ -228,18 +228,15 @@ impl Verb {
         if let Some(id) = encrypt.encrypt_vault_id.as_deref().or(configured) {
             return Ok((id.to_owned(), known(&keyring, id)?.clone()));
         }
-        let mut ids = keyring.ids();
-        match (ids.next(), ids.next()) {
-            (Some(id), None) => Ok((id.to_owned(), known(&keyring, id)?.clone())),
-            _ => {
-                let ids: Vec<&str> = keyring.ids().collect();
-                let error = Diagnostic::error(format!(
-                    "The vault-ids {} are available to encrypt. Specify the vault-id to encrypt with --encrypt-vault-id",
-                    ids.join(",")
-                ));
-                Err(Failed(error, AMBIGUOUS))
-            }
+        let ids: Vec<&str> = keyring.ids().collect();
+        if let [id] = *ids {
+            return Ok((id.to_owned(), known(&keyring, id)?.clone()));
         }
+        let error = Diagnostic::error(format!(
+            "The vault-ids {} are available to encrypt. Specify the vault-id to encrypt with --encrypt-vault-id",
+            ids.join(",")
+        ));
+        Err(Failed(error, AMBIGUOUS))
     }
 
     fn keyring(&self, passwords: &VaultPasswords, purpose: Purpose) -> Result<Keyring, Diagnostic> {
@@ -318,7 +315,7 @@ fn or_dash(files: Vec<PathBuf>) -> Vec<PathBuf> {
     }
 }
 
-fn write_all(contents: Vec<(PathBuf, Vec<u8>)>) -> Result<(), Diagnostic> {
+fn write_all(contents: &[(PathBuf, Vec<u8>)]) -> Result<(), Diagnostic> {
     contents
         .iter()
         .try_for_each(|(path, text)| files::write(path, text))
