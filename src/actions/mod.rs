@@ -5,16 +5,22 @@
 //! in neither table is no module; one that is only in [`crate::modules::MODULES`] is sent as it is.
 
 mod add_host;
+mod argument_spec;
+mod assemble;
 mod assert;
 mod certificate;
 mod copy;
 mod debug;
 mod fail;
+mod fetch;
 mod group_by;
 mod include_vars;
 mod pause;
+mod script;
 mod set_fact;
 mod template;
+mod unarchive;
+mod validate_argument_spec;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -38,17 +44,22 @@ use crate::yaml::Node;
 /// Every action, by name.
 pub static ACTIONS: &[&dyn Action] = &[
     &add_host::AddHost,
+    &assemble::Assemble,
     &assert::Assert,
     &certificate::Authority,
     &certificate::Certificate,
     &copy::Copy,
     &debug::Debug,
     &fail::Fail,
+    &fetch::Fetch,
     &group_by::GroupBy,
     &include_vars::IncludeVars,
     &pause::Pause,
+    &script::Script,
     &set_fact::SetFact,
     &template::Template,
+    &unarchive::Unarchive,
+    &validate_argument_spec::ValidateArgumentSpec,
 ];
 
 /// The action of this name.
@@ -66,6 +77,11 @@ pub trait Action: Sync {
     /// Whether the arguments are taken as written, conditions and names in them included, instead of
     /// evaluated and checked against the table.
     fn takes_raw_arguments(&self) -> bool {
+        false
+    }
+
+    /// Whether it concerns all hosts of the play at once: it runs for the first one only.
+    fn runs_once(&self) -> bool {
         false
     }
 
@@ -163,6 +179,8 @@ pub enum Effect {
         names: Map,
         cacheable: bool,
     },
+    /// Facts, as a module reports them.
+    Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
     AddHost {

@@ -8,11 +8,15 @@
 //! [`crate::actions`].
 
 pub mod apt;
+pub mod assemble;
+pub mod async_status;
 mod attributes;
 pub mod blockinfile;
 pub mod command;
 mod content;
 pub mod copy;
+pub mod deb822_repository;
+pub mod debconf;
 pub mod dnf;
 pub mod docker;
 mod editing;
@@ -20,20 +24,30 @@ mod expand;
 pub mod file;
 pub mod find;
 pub mod get_url;
+pub mod getent;
+pub mod git;
 pub mod group;
 pub mod install_self;
+pub mod job;
 pub mod json_merge;
+pub mod known_hosts;
 pub mod lineinfile;
 mod mode;
 pub mod package;
+pub mod package_facts;
 mod path;
 mod pattern;
 pub mod ping;
 pub mod place;
 mod placing;
+pub mod raw;
+pub mod read_part;
 pub mod registry_probe;
 pub mod relocate;
+pub mod replace;
+pub mod run_script;
 pub mod service;
+pub mod service_facts;
 pub mod setup;
 pub mod shell;
 pub mod slurp;
@@ -41,9 +55,11 @@ pub mod spec;
 pub mod stat;
 mod steps;
 pub mod systemd_service;
+pub mod tempfile;
 #[cfg(test)]
 mod testing;
 mod tool;
+pub mod unarchive;
 pub mod uri;
 pub mod user;
 pub mod wait_for;
@@ -56,35 +72,51 @@ use serde::de::DeserializeOwned;
 pub use self::spec::{Arg, Kind, Rule, Spec};
 use crate::system::{System, SystemError};
 use crate::value::{Map, Value};
-use crate::wire::message::Outcome;
+use crate::wire::message::{Diff, Outcome};
 
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<assemble::Assemble>(),
+    &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
+    &entry::<deb822_repository::Deb822Repository>(),
+    &entry::<debconf::Debconf>(),
     &entry::<dnf::Dnf>(),
     &entry::<docker::container::DockerContainer>(),
     &entry::<docker::image::DockerImage>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),
+    &entry::<getent::Getent>(),
+    &entry::<git::Git>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
+    &entry::<job::Job>(),
     &entry::<json_merge::JsonMerge>(),
+    &entry::<known_hosts::KnownHosts>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<package::Package>(),
+    &entry::<package_facts::PackageFacts>(),
     &entry::<ping::Ping>(),
     &entry::<place::Place>(),
+    &entry::<raw::Raw>(),
+    &entry::<read_part::ReadPart>(),
     &entry::<registry_probe::RegistryProbe>(),
     &entry::<relocate::Relocate>(),
+    &entry::<replace::Replace>(),
+    &entry::<run_script::RunScript>(),
     &entry::<service::Service>(),
+    &entry::<service_facts::ServiceFacts>(),
     &entry::<setup::Setup>(),
     &entry::<shell::Shell>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
     &entry::<systemd_service::SystemdService>(),
+    &entry::<tempfile::Tempfile>(),
+    &entry::<unarchive::Unarchive>(),
     &entry::<uri::Uri>(),
     &entry::<user::User>(),
     &entry::<wait_for::WaitFor>(),
@@ -216,5 +248,40 @@ fn run<M: Module>(arguments: &Map, mode: Mode, system: &dyn System) -> Result<Ou
     if !mode.diff {
         outcome.diff.clear();
     }
+    if !outcome.diff.is_empty() && !outcome.values.contains_key("diff") {
+        let diff = registered(&outcome.diff);
+        outcome.values.insert("diff".to_owned(), diff);
+    }
     Ok(outcome)
+}
+
+/// Differences as results carry them: the only one itself, several as a list.
+fn registered(diffs: &[Diff]) -> Value {
+    let values: Vec<Value> = diffs.iter().map(|diff| Value::Map(sides(diff))).collect();
+    match <[Value; 1]>::try_from(values) {
+        Ok([only]) => only,
+        Err(several) => Value::List(several),
+    }
+}
+
+/// Sides without headers are states, told as JSON.
+fn sides(diff: &Diff) -> Map {
+    let side = |text: &str| {
+        let state = diff.before_header.is_empty() && diff.after_header.is_empty();
+        let map = state.then(|| serde_json::from_str::<Map>(text).ok()).flatten();
+        map.map_or_else(|| Value::from(text), Value::Map)
+    };
+    let mut sides = Map::from_iter([
+        ("before".to_owned(), side(&diff.before)),
+        ("after".to_owned(), side(&diff.after)),
+    ]);
+    for (key, header) in [
+        ("before_header", &diff.before_header),
+        ("after_header", &diff.after_header),
+    ] {
+        if !header.is_empty() {
+            sides.insert(key.to_owned(), header.as_str().into());
+        }
+    }
+    sides
 }

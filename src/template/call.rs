@@ -4,7 +4,7 @@
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, Value as Native};
 
-use super::convert;
+use super::{convert, taint};
 use crate::value::{Map, Value};
 
 /// What is under a name: one row of a table.
@@ -106,10 +106,13 @@ impl Definition {
             positional,
             named,
         };
-        match self.run {
+        let output = match self.run {
             Run::Data(run) => run(&call).map(|value| convert::from_value(&value)),
             Run::Native(run) => run(&call),
-        }
+        }?;
+        let named = call.named.iter().map(|(_, value)| value);
+        taint::follow([input].into_iter().chain(&call.positional).chain(named), &output);
+        Ok(output)
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {

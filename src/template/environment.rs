@@ -9,6 +9,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehav
 
 use super::options::Options;
 use super::{convert, filters, lookups, methods, native, owned, rewrite, tests};
+use crate::vault;
 
 /// What precedes a playbook's template where the engine asks for a name: so each is compiled once.
 pub(super) const INLINE: &str = "\0";
@@ -39,7 +40,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
         if !Path::new(name).is_absolute() {
             return Ok(None);
         }
-        match std::fs::read_to_string(name) {
+        match read(name) {
             // As Jinja's: only the outermost template keeps its last newline.
             Ok(text) => {
                 let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -64,6 +65,12 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     environment.add_filter(rewrite::PERCENT, percent);
     environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)
+}
+
+/// A template that is included, decrypted where it is a vault.
+fn read(name: &str) -> std::io::Result<String> {
+    let bytes = vault::opened_bytes(std::fs::read(name)?).map_err(std::io::Error::other)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 /// A template's includes are looked up beside it, and in the folders above it up to its `templates`.

@@ -14,6 +14,7 @@ use super::native;
 use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
+use super::taint;
 use super::undefined;
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
@@ -85,8 +86,10 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
-        None if node.is_dynamic() => render(text, &node.span, scope),
+        Some(expression) => taint::watch(text, || {
+            expression_value(&rewrite::literal_expression(expression), &node.span, scope)
+        }),
+        None if node.is_dynamic() => taint::within(text, || render(text, &node.span, scope)),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -236,7 +239,8 @@ pub fn render_file(
         let outcome = native::outcome(captured.state(), captured.output());
         Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
     };
-    let rendered = render().map_err(|error| file_failure(&error, path, text, lines_above, span, scope))?;
+    let rendered = taint::within(&body, render)
+        .map_err(|error| file_failure(&error, path, text, lines_above, span, scope))?;
     let mut value = convert::to_value(&rendered).map_err(|message| unusable(&message, span))?;
     if let Value::Str(text) = &mut value {
         let there = text.len() - text.trim_end_matches('\n').len();

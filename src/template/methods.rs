@@ -4,8 +4,8 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, State, Value as Native};
 
 use super::call::data;
-use super::convert;
 use super::filters::equal;
+use super::{convert, taint};
 use crate::value::Value;
 
 /// Wider than this, padding would only take memory.
@@ -24,10 +24,12 @@ pub(super) fn call(
         ValueKind::Number => of_number(value, method),
         _ => None,
     };
-    match own {
-        Some(value) => Ok(convert::from_value(&value)),
-        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments),
-    }
+    let output = match own {
+        Some(value) => convert::from_value(&value),
+        None => minijinja_contrib::pycompat::unknown_method_callback(state, value, method, arguments)?,
+    };
+    taint::follow([value].into_iter().chain(arguments), &output);
+    Ok(output)
 }
 
 fn failed(message: &str) -> Error {

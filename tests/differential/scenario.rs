@@ -37,9 +37,9 @@ impl Scenario {
         format!("{}/{}", self.section, self.name)
     }
 
-    /// One that runs its `play.yml`.
-    pub fn playing(section: &str, name: &str, files: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut scenario = Self {
+    /// One case of these files.
+    pub fn new(section: &str, name: &str, files: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
             section: section.to_owned(),
             name: name.to_owned(),
             commands: Vec::new(),
@@ -47,13 +47,11 @@ impl Scenario {
             files: files.into_iter().collect(),
             any_order: false,
             reading: Reading::Whole,
-        };
-        scenario.complete();
-        scenario
+        }
     }
 
     /// Fills in what a scenario need not say: the playbook that shorter forms stand for, the inventory, the command line.
-    fn complete(&mut self) {
+    pub fn complete(mut self) -> Self {
         if let Some(tasks) = self.files.remove("tasks") {
             self.files.insert("play.yml".to_owned(), play_of(&tasks));
         }
@@ -94,6 +92,7 @@ impl Scenario {
                 command.splice(0..0, ["-i".to_owned(), inventory.clone()]);
             }
         }
+        self
     }
 
     fn table(&mut self, entries: Vec<String>, play: &str) {
@@ -138,9 +137,13 @@ fn show_scalar((index, scalar): (usize, &String)) -> String {
     )
 }
 
+/// Shows the hosts in their order.
 fn play_on_pattern((index, pattern): (usize, &String)) -> String {
     let (name, pattern) = (index + 1, quoted(pattern));
-    format!("- name: '{name}'\n  hosts: {pattern}\n  gather_facts: false\n  tasks: []\n")
+    format!(
+        "- name: '{name}'\n  hosts: {pattern}\n  gather_facts: false\n  tasks:\n    - name: '{name}'\n      \
+         debug: {{var: ansible_play_hosts}}\n      run_once: true\n"
+    )
 }
 
 /// All that are written in `cases/`.
@@ -168,15 +171,7 @@ fn parse(section: &str, text: &str) -> Vec<Scenario> {
         let place = || format!("{section}.txt:{}: {line}", number + 1);
         if let Some(name) = line.strip_prefix("== ") {
             file = None;
-            scenarios.push(Scenario {
-                section: section.to_owned(),
-                name: name.to_owned(),
-                commands: Vec::new(),
-                environment: Vec::new(),
-                files: BTreeMap::new(),
-                any_order: false,
-                reading: Reading::Whole,
-            });
+            scenarios.push(Scenario::new(section, name, []));
             continue;
         }
         let Some(scenario) = scenarios.last_mut() else {
@@ -210,9 +205,8 @@ fn parse(section: &str, text: &str) -> Vec<Scenario> {
         {
             contents.pop();
         }
-        scenario.complete();
     }
-    scenarios
+    scenarios.into_iter().map(Scenario::complete).collect()
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -48,6 +48,9 @@ fn on<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<
     result.map_err(|source| SystemError::path(operation, path, source))
 }
 
+/// How often a folder that fills again is removed again.
+const REMOVALS: usize = 3;
+
 impl System for Local {
     fn metadata(&self, path: &Path, follow: Follow) -> Result<Option<Metadata>> {
         let found = match follow {
@@ -74,6 +77,19 @@ impl System for Local {
 
     fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(on("read", path, fs::File::open(path))?))
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = fs::File::open(path)?;
+            if offset > 0 {
+                file.seek(io::SeekFrom::Start(offset))?;
+            }
+            let mut bytes = Vec::new();
+            file.take(length as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        on("read", path, read())
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {
@@ -146,7 +162,17 @@ impl System for Local {
     }
 
     fn remove_tree(&self, path: &Path) -> Result<()> {
-        on("remove", path, fs::remove_dir_all(path))
+        // Somebody who still writes there (a job that is about to end) may come in between.
+        let mut removed = fs::remove_dir_all(path);
+        for _ in 0..REMOVALS {
+            match &removed {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    removed = fs::remove_dir_all(path);
+                }
+                _ => break,
+            }
+        }
+        on("remove", path, removed)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {

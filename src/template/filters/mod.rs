@@ -17,6 +17,7 @@ pub(super) mod regexes;
 mod sets;
 mod text;
 mod types;
+mod vault;
 mod web;
 
 use minijinja::value::{Rest, ValueOrKwargs};
@@ -44,6 +45,7 @@ const TABLES: &[&[Definition]] = &[
     sets::FILTERS,
     text::FILTERS,
     types::FILTERS,
+    vault::FILTERS,
     web::FILTERS,
 ];
 

@@ -22,6 +22,7 @@ use super::encoding::decode;
 use super::error::EvalError;
 use super::scope::{Context, SCOPE, Scope};
 use crate::diagnostic::Diagnostic;
+use crate::secrets;
 use crate::source::{Source, Span};
 use crate::value::{Map, Value};
 use crate::vault;
@@ -256,6 +257,8 @@ fn called(
         .unwrap_or_else(|| "strict".into())
         .to_string();
     let scope = scope(state)?;
+    let mut given = terms.clone();
+    given.push(Value::Map(options.clone()));
     let answer = ask(&Request {
         name,
         terms,
@@ -277,11 +280,9 @@ fn called(
             });
         }
     };
-    Ok(convert::from_value(&if list {
-        items.into()
-    } else {
-        joined(items)
-    }))
+    let output = if list { items.into() } else { joined(items) };
+    secrets::follow(&given.iter().collect::<Vec<_>>(), &output);
+    Ok(convert::from_value(&output))
 }
 
 /// `lookup()` gives a lone item as it is, and texts with commas between.

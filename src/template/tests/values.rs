@@ -7,6 +7,7 @@ use crate::template::call::{Call, Definition, native, row};
 use crate::template::filters::{equal, has, regexes, truth};
 use crate::template::rewrite::Chain;
 use crate::value::Value;
+use crate::vault;
 
 pub(super) const TESTS: &[Definition] = &[
     native("defined", "", "Whether there is such a variable", |call| {
@@ -123,8 +124,11 @@ pub(super) const TESTS: &[Definition] = &[
     row(
         "vault_encrypted",
         "",
-        "Whether the text is an encrypted vault",
-        |call| Ok(call.text()?.starts_with("$ANSIBLE_VAULT;").into()),
+        "Whether the text is an encrypted vault, or stood behind `!vault`",
+        |call| {
+            let text = call.text()?;
+            Ok((vault::is_vault(&text) || vault::keyring().has_opened(&text)).into())
+        },
     ),
 ];
 
