@@ -196,7 +196,7 @@ fn json_query(call: &Call) -> Result<Value, Error> {
         .map(whole_numbers)
 }
 
-/// JMESPath knows numbers of one kind only: those without a fraction are integers again.
+/// `JMESPath` knows numbers of one kind only: those without a fraction are integers again.
 fn whole_numbers(value: Value) -> Value {
     match value {
         #[expect(clippy::cast_possible_truncation, reason = "it has no fraction, and is small")]
