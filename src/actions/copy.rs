@@ -94,10 +94,7 @@ pub(super) async fn place_single(
     ]);
     arguments.insert("files".to_owned(), Value::from(vec![Value::Map(entry)]));
     if !name.is_empty() {
-        arguments.insert(
-            "source_name".to_owned(),
-            Value::from(name.trim_end_matches(".j2")),
-        );
+        arguments.insert("source_name".to_owned(), Value::from(name));
         arguments.insert("source_label".to_owned(), Value::from(name));
     }
     arguments.insert("diff".to_owned(), Value::Bool(task.diff));

@@ -146,14 +146,15 @@ impl Object for List {
             "reverse" => locked(&self.0).reverse(),
             "sort" => {
                 let items = Value::from(locked(&self.0).clone());
-                let named = arguments
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(|| Value::from(Kwargs::from_iter(std::iter::empty::<(&str, Value)>())));
-                let case = Value::from(Kwargs::from_iter([("case_sensitive", Value::from(true))]));
+                let case = Value::from(
+                    [("case_sensitive", Value::from(true))]
+                        .into_iter()
+                        .collect::<Kwargs>(),
+                );
                 let mut sorted: Vec<Value> =
                     state.apply_filter("sort", &[items, case])?.try_iter()?.collect();
-                if named.get_attr("reverse").is_ok_and(|reverse| reverse.is_true()) {
+                let reverse = arguments.first().and_then(|named| named.get_attr("reverse").ok());
+                if reverse.is_some_and(|reverse| reverse.is_true()) {
                     sorted.reverse();
                 }
                 *locked(&self.0) = sorted;

@@ -196,7 +196,7 @@ fn json_query(call: &Call) -> Result<Value, Error> {
         .map(whole_numbers)
 }
 
-/// JMESPath knows numbers of one kind only: those without a fraction are integers again.
+/// `JMESPath` knows numbers of one kind only: those without a fraction are integers again.
 fn whole_numbers(value: Value) -> Value {
     match value {
         #[expect(clippy::cast_possible_truncation, reason = "it has no fraction, and is small")]
@@ -409,12 +409,13 @@ fn in_unit(call: &Call, unit: &str) -> Result<Value, Error> {
     for word in text.split_whitespace() {
         let end = word.find(|c: char| c.is_alphabetic()).unwrap_or(word.len());
         let (number, given) = word.split_at(end);
-        let number: f64 = number.parse().map_err(|_| {
-            call.fail(format!(
-                "to_time_unit() can not interpret following string: {text}"
-            ))
-        })?;
-        let given = if given.is_empty() { "ms" } else { given };
+        let number: f64 = match number.parse() {
+            Ok(number) if !given.is_empty() => number,
+            _ => {
+                let message = format!("to_time_unit() can not interpret following string: {text}");
+                return Err(call.fail(message));
+            }
+        };
         sum += number * milliseconds(call, given)?;
     }
     // As many digits as Ansible keeps.

@@ -34,7 +34,7 @@ pub(super) const FILTERS: &[Definition] = &[
         "query=''",
         "The address, of version 6 in brackets",
         |call| {
-            each(call, call.data()?, &|value| {
+            each(call.data()?, &|value| {
                 Ok(Address::parse(value).map_or_else(|| value.clone(), |address| address.wrapped().into()))
             })
         },
@@ -164,13 +164,13 @@ fn argument(call: &Call, name: &str) -> Result<Address, Error> {
 }
 
 /// Of a list: of each item, without those that come to nothing.
-fn each(call: &Call, value: Value, run: &dyn Fn(&Value) -> Result<Value, Error>) -> Result<Value, Error> {
+fn each(value: Value, run: &dyn Fn(&Value) -> Result<Value, Error>) -> Result<Value, Error> {
     let Value::List(items) = value else {
         return run(&value);
     };
     let mut found = Vec::new();
     for item in items {
-        let value = each(call, item, run)?;
+        let value = each(item, run)?;
         if value.is_true() {
             found.push(value);
         }
@@ -180,7 +180,7 @@ fn each(call: &Call, value: Value, run: &dyn Fn(&Value) -> Result<Value, Error>)
 
 fn queried(call: &Call, version_4: Option<bool>) -> Result<Value, Error> {
     let query = call.string_or("query", "")?;
-    each(call, call.data()?, &|value| {
+    each(call.data()?, &|value| {
         let Some(address) = Address::parse(value) else {
             return Ok(false.into());
         };
@@ -329,12 +329,15 @@ fn cidr_merge(call: &Call) -> Result<Value, Error> {
 
 fn mac(text: &str) -> Option<[u8; 6]> {
     let parts: Vec<&str> = text.split([':', '-', '.']).collect();
-    let digits: String = match parts.len() {
-        6 => parts.iter().map(|part| format!("{part:0>2}")).collect(),
-        3 => parts.iter().map(|part| format!("{part:0>4}")).collect(),
-        2 => parts.iter().map(|part| format!("{part:0>6}")).collect(),
-        1 => text.to_owned(),
+    let width = match parts.len() {
+        count @ (1 | 2 | 3 | 6) => 12 / count,
         _ => return None,
+    };
+    let padded: Vec<String> = parts.iter().map(|part| format!("{part:0>width$}")).collect();
+    let digits = if parts.len() == 1 {
+        text.to_owned()
+    } else {
+        padded.concat()
     };
     let number = (digits.len() == 12).then(|| u64::from_str_radix(&digits, 16).ok())??;
     number.to_be_bytes()[2..].try_into().ok()
@@ -342,7 +345,7 @@ fn mac(text: &str) -> Option<[u8; 6]> {
 
 fn hwaddr(call: &Call) -> Result<Value, Error> {
     let query = call.string_or("query", "")?;
-    each(call, call.data()?, &|value| {
+    each(call.data()?, &|value| {
         let Some(mac) = mac(&value.to_string()) else {
             return match query.as_str() {
                 "" => Ok("".into()),

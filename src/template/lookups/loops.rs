@@ -91,12 +91,21 @@ fn combinations(request: &Request) -> Answer {
         .map_err(|message| request.fail(message))
 }
 
+const SUBELEMENTS: &str = "subelements lookup expects a list of two or three items, first a dict or a list, \
+                           second a string pointing to the subkey";
+
 fn subelements(request: &Request) -> Answer {
     let (list, path, flags) = match request.terms.as_slice() {
         [list, path] => (list, path, None),
         [list, path, flags] => (list, path, Some(flags)),
-        _ => return Err(request.fail("it needs a list of dicts and the name of a list in them")),
+        _ => return Err(request.fail(SUBELEMENTS)),
     };
+    if !matches!(list, Value::List(_) | Value::Map(_)) || path.as_str().is_none() {
+        return Err(request.fail(SUBELEMENTS));
+    }
+    if flags.is_some_and(|flags| flags.as_map().is_none()) {
+        return Err(request.fail("the optional third item must be a dict with flags"));
+    }
     let list: Vec<Value> = match list {
         Value::Map(map) => map.values().cloned().collect(),
         other => items(other.clone()),

@@ -73,9 +73,12 @@ fn version(call: &Call) -> Result<Value, Error> {
         return Err(call.fail(format!("there is no version type `{kind}`")));
     };
     let (left, right) = (call.text()?, call.required("version")?.to_string());
-    for (what, text) in [("input", &left), ("argument", &right)] {
+    for (what, text) in [
+        ("Input version value", &left),
+        ("Version parameter to compare against", &right),
+    ] {
         if text.is_empty() {
-            return Err(call.fail(format!("the {what}'s version is empty")));
+            return Err(call.fail(format!("{what} cannot be empty")));
         }
     }
     let order = order(&left, &right).ok_or_else(|| {
@@ -93,12 +96,12 @@ enum Part<'t> {
     Text(&'t str),
 }
 
-/// Runs of digits and of letters; dots and blanks only separate. Numbers and texts do not compare.
 /// The order of versions of any form; what has none stays where it is.
 pub(in crate::template) fn loose_order(left: &str, right: &str) -> Ordering {
     loose(left, right).unwrap_or(Ordering::Equal)
 }
 
+/// Runs of digits and of letters; dots and blanks only separate. Numbers and texts do not compare.
 fn loose(left: &str, right: &str) -> Option<Ordering> {
     let (left, right) = (parts(left), parts(right));
     for (left, right) in left.iter().zip(&right) {
