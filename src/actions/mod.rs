@@ -32,9 +32,10 @@ use std::sync::Arc;
 use crate::connection::Answers;
 use crate::connection::Content;
 use crate::diagnostic::Diagnostic;
-use crate::modules::Spec;
+use crate::modules::{Spec, path};
 use crate::modules::spec::ArgumentError;
 use crate::source::Span;
+use crate::system::local::Local;
 use crate::template::{EvalError, Names, Scope};
 use crate::value::Map;
 use crate::vault;
@@ -80,6 +81,11 @@ pub trait Action: Sync {
         false
     }
 
+    /// Whether it concerns all hosts of the play at once: it runs for the first one only.
+    fn runs_once(&self) -> bool {
+        false
+    }
+
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>>;
 }
 
@@ -99,6 +105,9 @@ impl Invocation<'_> {
     /// The file of the controller that `argument` names, looked up in the folder `kind` of role and playbook.
     fn find_file(&self, kind: &str, argument: &str, name: &str) -> Result<PathBuf, Failure> {
         let search = &self.scope.search;
+        let home = name.starts_with('~').then(|| path::expand(name, &Local::default()).ok()).flatten();
+        let home = home.map(|path| path.display().to_string());
+        let name = home.as_deref().unwrap_or(name);
         search.find(kind, name).ok_or_else(|| {
             let places = search.candidates(kind, name);
             let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();
@@ -174,6 +183,8 @@ pub enum Effect {
         names: Map,
         cacheable: bool,
     },
+    /// Facts, as a module reports them.
+    Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
     AddHost {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::modules::spec::ArgumentError;
-use crate::playbook::arguments::RAW;
+use crate::playbook::arguments::{RAW, VARIABLE};
 use crate::playbook::{Task, short_name};
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
@@ -32,7 +32,7 @@ pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) 
     Ok(arguments)
 }
 
-/// A map of arguments; `args: "{{ map }}"` among them is a map of more.
+/// A map of arguments; that of [`VARIABLE`] is a map of more.
 fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
     let mut arguments = Map::new();
     for (name, entry) in node.as_map().into_iter().flat_map(|map| map.iter()) {
@@ -41,10 +41,17 @@ fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
         }
         let value = template::evaluate(&entry.value, scope)?;
         match (name.as_str(), value) {
-            ("args", Value::Map(more)) => {
+            (VARIABLE, Value::Map(more)) => {
                 for (name, value) in more {
                     arguments.entry(name).or_insert(value);
                 }
+            }
+            (VARIABLE, _) => {
+                return Err(EvalError::new(
+                    Diagnostic::error("The value of the task `args` keyword is invalid.")
+                        .at(&entry.value.span)
+                        .hint("a map is required"),
+                ));
             }
             (_, value) => {
                 arguments.insert(name.clone(), value);

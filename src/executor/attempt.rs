@@ -7,28 +7,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments;
+use super::end::{End, Notification, flag, result_of, timed_out};
+use super::hidden::Hidden;
+use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
 use super::scope::layer;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::output::{Event, Label, State};
 use crate::playbook::{Task, What, short_name};
+use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
-use crate::wire::message::{Diff, Outcome};
 use crate::yaml::Node;
 
 /// `until` without `retries` tries this often again.
 const RETRIES: i64 = 3;
 /// Seconds between tries.
 const DELAY: i64 = 5;
-/// What takes the place of a result that is not to be seen.
-const CENSORED: &str =
-    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+/// What the message of a condition that cannot be evaluated begins with.
+const IN_CONDITION: &str = "Error while evaluating conditional: ";
+
+/// The key that failed results have, and what Ansible says there unless it is asked for more.
+const EXCEPTION: &str = "exception";
+const NO_TRACEBACK: &str = "(traceback unavailable)";
 
 /// Where and with which variables a task runs.
 #[derive(Clone)]
@@ -37,101 +44,12 @@ pub struct Site {
     pub play: Arc<ActivePlay>,
     pub host: String,
     pub task: Arc<Task>,
-    /// The strongest variables: the loop's, a rescue's.
+    /// The strongest variables: the loop's.
     pub local: Vec<Arc<dyn Layer>>,
-}
-
-/// How it ended.
-#[derive(Debug)]
-pub struct End {
-    pub state: State,
-    /// What is registered.
-    pub result: Map,
-    pub diff: Vec<Diff>,
-    pub effects: Vec<Effect>,
-    pub diagnostic: Option<Diagnostic>,
-    pub delegate: Option<String>,
-    pub no_log: bool,
-    pub shown: bool,
-}
-
-impl End {
-    pub fn new(state: State, result: Map) -> Self {
-        Self {
-            state,
-            result,
-            diff: Vec::new(),
-            effects: Vec::new(),
-            diagnostic: None,
-            delegate: None,
-            no_log: false,
-            shown: false,
-        }
-    }
-
-    pub fn failed(message: impl Into<String>, diagnostic: Option<Diagnostic>) -> Self {
-        let outcome = Outcome::failed(message);
-        Self {
-            diagnostic,
-            ..Self::new(State::Failed, result_of(outcome).0)
-        }
-    }
-
-    /// A loop over nothing.
-    pub fn empty_loop() -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert("skipped_reason".to_owned(), Value::from("No items in the list"));
-        result.insert("results".to_owned(), Value::List(Vec::new()));
-        Self::new(State::Skipped, result)
-    }
-
-    pub fn skipped(condition: &Node) -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert(
-            "skip_reason".to_owned(),
-            Value::from("Conditional result was False"),
-        );
-        result.insert("false_condition".to_owned(), condition.to_value());
-        Self::new(State::Skipped, result)
-    }
-
-    /// The result as it may be shown.
-    pub fn visible(&self) -> Value {
-        if !self.no_log {
-            return Value::Map(self.result.clone());
-        }
-        let mut result = Map::from_iter([("censored".to_owned(), Value::from(CENSORED))]);
-        result.insert(
-            "changed".to_owned(),
-            self.result.get("changed").cloned().unwrap_or(Value::Bool(false)),
-        );
-        Value::Map(result)
-    }
-}
-
-/// An outcome as a result, and its differences.
-fn result_of(outcome: Outcome) -> (Map, Vec<Diff>) {
-    let mut result = outcome.values;
-    result.insert("changed".to_owned(), Value::Bool(outcome.changed));
-    result.insert("failed".to_owned(), Value::Bool(outcome.failed));
-    if outcome.skipped {
-        result.insert("skipped".to_owned(), Value::Bool(true));
-    }
-    for (lines, text) in [("stdout_lines", "stdout"), ("stderr_lines", "stderr")] {
-        if let (Some(Value::Str(text)), false) = (result.get(text), result.contains_key(lines)) {
-            let split = Value::from(text.lines().map(str::to_owned).collect::<Vec<_>>());
-            result.insert(lines.to_owned(), split);
-        }
-    }
-    (result, outcome.diff)
-}
-
-fn flag(result: &Map, name: &str) -> bool {
-    result.get(name).and_then(Value::truth).unwrap_or(false)
+    /// `run_once`: the result counts for all hosts of the batch.
+    pub once: bool,
+    /// The task is a handler, or included by one.
+    pub handler: bool,
 }
 
 impl Site {
@@ -147,16 +65,21 @@ impl Site {
     /// Runs the task; whatever goes wrong is in the end.
     pub async fn attempt(&self) -> End {
         let scope = self.scope();
-        match self.try_attempt(&scope).await {
+        let mut end = match self.try_attempt(&scope).await {
             Ok(end) => end,
             Err(error) => self.broken(error),
+        };
+        if end.state == State::Failed {
+            end.result
+                .entry(EXCEPTION.to_owned())
+                .or_insert_with(|| Value::from(NO_TRACEBACK));
         }
+        end
     }
 
     /// The end of a task that could not be evaluated.
     pub fn broken(&self, error: EvalError) -> End {
-        let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-        let diagnostic = error.diagnostic.via("in this task", name);
+        let diagnostic = error.diagnostic.via("in this task", self.place());
         let message = diagnostic.message.clone();
         let no_log = self
             .task
@@ -170,15 +93,31 @@ impl Site {
     }
 
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
+        let delegate = self.delegate(scope)?;
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End::skipped(condition));
         }
-        let no_log = self.truth("no_log", scope)?.unwrap_or(false);
-        let delegate = self.text("delegate_to", scope)?;
+        let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
+        let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;
+        if matches!(end.state, State::Ok | State::Changed) {
+            end.notify = self.notifications(scope)?;
+        }
         Ok(end)
+    }
+
+    fn notifications(&self, scope: &Arc<Scope>) -> Result<Vec<Notification>, EvalError> {
+        let mut notifications = Vec::new();
+        for node in self.task.context.all("notify") {
+            let names = match template::evaluate(node, scope)? {
+                Value::List(items) => items,
+                other => vec![other],
+            };
+            notifications.extend(names.iter().map(|name| (name.to_string(), node.span.clone())));
+        }
+        Ok(notifications)
     }
 
     /// The first of the task's conditions that does not hold.
@@ -238,11 +177,19 @@ impl Site {
     }
 
     async fn once(&self, scope: &Arc<Scope>, delegate: Option<&str>) -> Result<End, EvalError> {
-        let mut end = match self.perform(scope, delegate).await {
+        let performed = match self.limit(scope)? {
+            Some(limit) => tokio::time::timeout(limit, self.perform(scope, delegate))
+                .await
+                .unwrap_or_else(|_| Ok(timed_out(limit).into())),
+            None => self.perform(scope, delegate).await,
+        };
+        let mut end = match performed {
             Ok(done) => {
                 let failed = done.outcome.failed;
                 let skipped = done.outcome.skipped;
                 let (result, diff) = result_of(done.outcome);
+                let mut effects = done.effects;
+                effects.extend(self.gathered(&result));
                 let state = match (failed, skipped, flag(&result, "changed")) {
                     (true, ..) => State::Failed,
                     (_, true, _) => State::Skipped,
@@ -251,17 +198,14 @@ impl Site {
                 };
                 End {
                     diff,
-                    effects: done.effects,
+                    effects,
                     shown: done.shown,
                     ..End::new(state, result)
                 }
             }
             Err(Failure::Failed { message, diagnostic }) => {
-                let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-                End::failed(
-                    message,
-                    diagnostic.map(|diagnostic| diagnostic.via("in this task", name)),
-                )
+                let diagnostic = diagnostic.map(|diagnostic| diagnostic.via("in this task", self.place()));
+                End::failed(message, diagnostic)
             }
             Err(Failure::Unreachable(message)) => {
                 let mut result = Map::from_iter([("msg".to_owned(), Value::from(message))]);
@@ -271,26 +215,67 @@ impl Site {
             }
         };
         if end.state != State::Skipped {
-            self.verdicts(&mut end, scope)?;
+            self.verdicts(&mut end, scope);
         }
         Ok(end)
     }
 
+    /// `timeout`: how long one try may take.
+    fn limit(&self, scope: &Arc<Scope>) -> Result<Option<Duration>, EvalError> {
+        let seconds = self
+            .number("timeout", scope)?
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        Ok(seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs))
+    }
+
+    /// The facts in a module's result.
+    fn gathered(&self, result: &Map) -> Option<Effect> {
+        let What::Run(module) = &self.task.what else {
+            return None;
+        };
+        let assigns = matches!(module.as_str(), "set_fact" | "include_vars" | "debug");
+        match result.get("ansible_facts") {
+            Some(Value::Map(facts)) if !assigns => {
+                let mut facts = facts.clone();
+                if module == "setup" {
+                    facts.insert(GATHERED.to_owned(), Value::Bool(true));
+                }
+                Some(Effect::Gather(facts))
+            }
+            _ => None,
+        }
+    }
+
     /// `changed_when`, then `failed_when`, which sees what the former did.
-    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) -> Result<(), EvalError> {
+    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) {
         if let Some(node) = self.task.own("changed_when") {
-            let changed = self.judge_all(node, end, scope)?;
-            end.result.insert("changed".to_owned(), Value::Bool(changed));
+            match self.judge_all(node, end, scope) {
+                Ok(changed) => {
+                    end.result.insert("changed".to_owned(), Value::Bool(changed));
+                }
+                Err(error) => return self.misjudged(end, "changed_when_result", error),
+            }
         }
         if let Some(node) = self.task.own("failed_when") {
-            let failed = self.judge_all(node, end, scope)?;
+            let failed = match self.judge_all(node, end, scope) {
+                Ok(failed) => failed,
+                Err(error) => return self.misjudged(end, "failed_when_result", error),
+            };
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
-            end.state = if failed { State::Failed } else { State::Ok };
             if !failed {
                 end.diagnostic = None;
+                if end.state == State::Failed {
+                    let suppressed = end
+                        .result
+                        .shift_remove(EXCEPTION)
+                        .unwrap_or_else(|| Value::from(NO_TRACEBACK));
+                    end.result
+                        .insert(format!("failed_when_suppressed_{EXCEPTION}"), suppressed);
+                }
             }
+            end.state = if failed { State::Failed } else { State::Ok };
         }
         if end.state != State::Failed {
             end.state = if flag(&end.result, "changed") {
@@ -299,7 +284,20 @@ impl Site {
                 State::Ok
             };
         }
-        Ok(())
+    }
+
+    /// A verdict that cannot be reached fails the task; what it did stays in the result.
+    fn misjudged(&self, end: &mut End, key: &str, error: EvalError) {
+        let message = format!("{IN_CONDITION}{}", error.diagnostic.message);
+        end.result.insert(key.to_owned(), Value::from(message));
+        end.result.insert("failed".to_owned(), Value::Bool(true));
+        end.state = State::Failed;
+        end.diagnostic = Some(error.diagnostic.via("in this task", self.place()));
+    }
+
+    /// Where the task is, for diagnostics.
+    fn place(&self) -> &Span {
+        self.task.name().map_or(&self.task.action_span, |node| &node.span)
     }
 
     /// A list of verdicts must hold altogether.
@@ -327,15 +325,30 @@ impl Site {
         Ok(true)
     }
 
+    /// The hosts whose variables a result changes.
+    pub fn hosts(&self) -> Vec<String> {
+        if self.once {
+            self.play.reachable_batch(&self.run)
+        } else {
+            vec![self.host.clone()]
+        }
+    }
+
     /// Whose facts a result sets: the delegate's only where the task says so.
-    pub fn owner_of_facts(&self, end: &End, scope: &Arc<Scope>) -> String {
-        let delegated = self
-            .truth("delegate_facts", scope)
-            .ok()
-            .flatten()
-            .unwrap_or(false);
-        let delegate = end.delegate.as_ref().filter(|_| delegated);
-        delegate.unwrap_or(&self.host).clone()
+    fn owners(&self, end: &End) -> Vec<String> {
+        let delegate = end.delegate.as_ref().filter(|_| {
+            let delegated = self.truth("delegate_facts", &self.scope());
+            delegated.ok().flatten().unwrap_or(false)
+        });
+        delegate.map_or_else(|| self.hosts(), |delegate| vec![delegate.clone()])
+    }
+
+    /// Sets what a result sets, once.
+    pub fn apply(&self, end: &mut End) {
+        let effects = std::mem::take(&mut end.effects);
+        if !effects.is_empty() && matches!(end.state, State::Ok | State::Changed) {
+            self.run.apply(&self.owners(end), effects);
+        }
     }
 
     pub fn register(&self) -> Option<&str> {
@@ -365,16 +378,28 @@ impl Site {
             check,
             diff,
         };
+        let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
-            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+            let hidden = Hidden::of(spec, &arguments);
+            let outcome = match background {
+                Some(background) => remote.start(module, arguments, background).await,
+                None => remote.call(module, arguments, Held::default()).await,
+            };
+            return hidden.mask(outcome.map(Done::from));
         };
+        if background.is_some() {
+            return Err(Failure::new(format!(
+                "This action ({module}) does not support async."
+            )));
+        }
         let arguments = if action.takes_raw_arguments() {
             Map::new()
         } else {
             self.arguments(module, spec, scope)?
         };
-        self.act(action, arguments, scope, &remote).await
+        let hidden = Hidden::of(spec, &arguments);
+        hidden.mask(self.act(action, arguments, scope, &remote).await)
     }
 
     /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
@@ -414,52 +439,6 @@ impl Site {
     /// The task's name as the banner shows it; as written where it cannot be evaluated.
     pub fn name(&self, scope: &Arc<Scope>) -> String {
         task_name(&self.task, scope)
-    }
-
-    /// The nearest value of a keyword, as a boolean.
-    pub fn truth(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<bool>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        match value.truth() {
-            Some(flag) => Ok(Some(flag)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a boolean, not {value}")).at(&node.span),
-            )),
-        }
-    }
-
-    /// The nearest value of a keyword, as a text; none where it is empty.
-    pub fn text(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        if template::is_omitted(node, scope)? {
-            return Ok(None);
-        }
-        let text = template::evaluate(node, scope)?.to_string();
-        Ok(Some(text).filter(|text| !text.is_empty()))
-    }
-
-    fn number(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
-        let Some(node) = self.task.own(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        let number = match &value {
-            Value::Int(number) => Some(*number),
-            #[expect(clippy::cast_possible_truncation, reason = "seconds and counts are small")]
-            Value::Float(number) => Some(*number as i64),
-            Value::Str(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(number) => Ok(Some(number)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a number, not {value}")).at(&node.span),
-            )),
-        }
     }
 }
 

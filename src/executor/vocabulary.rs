@@ -36,7 +36,7 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["place", "read_part", "run_script"];
+const INTERNAL: &[&str] = &["job", "place", "read_part", "run_script"];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {

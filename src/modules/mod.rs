@@ -8,7 +8,9 @@
 //! [`crate::actions`].
 
 pub mod apt;
+pub mod apt_repository;
 pub mod assemble;
+pub mod async_status;
 mod attributes;
 pub mod blockinfile;
 pub mod command;
@@ -28,13 +30,14 @@ pub mod getent;
 pub mod git;
 pub mod group;
 pub mod install_self;
+pub mod job;
 pub mod json_merge;
 pub mod known_hosts;
 pub mod lineinfile;
 mod mode;
 pub mod package;
 pub mod package_facts;
-mod path;
+pub mod path;
 mod pattern;
 pub mod ping;
 pub mod place;
@@ -76,7 +79,9 @@ use crate::wire::message::{Diff, Outcome};
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<apt_repository::AptRepository>(),
     &entry::<assemble::Assemble>(),
+    &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
@@ -92,6 +97,7 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<git::Git>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
+    &entry::<job::Job>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<known_hosts::KnownHosts>(),
     &entry::<lineinfile::Lineinfile>(),

@@ -56,8 +56,21 @@ pub struct Stats {
     pub ignored: usize,
 }
 
+/// What is known of a task that goes on by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    Running,
+    Ok,
+    Failed,
+}
+
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A file is begun.
+    Playbook {
+        name: &'a str,
+        plays: usize,
+    },
     Play {
         name: &'a str,
     },
@@ -79,6 +92,12 @@ pub enum Event<'a> {
         label: &'a Label,
         task: &'a str,
         left: u32,
+    },
+    /// A task with `async` that is waited for.
+    Job {
+        label: &'a Label,
+        job: &'a str,
+        state: JobState,
     },
     Warning(&'a str),
     Diagnostic(&'a Diagnostic),

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Printer;
 use super::colour::{Colour, Paint};
 use super::diff;
-use super::event::{Event, Label, Report, State, Stats};
+use super::event::{Event, JobState, Label, Report, State, Stats};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::playbook::short_name;
 use crate::value::{Map, Value};
@@ -202,6 +202,12 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
 impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
     fn show(&mut self, event: &Event<'_>) {
         match event {
+            Event::Playbook { name, plays } if self.verbosity >= 2 => {
+                let file = name.rsplit('/').next().unwrap_or(name);
+                self.banner(&format!("PLAYBOOK: {file}"));
+                self.line(&format!("{plays} plays in {name}"), Some(Colour::Verbose));
+            }
+            Event::Playbook { .. } => {}
             Event::Play { name: "" } => self.banner("PLAY"),
             Event::Play { name } => self.banner(&format!("PLAY [{name}]")),
             Event::NoHostsMatched => self.line("skipping: no hosts matched", Some(Colour::Skipped)),
@@ -233,6 +239,22 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                     ),
                     Some(Colour::Verbose),
                 );
+            }
+            Event::Job {
+                label: host,
+                job,
+                state,
+            } => {
+                let host = label(host);
+                let (text, colour) = match state {
+                    JobState::Running => (
+                        format!("ASYNC POLL on {host}: jid={job} started=True finished=False"),
+                        Colour::Verbose,
+                    ),
+                    JobState::Ok => (format!("ASYNC OK on {host}: jid={job}"), Colour::Verbose),
+                    JobState::Failed => (format!("ASYNC FAILED on {host}: jid={job}"), Colour::Verbose),
+                };
+                self.line(&text, Some(colour));
             }
             Event::Warning(text) => {
                 self.diagnostic(&Diagnostic::warning(*text));

@@ -11,6 +11,9 @@ use crate::yaml::{Entry, Kind, Mapping, Node};
 /// The argument that holds a free-form text.
 pub const RAW: &str = "_raw_params";
 
+/// The argument that gives further ones: `args: "{{ map }}"`.
+pub const VARIABLE: &str = "_variable_params";
+
 /// The modules whose free-form text is a command line.
 const COMMANDS: &[&str] = &["command", "raw", "script", "shell"];
 

@@ -1,5 +1,6 @@
 //! The keywords: one table, from which the parser, its error messages and the documentation derive.
 
+use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::yaml::{Entry, Mapping, Node};
@@ -51,6 +52,8 @@ enum Shape {
     Texts,
     List,
     Map,
+    /// A map whose keys are names of variables.
+    Variables,
 }
 
 /// One keyword.
@@ -112,7 +115,7 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Texts,
         "words for `--tags` and `--skip-tags`; everything inside inherits them",
     ),
-    works("vars", ALL, Shape::Map, "variables for everything inside"),
+    works("vars", ALL, Shape::Variables, "variables for everything inside"),
     works(
         "when",
         INNER,
@@ -196,16 +199,22 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Truth,
         "run on the first host only; the result counts for all",
     ),
-    refused("throttle", ALL, "limit the number of hosts with `-f` instead"),
+    works(
+        "throttle",
+        ALL,
+        Shape::Number,
+        "how many hosts may be at the task at the same time",
+    ),
     refused(
         "debugger",
         ALL,
         "there is no interactive debugger; use `-vvv` and `register` with `debug`",
     ),
-    refused(
+    works(
         "timeout",
         ALL,
-        "limit the command itself, for example with `timeout 10 command`",
+        Shape::Number,
+        "seconds that one try may take; then it has failed",
     ),
     works("delegate_to", INNER, Shape::Text, "the host to run on instead"),
     works(
@@ -233,15 +242,17 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::List,
         "which facts: `setup`'s argument",
     ),
-    refused(
+    works(
         "gather_timeout",
         PLAY,
-        "facts are gathered without commands that could hang",
+        Shape::Number,
+        "seconds for what may hang: `setup`'s argument",
     ),
-    refused(
+    works(
         "fact_path",
         PLAY,
-        "local facts are read from `/etc/ansible/facts.d`; call `setup` with `fact_path` instead",
+        Shape::Text,
+        "the folder of local facts: `setup`'s argument",
     ),
     works("roles", PLAY, Shape::List, "roles, before `tasks`"),
     works(
@@ -269,10 +280,11 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Any,
         "files of variables; of a list inside the list, the first that exists",
     ),
-    refused(
+    works(
         "vars_prompt",
         PLAY,
-        "give the values with `-e` or in a file instead",
+        Shape::List,
+        "variables that somebody types before the play starts",
     ),
     works(
         "force_handlers",
@@ -292,8 +304,19 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Any,
         "hosts to a batch: a number, a percentage, or a list of them",
     ),
-    works("strategy", PLAY, Shape::Text, "only `linear`"),
-    refused("order", PLAY, "hosts run in the inventory's order"),
+    works(
+        "strategy",
+        PLAY,
+        Shape::Text,
+        "`linear`: task by task on all hosts; `free`: each host at its own pace; `host_pinned`: so, and no host \
+         starts before it can go on to the end",
+    ),
+    works(
+        "order",
+        PLAY,
+        Shape::Text,
+        "`inventory`, `reverse_inventory`, `sorted`, `reverse_sorted` or `shuffle`",
+    ),
     refused(
         "import_playbook",
         PLAY,
@@ -362,12 +385,18 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Texts,
         "other names that `notify` may use",
     ),
-    refused(
+    works(
         "async",
         TASK,
-        "tasks run to their end; leave it out and the task is waited for",
+        Shape::Number,
+        "let the task go on by itself, for at most so many seconds",
     ),
-    refused("poll", TASK, "it goes with `async`, which is not there yet"),
+    works(
+        "poll",
+        TASK,
+        Shape::Number,
+        "seconds between questions for the result of `async`, 15 unless told otherwise; 0 does not wait",
+    ),
     // Roles
     works(
         "role",
@@ -399,11 +428,12 @@ impl Shape {
             Self::Any => "anything",
             Self::Truth => "a boolean",
             Self::Number => "a number",
-            Self::Name => "a name of letters, digits and underscores",
+            Self::Name => "the name of a variable",
             Self::Text => "a text",
             Self::Texts => "a text or a list of texts",
             Self::List => "a list",
             Self::Map => "a map",
+            Self::Variables => "a map of variables",
         }
     }
 }
@@ -425,38 +455,59 @@ impl Keyword {
         }
         let value = &entry.value;
         let templated = value.as_str().is_some_and(|text| text.contains("{{"));
-        let fits = match self.shape {
-            Shape::Truth => templated || is_truth(value),
-            Shape::Number => templated || is_number(value),
-            Shape::Name => value.as_str().is_some_and(is_name),
-            Shape::Text => value.as_list().is_none() && value.as_map().is_none(),
-            Shape::Texts => value.as_map().is_none(),
-            Shape::List => templated || value.is_null() || value.as_list().is_some(),
-            Shape::Map => value.is_null() || value.as_map().is_some(),
-            Shape::Any => true,
+        let message = match self.shape {
+            Shape::Truth if !templated && !is_truth(value) => self.no_type(value, "bool"),
+            Shape::Number if !templated && !is_number(value) => self.no_type(value, "float"),
+            Shape::Name => match names::check_variable(&value.to_value()) {
+                Ok(_) => return Ok(()),
+                Err(message) => format!("Invalid '{}' specified: {message}", self.name),
+            },
+            Shape::Text if value.as_list().is_some() || value.as_map().is_some() => self.no_shape(value),
+            Shape::Texts if value.as_map().is_some() => self.no_shape(value),
+            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => {
+                self.no_shape(value)
+            }
+            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => {
+                self.no_shape(value)
+            }
+            Shape::Variables => return check_names(value),
+            _ => return Ok(()),
         };
-        if fits {
-            return Ok(());
-        }
-        Err(Diagnostic::error(format!(
+        Err(Diagnostic::error(message).at(&value.span))
+    }
+
+    fn no_shape(&self, value: &Node) -> String {
+        format!(
             "`{}` takes {}, not {}",
             self.name,
             self.takes(),
             value.described()
-        ))
-        .at(&value.span))
+        )
     }
+
+    fn no_type(&self, value: &Node, wanted: &str) -> String {
+        let value = crate::value::Value::List(vec![value.to_value()]).to_string();
+        let value = value.trim_start_matches('[').trim_end_matches(']');
+        format!(
+            "Error processing keyword '{}': The value {value} could not be converted to '{wanted}'.",
+            self.name
+        )
+    }
+}
+
+fn check_names(map: &Node) -> Result<(), Diagnostic> {
+    for (name, entry) in map.as_map().into_iter().flat_map(|map| map.iter()) {
+        if !names::is_variable(name) {
+            return Err(Diagnostic::error(format!("Invalid variable name '{name}'."))
+                .at(&entry.key)
+                .hint(names::HINT));
+        }
+    }
+    Ok(())
 }
 
 fn is_truth(value: &Node) -> bool {
     value.is_null() || value.to_value().truth().is_some()
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_number(value: &Node) -> bool {

@@ -7,13 +7,14 @@
 //! - [`keyword`]: the table of all keywords, where each may stand and what it takes.
 //! - [`context`]: what a task inherits from the blocks, imports, roles and play around it.
 //! - [`arguments`]: `module: key=value` texts.
-//! - [`collection`]: full names of modules.
+//! - [`collection`]: full names of modules; [`names`]: which names variables may have.
 
 pub mod arguments;
 mod collection;
 mod context;
 pub mod keyword;
 mod load;
+pub mod names;
 mod play;
 mod role;
 mod tags;

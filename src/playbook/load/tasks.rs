@@ -198,7 +198,7 @@ impl Loader {
                 }
                 // `args: "{{ map }}"` is known only when the task runs.
                 None if entry.value.as_str().is_some_and(is_template) => {
-                    map.insert("args".to_owned(), entry);
+                    map.insert(arguments::VARIABLE.to_owned(), entry);
                     return Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span));
                 }
                 None => {
