@@ -67,7 +67,12 @@ impl Action for Template {
         Box::pin(async move {
             let (name, bytes) = render(&task)?;
             let bytes: Arc<[u8]> = bytes.into();
-            place_single(&task, lent(&task.arguments), &name, &bytes).await
+            let mut done = place_single(&task, lent(&task.arguments), &name, &bytes).await?;
+            if done.outcome.changed {
+                let src = task.arguments["src"].clone();
+                done.outcome.values.entry("src".to_owned()).or_insert(src);
+            }
+            Ok(done)
         })
     }
 }

@@ -56,6 +56,14 @@ impl End {
         }
     }
 
+    /// Fails after all; what is known of the task stays.
+    pub fn fail(&mut self, message: String) {
+        self.result.shift_remove("skipped");
+        self.result.insert("failed".to_owned(), Value::Bool(true));
+        self.result.insert("msg".to_owned(), Value::from(message));
+        self.state = State::Failed;
+    }
+
     /// A loop over nothing.
     pub fn empty_loop() -> Self {
         let mut result = Map::new();

@@ -57,6 +57,21 @@ impl Site {
         }
     }
 
+    /// How many hosts may be at the task at once.
+    pub fn throttle(&self, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
+        self.number("throttle", scope).map_err(|error| {
+            let value = self.text("throttle", scope).ok().flatten().unwrap_or_default();
+            let message = format!(
+                "Failed to convert the throttle value to an integer: invalid literal for int() with base 10: '{value}'"
+            );
+            let place = self.task.context.nearest("throttle").map(|node| &node.span);
+            match place {
+                Some(span) if !error.undefined => EvalError::new(Diagnostic::error(message).at(span)),
+                _ => error,
+            }
+        })
+    }
+
     /// The host that the task is delegated to.
     pub fn delegate(&self, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
         let Some(node) = self.task.context.nearest("delegate_to") else {

@@ -66,7 +66,7 @@ impl Site {
             user: text("ansible_become_user", "become_user")?
                 .or_else(|| settings.user.clone())
                 .unwrap_or_else(|| "root".to_owned()),
-            flags: text("ansible_become_flags", "become_flags")?,
+            flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),
             password: password.or_else(|| settings.password.clone()),
         }))
     }

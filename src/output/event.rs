@@ -93,6 +93,10 @@ pub enum Event<'a> {
         task: &'a str,
         left: u32,
     },
+    /// What a task that steers the run has done.
+    Meta {
+        text: &'a str,
+    },
     /// A task with `async` that is waited for.
     Job {
         label: &'a Label,

@@ -240,6 +240,10 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                     Some(Colour::Verbose),
                 );
             }
+            Event::Meta { text } if self.verbosity >= 2 => {
+                self.line(&format!("META: {text}"), Some(Colour::Verbose));
+            }
+            Event::Meta { .. } => {}
             Event::Job {
                 label: host,
                 job,

@@ -130,9 +130,7 @@ impl Batch {
         if site.task.context.nearest("throttle").is_none() {
             return Ok(false);
         }
-        let throttle = site
-            .number("throttle", &site.scope())
-            .map_err(|error| error.diagnostic)?;
+        let throttle = site.throttle(&site.scope()).map_err(|error| error.diagnostic)?;
         let task = Arc::as_ptr(&site.task).addr();
         let same = traffic.busy.iter().filter(|(_, other)| *other == task).count();
         Ok(throttle

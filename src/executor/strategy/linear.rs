@@ -68,7 +68,7 @@ impl Batch {
         first.once = first.truth("run_once", &scope).map_err(plain)?.unwrap_or(false);
         let single = first.once
             || matches!(&task.what, What::Run(name) if actions::find(name).is_some_and(actions::Action::runs_once));
-        let throttle = first.number("throttle", &scope).map_err(plain)?.unwrap_or(0);
+        let throttle = first.throttle(&scope).map_err(plain)?.unwrap_or(0);
         let limit = match usize::try_from(throttle) {
             Ok(throttle @ 1..) => throttle.min(self.run.settings.forks),
             _ => self.run.settings.forks,
