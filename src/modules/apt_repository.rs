@@ -43,7 +43,9 @@ impl Module for AptRepository {
         name: "apt_repository",
         summary: "keep a line of apt's sources",
         args: &[
-            Arg::str("repo").required().doc("the line: `deb [OPTIONS] URL SUITE COMPONENTS`"),
+            Arg::str("repo")
+                .required()
+                .doc("the line: `deb [OPTIONS] URL SUITE COMPONENTS`"),
             Arg::str("state")
                 .choices(&["absent", "present"])
                 .default("present")
@@ -54,10 +56,18 @@ impl Module for AptRepository {
                 .aliases(&["update-cache"])
                 .default("yes")
                 .doc("run `apt-get update` after a change"),
-            Arg::int("update_cache_retries").default("5").doc("accepted without effect: apt tries again by itself"),
-            Arg::int("update_cache_retry_max_delay").default("12").doc("accepted without effect"),
-            Arg::bool("install_python_apt").default("yes").doc("accepted without effect: nothing is needed"),
-            Arg::bool("validate_certs").default("yes").doc("accepted without effect: for `ppa:`"),
+            Arg::int("update_cache_retries")
+                .default("5")
+                .doc("accepted without effect: apt tries again by itself"),
+            Arg::int("update_cache_retry_max_delay")
+                .default("12")
+                .doc("accepted without effect"),
+            Arg::bool("install_python_apt")
+                .default("yes")
+                .doc("accepted without effect: nothing is needed"),
+            Arg::bool("validate_certs")
+                .default("yes")
+                .doc("accepted without effect: for `ppa:`"),
             Arg::str("codename").doc("accepted without effect: for `ppa:`"),
         ],
         free_form: None,
@@ -96,7 +106,11 @@ impl Module for AptRepository {
             };
             let old = files.iter().find(|(known, _)| *known == path);
             let old = old.map_or("", |(_, text)| text.as_str());
-            let gap = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+            let gap = if old.is_empty() || old.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
             work.rewrite(&path, old, format!("{old}{gap}{wanted}\n"), attributes);
         }
         let mut outcome = Outcome::changed(!work.steps.is_empty())
@@ -149,7 +163,8 @@ impl Work {
     /// A file without lines goes; the main one stays whatever is in it.
     fn rewrite(&mut self, path: &Path, old: &str, new: String, attributes: Attributes) {
         let name = path.display().to_string();
-        self.diffs.push(text_diff((&name, old.as_bytes()), (&name, new.as_bytes())));
+        self.diffs
+            .push(text_diff((&name, old.as_bytes()), (&name, new.as_bytes())));
         let write = |text: &str| {
             let writing = Writing {
                 path: path.to_owned(),
@@ -187,7 +202,9 @@ fn read_all(system: &dyn System) -> Result<Vec<(PathBuf, String)>, Error> {
     let folder = Path::new(FOLDER);
     if system.metadata(folder, Follow::Yes)?.is_some() {
         let names = system.read_dir(folder)?;
-        let lists = names.iter().filter(|name| name.extension().is_some_and(|ending| ending == "list"));
+        let lists = names
+            .iter()
+            .filter(|name| name.extension().is_some_and(|ending| ending == "list"));
         paths.extend(lists.map(|name| folder.join(name)));
     }
     let mut files = Vec::new();
@@ -226,16 +243,22 @@ mod tests {
 
     fn target() -> Fake {
         let fake = Fake::new();
-        fake.file(MAIN, "# main\ndeb http://deb.debian.org/debian  bookworm main # all\n")
-            .directory(FOLDER)
-            .answer("apt-get update -q", 0, "");
+        fake.file(
+            MAIN,
+            "# main\ndeb http://deb.debian.org/debian  bookworm main # all\n",
+        )
+        .directory(FOLDER)
+        .answer("apt-get update -q", 0, "");
         fake
     }
 
     #[test]
     fn lines_come_and_go() {
         let fake = target();
-        let there = run::<AptRepository>(&fake, r#"{"repo":"deb http://deb.debian.org/debian bookworm main"}"#);
+        let there = run::<AptRepository>(
+            &fake,
+            r#"{"repo":"deb http://deb.debian.org/debian bookworm main"}"#,
+        );
         assert!(!there.changed && fake.ran().is_empty());
         let repo = "deb [arch=amd64] https://me:pw@deb.example.org/x stable main";
         let outcome = check_agrees::<AptRepository>(&fake, &format!(r#"{{"repo":"{repo}"}}"#));
@@ -250,7 +273,10 @@ mod tests {
     fn what_apt_cannot_use_is_taken_back() {
         let fake = target();
         fake.answer("apt-get update -q", 100, "");
-        let message = failure::<AptRepository>(&fake, r#"{"repo":"deb http://none.example.org x main","filename":"x"}"#);
+        let message = failure::<AptRepository>(
+            &fake,
+            r#"{"repo":"deb http://none.example.org x main","filename":"x"}"#,
+        );
         assert!(message.starts_with("Failed to update apt cache: "), "{message}");
         assert_eq!(
             failure::<AptRepository>(&fake, r#"{"repo":"nonsense"}"#),

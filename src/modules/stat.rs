@@ -145,15 +145,25 @@ impl Module for Stat {
 fn asked(argv: &[&str], path: &Path, system: &dyn System) -> Option<String> {
     system.which(argv.first()?)?;
     let path = path.display().to_string();
-    let output = system.run(&Command::new(argv.iter().copied().chain([path.as_str()]))).ok()?;
+    let output = system
+        .run(&Command::new(argv.iter().copied().chain([path.as_str()])))
+        .ok()?;
     output.success().then(|| output.stdout_text())
 }
 
 /// `text/plain; charset=us-ascii`.
 fn mime(path: &Path, system: &dyn System) -> Map {
-    let told = asked(&["file", "--brief", "--mime-type", "--mime-encoding"], path, system).unwrap_or_default();
+    let told = asked(
+        &["file", "--brief", "--mime-type", "--mime-encoding"],
+        path,
+        system,
+    )
+    .unwrap_or_default();
     let (kind, charset) = match told.split_once(';') {
-        Some((kind, rest)) => (kind, rest.split_once('=').map_or("unknown", |(_, charset)| charset)),
+        Some((kind, rest)) => (
+            kind,
+            rest.split_once('=').map_or("unknown", |(_, charset)| charset),
+        ),
         None => ("unknown", "unknown"),
     };
     Map::from_iter([
@@ -166,7 +176,12 @@ fn flags(path: &Path, system: &dyn System) -> Map {
     let told = asked(&["lsattr", "-vd"], path, system).unwrap_or_default();
     let mut words = told.split_whitespace();
     let version = words.next();
-    let letters: String = words.next().unwrap_or_default().chars().filter(|c| *c != '-').collect();
+    let letters: String = words
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| *c != '-')
+        .collect();
     let names: Vec<String> = letters
         .chars()
         .filter_map(|letter| FLAGS.iter().find(|(known, _)| *known == letter))
@@ -268,7 +283,11 @@ mod tests {
             0,
             "text/plain; charset=us-ascii\n",
         )
-        .answer("lsattr -vd /srv/file", 0, "1234 ----i---------e------- /srv/file\n");
+        .answer(
+            "lsattr -vd /srv/file",
+            0,
+            "1234 ----i---------e------- /srv/file\n",
+        );
         let asked = stat(&fake, r#"{"path":"/srv/file"}"#);
         assert_eq!(
             ["mimetype", "charset", "version", "attr_flags"].map(|key| asked[key].to_string()),
