@@ -54,7 +54,7 @@ impl Action for Copy {
                     .into());
             }
             match (&task.arguments["content"], &task.arguments["src"]) {
-                (Value::Null, Value::Str(src)) => copy_source(&task, src).await,
+                (Value::Null, Value::Str(src)) if !src.is_empty() => copy_source(&task, src).await,
                 (Value::Null, _) => Err(Failure::new("src (or content) is required")),
                 (content, _) => {
                     let text = match content {

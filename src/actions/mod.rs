@@ -32,9 +32,10 @@ use std::sync::Arc;
 use crate::connection::Answers;
 use crate::connection::Content;
 use crate::diagnostic::Diagnostic;
-use crate::modules::Spec;
 use crate::modules::spec::ArgumentError;
+use crate::modules::{Spec, path};
 use crate::source::Span;
+use crate::system::local::Local;
 use crate::template::{EvalError, Names, Scope};
 use crate::value::Map;
 use crate::vault;
@@ -104,6 +105,12 @@ impl Invocation<'_> {
     /// The file of the controller that `argument` names, looked up in the folder `kind` of role and playbook.
     fn find_file(&self, kind: &str, argument: &str, name: &str) -> Result<PathBuf, Failure> {
         let search = &self.scope.search;
+        let home = name
+            .starts_with('~')
+            .then(|| path::expand(name, &Local::default()).ok())
+            .flatten();
+        let home = home.map(|path| path.display().to_string());
+        let name = home.as_deref().unwrap_or(name);
         search.find(kind, name).ok_or_else(|| {
             let places = search.candidates(kind, name);
             let places: Vec<String> = places.iter().map(|path| path.display().to_string()).collect();

@@ -118,7 +118,7 @@ mod tests {
         let args = r#"{"dest":"/usr/local/bin/server","owner":"root","group":"ann"}"#;
         let outcome = check_agrees::<InstallSelf>(&fake, args);
         let json = serde_json::to_string(&outcome.values).unwrap();
-        insta::assert_snapshot!(json, @r#"{"uid":0,"gid":1000,"owner":"root","group":"ann","mode":"0755","state":"file","size":3,"dest":"/usr/local/bin/server","checksum":"9df4d63fed96765e7839d9394daf5ad2d78f7978","md5sum":null,"src":"/root/.cache/regdeploy/agent"}"#);
+        insta::assert_snapshot!(json, @r#"{"uid":0,"gid":1000,"owner":"root","group":"ann","mode":"0755","state":"file","size":3,"md5sum":"b61b2d6c6fa62903b882aaa53452c111","dest":"/usr/local/bin/server","checksum":"9df4d63fed96765e7839d9394daf5ad2d78f7978","src":"/root/.cache/regdeploy/agent"}"#);
         assert_eq!(fake.text("/usr/local/bin/server"), "ELF");
     }
 

@@ -8,6 +8,7 @@
 //! [`crate::actions`].
 
 pub mod apt;
+pub mod apt_repository;
 pub mod assemble;
 pub mod async_status;
 mod attributes;
@@ -36,7 +37,7 @@ pub mod lineinfile;
 mod mode;
 pub mod package;
 pub mod package_facts;
-mod path;
+pub mod path;
 mod pattern;
 pub mod ping;
 pub mod place;
@@ -78,6 +79,7 @@ use crate::wire::message::{Diff, Outcome};
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<apt_repository::AptRepository>(),
     &entry::<assemble::Assemble>(),
     &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),

@@ -72,6 +72,10 @@ impl Placed {
     pub fn apply(self, system: &dyn System) -> Result<Outcome, Error> {
         let backup = perform(&self.steps, system)?;
         let mut outcome = attributes::describe(Outcome::changed(true), &self.path, system)?;
+        if self.values.contains_key("checksum") {
+            let md5 = system.digest(&self.path, DigestAlgorithm::Md5)?;
+            outcome = outcome.with("md5sum", md5);
+        }
         outcome.values.extend(self.values);
         if let Some(backup) = backup {
             outcome = outcome.with("backup_file", backup.display().to_string());
@@ -112,12 +116,14 @@ impl Placing {
             && single
         {
             values.insert("checksum".to_owned(), sha1.as_str().into());
-            values.insert("md5sum".to_owned(), Value::Null);
-        }
-        if let Some(src) = &self.src {
-            values.insert("src".to_owned(), src.as_str().into());
         }
         let changed = !steps.is_empty();
+        if let Some(src) = self.src.as_ref().or(self.source_label.as_ref()) {
+            values.insert("src".to_owned(), src.as_str().into());
+        }
+        if !changed {
+            values.insert("path".to_owned(), path.display().to_string().into());
+        }
         let mut outcome = attributes::describe(Outcome::changed(changed), &path, system)?;
         outcome.values.extend(values.clone());
         outcome.diff = diffs;

@@ -251,7 +251,8 @@ impl Arg {
     fn coerce(&self, value: &Value) -> Result<Value, ArgumentError> {
         let coerced = match self.kind {
             Kind::Raw => Some(value.clone()),
-            Kind::Str | Kind::Path => text(value).map(Value::Str),
+            // As everywhere in Ansible: what is no text is spelt as one.
+            Kind::Str | Kind::Path => Some(Value::Str(value.to_string())),
             Kind::Bool => value.truth().map(Value::Bool),
             Kind::Int => integer(value).map(Value::Int),
             Kind::Float => float(value).map(Value::Float),

@@ -1,12 +1,14 @@
 //! `stat`: all that is to be known about a file. Changes nothing.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::file::seconds;
 use super::mode::octal;
 use super::path::expand;
 use super::{Arg, Error, Module, Plan, Spec};
-use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
+use crate::system::{Command, DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
@@ -18,7 +20,33 @@ pub struct Args {
     follow: bool,
     get_checksum: bool,
     checksum_algorithm: String,
+    get_mime: bool,
+    get_attributes: bool,
 }
+
+/// Flags as `lsattr` spells them, and what they are called.
+const FLAGS: &[(char, &str)] = &[
+    ('A', "noatime"),
+    ('a', "append"),
+    ('c', "compressed"),
+    ('C', "nocow"),
+    ('d', "nodump"),
+    ('D', "dirsync"),
+    ('e', "extents"),
+    ('E', "encrypted"),
+    ('h', "blocksize"),
+    ('i', "immutable"),
+    ('I', "indexed"),
+    ('j', "journalled"),
+    ('N', "inline"),
+    ('s', "zero"),
+    ('S', "synchronous"),
+    ('t', "notail"),
+    ('T', "blockroot"),
+    ('u', "undelete"),
+    ('X', "compressedraw"),
+    ('Z', "compresseddirty"),
+];
 
 impl Module for Stat {
     type Args = Args;
@@ -45,11 +73,11 @@ impl Module for Stat {
             Arg::bool("get_mime")
                 .aliases(&["mime", "mime_type", "mime-type"])
                 .default("yes")
-                .doc("accepted; types are not guessed"),
+                .doc("ask `file` for its type"),
             Arg::bool("get_attributes")
                 .aliases(&["attr", "attributes"])
                 .default("yes")
-                .doc("accepted; flags are not read"),
+                .doc("ask `lsattr` for its flags"),
             Arg::bool("get_selinux_context")
                 .default("no")
                 .doc("accepted; contexts are not read"),
@@ -99,12 +127,71 @@ impl Module for Stat {
                 .ok_or_else(|| Error::new(format!("unknown digest {}", args.checksum_algorithm)))?;
             add("checksum", system.digest(&path, algorithm)?.into());
         }
+        if args.get_mime {
+            stat.extend(mime(&path, system));
+        }
+        if args.get_attributes {
+            stat.extend(flags(&path, system));
+        }
         Ok(Plan::Same(Outcome::ok().with("stat", stat)))
     }
 
     fn apply(change: Self::Change, _system: &dyn System) -> Result<Outcome, Error> {
         match change {}
     }
+}
+
+/// What a program says of a file; nothing where it is missing, or has nothing to say.
+fn asked(argv: &[&str], path: &Path, system: &dyn System) -> Option<String> {
+    system.which(argv.first()?)?;
+    let path = path.display().to_string();
+    let output = system
+        .run(&Command::new(argv.iter().copied().chain([path.as_str()])))
+        .ok()?;
+    output.success().then(|| output.stdout_text())
+}
+
+/// `text/plain; charset=us-ascii`.
+fn mime(path: &Path, system: &dyn System) -> Map {
+    let told = asked(
+        &["file", "--brief", "--mime-type", "--mime-encoding"],
+        path,
+        system,
+    )
+    .unwrap_or_default();
+    let (kind, charset) = match told.split_once(';') {
+        Some((kind, rest)) => (
+            kind,
+            rest.split_once('=').map_or("unknown", |(_, charset)| charset),
+        ),
+        None => ("unknown", "unknown"),
+    };
+    Map::from_iter([
+        ("mimetype".to_owned(), kind.trim().into()),
+        ("charset".to_owned(), charset.trim().into()),
+    ])
+}
+
+fn flags(path: &Path, system: &dyn System) -> Map {
+    let told = asked(&["lsattr", "-vd"], path, system).unwrap_or_default();
+    let mut words = told.split_whitespace();
+    let version = words.next();
+    let letters: String = words
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| *c != '-')
+        .collect();
+    let names: Vec<String> = letters
+        .chars()
+        .filter_map(|letter| FLAGS.iter().find(|(known, _)| *known == letter))
+        .map(|(_, name)| (*name).to_owned())
+        .collect();
+    Map::from_iter([
+        ("version".to_owned(), version.map(str::to_owned).into()),
+        ("attributes".to_owned(), names.into()),
+        ("attr_flags".to_owned(), letters.into()),
+    ])
 }
 
 /// Result key, and the bits that it tells about.
@@ -190,6 +277,23 @@ mod tests {
         assert_eq!(link["lnk_target"], "file".into());
         assert_eq!(link["lnk_source"], "/srv/file".into());
         assert!(!link.contains_key("checksum"));
+        fake.program("/usr/bin/file").program("/usr/bin/lsattr");
+        fake.answer(
+            "file --brief --mime-type --mime-encoding /srv/file",
+            0,
+            "text/plain; charset=us-ascii\n",
+        )
+        .answer(
+            "lsattr -vd /srv/file",
+            0,
+            "1234 ----i---------e------- /srv/file\n",
+        );
+        let asked = stat(&fake, r#"{"path":"/srv/file"}"#);
+        assert_eq!(
+            ["mimetype", "charset", "version", "attr_flags"].map(|key| asked[key].to_string()),
+            ["text/plain", "us-ascii", "1234", "ie"]
+        );
+        assert_eq!(asked["attributes"].to_string(), "['immutable', 'extents']");
         let followed = stat(
             &fake,
             r#"{"path":"/srv/link","follow":true,"checksum_algorithm":"md5"}"#,

@@ -40,6 +40,9 @@ impl Check<'_> {
         if !same {
             self.make_room(Made::Symlink)?;
             self.note_state("link");
+            if let Some(now) = self.link_target() {
+                self.diff.note("src", now, target.display().to_string());
+            }
             let link = self.path.clone();
             self.steps.push(Step::Link { target, link });
         }

@@ -80,6 +80,8 @@ impl Module for File {
             Arg::str("access_time_format")
                 .default("%Y%m%d%H%M.%S")
                 .doc("as for strptime"),
+            Arg::bool("_diff_peek").doc("accepted without effect: of Ansible's own use"),
+            Arg::str("_original_basename").doc("accepted without effect: of Ansible's own use"),
         ],
         free_form: None,
         rules: &[Rule::If("state", "hard", &["src"])],
