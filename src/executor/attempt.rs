@@ -3,35 +3,39 @@
 //! The order is fixed: delegation, conditions, arguments, the run itself, `changed_when`, `failed_when`,
 //! `until`. Loops are [`super::repeat`]'s, what follows from the result the strategy's.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arguments;
+use super::end::{End, Notification, flag, result_of, timed_out};
 use super::hidden::Hidden;
+use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
 use super::scope::layer;
-use super::strategy::Strategy;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Event, Label, State};
 use crate::playbook::{Task, What, short_name};
 use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
-use crate::wire::message::{Diff, Outcome};
 use crate::yaml::Node;
 
 /// `until` without `retries` tries this often again.
 const RETRIES: i64 = 3;
 /// Seconds between tries.
 const DELAY: i64 = 5;
-/// What takes the place of a result that is not to be seen.
-const CENSORED: &str =
-    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+/// What the message of a condition that cannot be evaluated begins with.
+const IN_CONDITION: &str = "Error while evaluating conditional: ";
+
+/// The key that failed results have, and what Ansible says there unless it is asked for more.
+const EXCEPTION: &str = "exception";
+const NO_TRACEBACK: &str = "(traceback unavailable)";
 
 /// Where and with which variables a task runs.
 #[derive(Clone)]
@@ -48,111 +52,6 @@ pub struct Site {
     pub handler: bool,
 }
 
-/// How it ended.
-#[derive(Debug)]
-pub struct End {
-    pub state: State,
-    /// What is registered.
-    pub result: Map,
-    pub diff: Vec<Diff>,
-    pub effects: Vec<Effect>,
-    pub diagnostic: Option<Diagnostic>,
-    pub delegate: Option<String>,
-    /// What it notifies, if it has changed something.
-    pub notify: Vec<Notification>,
-    pub no_log: bool,
-    pub shown: bool,
-}
-
-/// The name of a handler or topic, and where it stands.
-pub type Notification = (String, Span);
-
-impl End {
-    pub fn new(state: State, result: Map) -> Self {
-        Self {
-            state,
-            result,
-            diff: Vec::new(),
-            effects: Vec::new(),
-            diagnostic: None,
-            delegate: None,
-            notify: Vec::new(),
-            no_log: false,
-            shown: false,
-        }
-    }
-
-    pub fn failed(message: impl Into<String>, diagnostic: Option<Diagnostic>) -> Self {
-        let outcome = Outcome::failed(message);
-        Self {
-            diagnostic,
-            ..Self::new(State::Failed, result_of(outcome).0)
-        }
-    }
-
-    /// A loop over nothing.
-    pub fn empty_loop() -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert("skipped_reason".to_owned(), Value::from("No items in the list"));
-        result.insert("results".to_owned(), Value::List(Vec::new()));
-        Self::new(State::Skipped, result)
-    }
-
-    pub fn skipped(condition: &Node) -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert(
-            "skip_reason".to_owned(),
-            Value::from("Conditional result was False"),
-        );
-        result.insert("false_condition".to_owned(), condition.to_value());
-        Self::new(State::Skipped, result)
-    }
-
-    /// The result as it may be shown.
-    pub fn visible(&self) -> Value {
-        if !self.no_log {
-            return Value::Map(self.result.clone());
-        }
-        let mut result = Map::from_iter([("censored".to_owned(), Value::from(CENSORED))]);
-        result.insert(
-            "changed".to_owned(),
-            self.result.get("changed").cloned().unwrap_or(Value::Bool(false)),
-        );
-        Value::Map(result)
-    }
-}
-
-/// An outcome as a result, and its differences.
-fn result_of(outcome: Outcome) -> (Map, Vec<Diff>) {
-    let mut result = outcome.values;
-    result.insert("changed".to_owned(), Value::Bool(outcome.changed));
-    result.insert("failed".to_owned(), Value::Bool(outcome.failed));
-    if outcome.skipped {
-        result.insert("skipped".to_owned(), Value::Bool(true));
-    }
-    for (lines, text) in [("stdout_lines", "stdout"), ("stderr_lines", "stderr")] {
-        if let (Some(Value::Str(text)), false) = (result.get(text), result.contains_key(lines)) {
-            let split = Value::from(text.lines().map(str::to_owned).collect::<Vec<_>>());
-            result.insert(lines.to_owned(), split);
-        }
-    }
-    (result, outcome.diff)
-}
-
-fn timed_out(limit: Duration) -> Outcome {
-    let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
-    let period = Map::from_iter([("period".to_owned(), Value::Int(seconds))]);
-    Outcome::failed(format!("Timed out after {seconds} second(s).")).with("timedout", Value::Map(period))
-}
-
-fn flag(result: &Map, name: &str) -> bool {
-    result.get(name).and_then(Value::truth).unwrap_or(false)
-}
-
 impl Site {
     pub fn scope(&self) -> Arc<Scope> {
         self.run.scope(
@@ -166,34 +65,44 @@ impl Site {
     /// Runs the task; whatever goes wrong is in the end.
     pub async fn attempt(&self) -> End {
         let scope = self.scope();
-        match self.try_attempt(&scope).await {
+        let mut end = match self.try_attempt(&scope).await {
             Ok(end) => end,
             Err(error) => self.broken(error),
+        };
+        if end.state == State::Failed {
+            end.result
+                .entry(EXCEPTION.to_owned())
+                .or_insert_with(|| Value::from(NO_TRACEBACK));
         }
+        end
     }
 
     /// The end of a task that could not be evaluated.
     pub fn broken(&self, error: EvalError) -> End {
-        let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-        let diagnostic = error.diagnostic.via("in this task", name);
+        let diagnostic = error.diagnostic.via("in this task", self.place());
         let message = diagnostic.message.clone();
-        let no_log = self
-            .task
-            .context
-            .nearest("no_log")
-            .is_some_and(|node| node.to_value().truth() != Some(false));
         End {
-            no_log,
+            // Where even that is not known, too little is shown rather than too much.
+            no_log: self.no_log(&self.scope()).unwrap_or(true),
             ..End::failed(message, Some(diagnostic))
         }
     }
 
+    /// Whether nothing of the result is to be seen.
+    fn no_log(&self, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+        let usual = self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
+        Ok(self.truth("no_log", scope)?.unwrap_or(usual))
+    }
+
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
+        let no_log = self.no_log(scope)?;
+        let delegate = self.delegate(scope)?;
         if let Some(condition) = self.false_condition(scope)? {
-            return Ok(End::skipped(condition));
+            return Ok(End {
+                no_log,
+                ..End::skipped(condition)
+            });
         }
-        let no_log = self.truth("no_log", scope)?.unwrap_or(false);
-        let delegate = self.text("delegate_to", scope)?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;
@@ -299,11 +208,8 @@ impl Site {
                 }
             }
             Err(Failure::Failed { message, diagnostic }) => {
-                let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-                End::failed(
-                    message,
-                    diagnostic.map(|diagnostic| diagnostic.via("in this task", name)),
-                )
+                let diagnostic = diagnostic.map(|diagnostic| diagnostic.via("in this task", self.place()));
+                End::failed(message, diagnostic)
             }
             Err(Failure::Unreachable(message)) => {
                 let mut result = Map::from_iter([("msg".to_owned(), Value::from(message))]);
@@ -313,7 +219,7 @@ impl Site {
             }
         };
         if end.state != State::Skipped {
-            self.verdicts(&mut end, scope)?;
+            self.verdicts(&mut end, scope);
         }
         Ok(end)
     }
@@ -333,26 +239,47 @@ impl Site {
         };
         let assigns = matches!(module.as_str(), "set_fact" | "include_vars" | "debug");
         match result.get("ansible_facts") {
-            Some(Value::Map(facts)) if !assigns => Some(Effect::Gather(facts.clone())),
+            Some(Value::Map(facts)) if !assigns => {
+                let mut facts = facts.clone();
+                if module == "setup" {
+                    facts.insert(GATHERED.to_owned(), Value::Bool(true));
+                }
+                Some(Effect::Gather(facts))
+            }
             _ => None,
         }
     }
 
     /// `changed_when`, then `failed_when`, which sees what the former did.
-    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) -> Result<(), EvalError> {
+    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) {
         if let Some(node) = self.task.own("changed_when") {
-            let changed = self.judge_all(node, end, scope)?;
-            end.result.insert("changed".to_owned(), Value::Bool(changed));
+            match self.judge_all(node, end, scope) {
+                Ok(changed) => {
+                    end.result.insert("changed".to_owned(), Value::Bool(changed));
+                }
+                Err(error) => return self.misjudged(end, "changed_when_result", error),
+            }
         }
         if let Some(node) = self.task.own("failed_when") {
-            let failed = self.judge_all(node, end, scope)?;
+            let failed = match self.judge_all(node, end, scope) {
+                Ok(failed) => failed,
+                Err(error) => return self.misjudged(end, "failed_when_result", error),
+            };
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
-            end.state = if failed { State::Failed } else { State::Ok };
             if !failed {
                 end.diagnostic = None;
+                if end.state == State::Failed {
+                    let suppressed = end
+                        .result
+                        .shift_remove(EXCEPTION)
+                        .unwrap_or_else(|| Value::from(NO_TRACEBACK));
+                    end.result
+                        .insert(format!("failed_when_suppressed_{EXCEPTION}"), suppressed);
+                }
             }
+            end.state = if failed { State::Failed } else { State::Ok };
         }
         if end.state != State::Failed {
             end.state = if flag(&end.result, "changed") {
@@ -361,7 +288,20 @@ impl Site {
                 State::Ok
             };
         }
-        Ok(())
+    }
+
+    /// A verdict that cannot be reached fails the task; what it did stays in the result.
+    fn misjudged(&self, end: &mut End, key: &str, error: EvalError) {
+        let message = format!("{IN_CONDITION}{}", error.diagnostic.message);
+        end.result.insert(key.to_owned(), Value::from(message));
+        end.result.insert("failed".to_owned(), Value::Bool(true));
+        end.state = State::Failed;
+        end.diagnostic = Some(error.diagnostic.via("in this task", self.place()));
+    }
+
+    /// Where the task is, for diagnostics.
+    fn place(&self) -> &Span {
+        self.task.name().map_or(&self.task.action_span, |node| &node.span)
     }
 
     /// A list of verdicts must hold altogether.
@@ -413,46 +353,6 @@ impl Site {
         if !effects.is_empty() && matches!(end.state, State::Ok | State::Changed) {
             self.run.apply(&self.owners(end), effects);
         }
-    }
-
-    /// Announces the task, where hosts go in step.
-    pub fn banner(&self) {
-        if self.play.strategy == Strategy::Linear {
-            self.announce();
-        }
-    }
-
-    /// Announces the task where hosts do not go in step and the output is at another one.
-    pub fn heading(&self) {
-        if self.play.strategy == Strategy::Linear {
-            return;
-        }
-        let task = Arc::as_ptr(&self.task).addr();
-        let mut heading = self.play.heading.lock().unwrap_or_else(PoisonError::into_inner);
-        if heading.replace(task) != Some(task) {
-            self.announce();
-        }
-    }
-
-    fn announce(&self) {
-        let name = if self.task.implicit {
-            "Gathering Facts".to_owned()
-        } else {
-            self.name(&self.scope())
-        };
-        let place = self.task.span().to_string();
-        let place = place.rsplit_once(':').map_or(place.as_str(), |(place, _)| place);
-        self.run.show(&Event::Task {
-            name: &name,
-            place,
-            handler: self.handler,
-        });
-    }
-
-    /// Shows a result.
-    pub fn report(&self, report: &Report) {
-        self.heading();
-        self.run.report(report);
     }
 
     pub fn register(&self) -> Option<&str> {
@@ -543,53 +443,6 @@ impl Site {
     /// The task's name as the banner shows it; as written where it cannot be evaluated.
     pub fn name(&self, scope: &Arc<Scope>) -> String {
         task_name(&self.task, scope)
-    }
-
-    /// The nearest value of a keyword, as a boolean.
-    pub fn truth(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<bool>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        match value.truth() {
-            Some(flag) => Ok(Some(flag)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a boolean, not {value}")).at(&node.span),
-            )),
-        }
-    }
-
-    /// The nearest value of a keyword, as a text; none where it is empty.
-    pub fn text(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        if template::is_omitted(node, scope)? {
-            return Ok(None);
-        }
-        let text = template::evaluate(node, scope)?.to_string();
-        Ok(Some(text).filter(|text| !text.is_empty()))
-    }
-
-    /// The nearest value of a keyword, as a whole number.
-    pub fn number(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        let number = match &value {
-            Value::Int(number) => Some(*number),
-            #[expect(clippy::cast_possible_truncation, reason = "seconds and counts are small")]
-            Value::Float(number) => Some(*number as i64),
-            Value::Str(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(number) => Ok(Some(number)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a number, not {value}")).at(&node.span),
-            )),
-        }
     }
 }
 

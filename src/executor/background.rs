@@ -6,13 +6,11 @@ use std::time::Duration;
 use super::attempt::Site;
 use super::remote::Remote;
 use crate::actions::{Failure, Held, Target};
+use crate::configuration::table;
 use crate::output::{Event, JobState, Label};
 use crate::template::EvalError;
 use crate::value::{Map, Value};
 use crate::wire::message::{Call, Outcome};
-
-/// Seconds between two questions, where the task says nothing.
-const POLL: i64 = 15;
 
 /// The first question comes after this long, each further one after twice as long: a short job is not waited for
 /// longer than it takes.
@@ -39,7 +37,14 @@ impl Site {
         let Some(limit) = limit.filter(|limit| *limit > 0) else {
             return Ok(None);
         };
-        let poll = u64::try_from(self.number("poll", scope)?.unwrap_or(POLL)).unwrap_or(0);
+        let usual = || {
+            self.run
+                .settings
+                .configuration
+                .integer(&table::DEFAULT_POLL_INTERVAL)
+        };
+        let poll = self.number("poll", scope)?.or_else(usual).unwrap_or_default();
+        let poll = u64::try_from(poll).unwrap_or(0);
         Ok(Some(Background {
             limit,
             poll: Some(Duration::from_secs(poll)).filter(|poll| !poll.is_zero()),

@@ -24,13 +24,15 @@ impl ActivePlay {
     /// The handler of this name, and all that listen to it, by their places in [`Self::handlers`].
     pub fn handlers_called(&self, name: &str, scope: &Arc<Scope>) -> Vec<usize> {
         let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        // A handler of a role goes by its role's name in front, too.
+        let is_meant = |task: &Task, own: &str| {
+            let qualified = name.strip_suffix(own).and_then(|rest| rest.strip_suffix(" : "));
+            own == name || qualified.is_some_and(|role| is_role(task, role))
+        };
         let called = |task: &Task| {
             task.name().is_some_and(|node| {
-                let own = template::evaluate(node, scope)
-                    .unwrap_or_else(|_| node.to_value())
-                    .to_string();
-                let role = task.context.role().map(|role| role.role.name.as_str());
-                own == name || role.is_some_and(|role| format!("{role} : {own}") == name)
+                let own = template::evaluate(node, scope).unwrap_or_else(|_| node.to_value());
+                is_meant(task, &own.to_string())
             })
         };
         let mut found: Vec<usize> = Vec::new();
@@ -40,7 +42,7 @@ impl ActivePlay {
             let handler = &handlers[index];
             let listens = handler
                 .own("listen")
-                .is_some_and(|node| tags_of(node).iter().any(|topic| topic == name));
+                .is_some_and(|node| tags_of(node).iter().any(|topic| is_meant(handler, topic)));
             if !named && called(handler) {
                 named = true;
                 found.push(index);
@@ -66,6 +68,14 @@ impl ActivePlay {
         .at(span)
         .nearest(name, known.iter().map(String::as_str))
     }
+}
+
+/// Whether the task is of the role of this name, with its collection or without it.
+fn is_role(task: &Task, name: &str) -> bool {
+    let last = |name: &'_ str| name.rsplit('.').next().map(str::to_owned);
+    task.context
+        .role()
+        .is_some_and(|used| used.role.name == name || last(&used.role.name) == last(name))
 }
 
 /// Indices of handlers, the strongest first: what was loaded last, and in one list what stands first. The

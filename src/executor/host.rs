@@ -11,6 +11,9 @@ const PREFIX: &str = "ansible_";
 /// Local facts keep their prefix everywhere, and are variables in any case.
 const LOCAL: &str = "ansible_local";
 
+/// The fact that tells that all of them were gathered.
+pub const GATHERED: &str = "_ansible_facts_gathered";
+
 /// One host's memory. Layers are shared with the scopes that were made from them.
 #[derive(Debug, Clone)]
 pub struct Memory {
@@ -24,15 +27,8 @@ pub struct Memory {
     pub included: Arc<Names>,
 }
 
-impl Default for Memory {
-    /// `ansible_facts` is defined before there are any.
-    fn default() -> Self {
-        Self::with_facts(Map::new(), true)
-    }
-}
-
 impl Memory {
-    /// A host of which only facts are known. `inject`: each is a variable of its own, too.
+    /// A host of which only facts are known, or nothing: `ansible_facts` is defined before there are any. `inject`: each is a variable of its own, too.
     pub fn with_facts(facts: Map, inject: bool) -> Self {
         Self {
             facts: Arc::new(variables(&facts, inject)),
@@ -78,9 +74,9 @@ fn variables(facts: &Map, inject: bool) -> Names {
         };
         short.insert(own.to_owned(), value.clone());
         if inject || name == LOCAL {
-            names.insert(name.clone(), Variable::Value(value.clone()));
+            names.insert(name.clone(), Variable::prepared(value));
         }
     }
-    names.insert("ansible_facts".to_owned(), Variable::Value(Value::Map(short)));
+    names.insert("ansible_facts".to_owned(), Variable::prepared(&Value::Map(short)));
     names
 }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::playbook::{Block, Item, Meta, RoleUse, Task, What};
+use crate::playbook::{Block, Item, Meta, Task, What};
 
 /// What decides which tasks a host runs.
 #[derive(Clone, Copy)]
@@ -130,6 +130,15 @@ impl Cursor {
         self.unwind()
     }
 
+    /// Forgets failures: after the `always` that it is in, the host goes on.
+    pub fn forgive(&mut self) {
+        for frame in &mut self.frames {
+            if let FrameKind::Block(state) = &mut frame.kind {
+                state.failed = false;
+            }
+        }
+    }
+
     /// Runs lists of tasks in place of the current task, one after the other, each with its place in the order.
     pub fn include(&mut self, lists: Vec<(usize, Arc<[Item]>)>) {
         let mut lists = VecDeque::from(lists);
@@ -155,19 +164,13 @@ impl Cursor {
         self.frames.clear();
     }
 
-    /// Drops what is left of the role that the current task belongs to.
-    pub fn end_role(&mut self, choice: Choice<'_>) -> Moved {
-        let role = self.task().and_then(|task| task.context.role().cloned());
-        let ends = |task: &Task| {
-            let belongs = |role: &Arc<RoleUse>| task.context.role().is_some_and(|own| Arc::ptr_eq(own, role));
-            let completes = task.what == What::Meta(Meta::RoleComplete);
-            (choice.selected)(task) && (completes || !role.as_ref().is_some_and(belongs))
-        };
+    /// Drops what is left of the role that the current task belongs to, but for its very end.
+    pub fn end_role(&mut self) {
         self.advance();
         self.settle(Choice {
-            selected: &ends,
-            ..choice
-        })
+            selected: &|task| task.what == What::Meta(Meta::RoleComplete),
+            notified: &BTreeSet::new(),
+        });
     }
 
     /// Goes to the nearest block that has something for a failure.
@@ -437,5 +440,18 @@ mod tests {
         assert_eq!(walk(&[]), "flush b");
         assert_eq!(walk(&[0, 2]), "flush h0 h2 b");
         assert_eq!(walk(&[0, 1, 2]), "flush h0 bad1 r");
+    }
+
+    #[test]
+    fn a_host_that_is_forgiven_goes_on() {
+        let none = BTreeSet::new();
+        let mut cursor = Cursor::new(items(&block("bad", "", "z")));
+        cursor.settle(all(&none));
+        assert_eq!(cursor.fail(), Moved::On);
+        cursor.settle(all(&none));
+        cursor.forgive();
+        cursor.advance();
+        assert_eq!(cursor.settle(all(&none)), Moved::On);
+        assert_eq!(name(cursor.task().unwrap()), "after");
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! - [`iterator`]: what a host runs next; pure.
 //! - [`strategy`]: which host runs which task when, and what follows from results.
-//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops,
+//!   [`end`] how it ended, [`keywords`] what it says of itself.
 //! - [`background`]: tasks with `async`.
 //! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
-//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
+//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
+//!   earlier runs, too.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
 //!
 //! Nothing here knows how a connection is made, what a module does, or how a result is printed.
@@ -15,11 +17,14 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod end;
+mod fact_cache;
 mod handlers;
 mod hidden;
 mod host;
 mod include;
 pub mod iterator;
+mod keywords;
 mod links;
 mod list;
 mod play;
@@ -30,6 +35,7 @@ mod roles;
 mod run;
 mod scope;
 mod settings;
+mod ssh_arguments;
 mod strategy;
 mod vars_files;
 mod vocabulary;
@@ -39,4 +45,4 @@ pub use self::play::names_task;
 pub use self::run::{Ended, Run};
 pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
-pub use self::vocabulary::Words;
+pub use self::vocabulary::{Words, spec};

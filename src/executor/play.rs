@@ -10,12 +10,20 @@ use super::run::Run;
 use super::scope;
 use super::strategy::{After, Selected, Strategy};
 use super::vars_files::VariableFiles;
+use crate::configuration::{Setting, table};
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
 use crate::playbook::{Attributes, Block, Context, Include, Item, Meta, Play, RoleUse, Task, What};
 use crate::template::{self, Names, Scope};
 use crate::value::Value;
 use crate::yaml::{Entry, Kind, Mapping, Node};
+
+/// The keywords that are arguments of the gathering of facts, and what they are where no play says so.
+static GATHERING: [(&str, &Setting); 3] = [
+    ("gather_subset", &table::DEFAULT_GATHER_SUBSET),
+    ("gather_timeout", &table::DEFAULT_GATHER_TIMEOUT),
+    ("fact_path", &table::DEFAULT_FACT_PATH),
+];
 
 /// What the tasks of a play share.
 pub struct ActivePlay {
@@ -153,7 +161,10 @@ impl Run {
         let limit = keyword("max_fail_percentage")?.and_then(|text| text.trim_end_matches('%').parse().ok());
         let strategy = match play.get("strategy") {
             Some(node) => Strategy::parse(&text(node)?, node)?,
-            None => Strategy::default(),
+            None => match self.settings.configuration.text(&table::DEFAULT_STRATEGY) {
+                Some(word) => Strategy::parse(word, &play.hosts)?,
+                None => Strategy::default(),
+            },
         };
         let items = self.items_of(&play, &bare)?;
         for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
@@ -214,8 +225,9 @@ impl Run {
         };
         let force = truth("force_handlers")?.unwrap_or(self.settings.force_handlers);
         let mut items = Vec::new();
-        if truth("gather_facts")?.unwrap_or(true) {
-            items.push(Item::Task(Arc::new(gathering(play))));
+        let usual = self.settings.configuration.text(&table::DEFAULT_GATHERING) != Some("explicit");
+        if truth("gather_facts")?.unwrap_or(usual) {
+            items.push(Item::Task(Arc::new(self.gathering(play))));
         }
         let tasks = play.role_tasks.iter().chain(&play.tasks).cloned().collect();
         for section in [play.pre_tasks.clone(), tasks, play.post_tasks.clone()] {
@@ -231,6 +243,40 @@ impl Run {
             }
         }
         Ok(items.into())
+    }
+
+    /// The task that gathers facts before all others.
+    fn gathering(&self, play: &Play) -> Task {
+        let span = &play.context.attributes.span;
+        let mut map = Mapping::new();
+        let entry = |value: Node| Entry {
+            key: value.span.clone(),
+            value,
+        };
+        // Facts are wanted whatever the tags, unless the play has tags of its own.
+        if play.context.tags().is_empty() {
+            map.insert("tags".to_owned(), entry(Node::text("always", span)));
+        }
+        // Each host has facts of its own.
+        map.insert(
+            "run_once".to_owned(),
+            entry(Node::literal(&Value::Bool(false), span)),
+        );
+        let configured = |setting| {
+            let value = self.settings.configuration.value(setting);
+            (!matches!(value, Value::Null)).then(|| Node::literal(value, span))
+        };
+        let arguments: Mapping = GATHERING
+            .iter()
+            .filter_map(|(name, setting)| {
+                let value = play.get(name).cloned().or_else(|| configured(setting))?;
+                Some(((*name).to_owned(), entry(value)))
+            })
+            .collect();
+        Task {
+            arguments: Node::new(Kind::Map(Arc::new(arguments)), span),
+            ..implicit(play, "setup", What::Run("setup".to_owned()), Arc::new(map))
+        }
     }
 
     /// The tasks in front of the one to start at.
@@ -284,33 +330,6 @@ pub fn flattened(items: &[Item]) -> Vec<&Arc<Task>> {
                 .collect(),
         })
         .collect()
-}
-
-/// The task that gathers facts before all others.
-fn gathering(play: &Play) -> Task {
-    let span = &play.context.attributes.span;
-    let mut map = Mapping::new();
-    let entry = |value: Node| Entry {
-        key: value.span.clone(),
-        value,
-    };
-    // Facts are wanted whatever the tags, unless the play has tags of its own.
-    if play.context.tags().is_empty() {
-        map.insert("tags".to_owned(), entry(Node::text("always", span)));
-    }
-    // Each host has facts of its own.
-    map.insert(
-        "run_once".to_owned(),
-        entry(Node::literal(&Value::Bool(false), span)),
-    );
-    let given = ["gather_subset", "gather_timeout", "fact_path"].iter();
-    let arguments: Mapping = given
-        .filter_map(|name| Some(((*name).to_owned(), entry(play.get(name)?.clone()))))
-        .collect();
-    Task {
-        arguments: Node::new(Kind::Map(Arc::new(arguments)), span),
-        ..implicit(play, "setup", What::Run("setup".to_owned()), Arc::new(map))
-    }
 }
 
 fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {

@@ -5,11 +5,17 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::links::{self, Keywords};
 use crate::actions::{Failure, Held, Pending, Target};
+use crate::configuration::table;
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
+use crate::playbook::What;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
+use crate::yaml::Node;
+
+/// The folder on the target for what is known of jobs.
+const ASYNC_DIR: &str = "ANSIBLE_ASYNC_DIR";
 
 impl Site {
     /// Becoming another user: variables, then keywords, then the command line.
@@ -60,41 +66,69 @@ impl Site {
             user: text("ansible_become_user", "become_user")?
                 .or_else(|| settings.user.clone())
                 .unwrap_or_else(|| "root".to_owned()),
-            flags: text("ansible_become_flags", "become_flags")?,
+            flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),
             password: password.or_else(|| settings.password.clone()),
         }))
     }
 
     /// `environment` of the task and of all that surrounds it, the nearest last.
-    fn environment(&self, scope: &Arc<Scope>) -> Result<indexmap::IndexMap<String, String>, EvalError> {
-        let mut all = indexmap::IndexMap::new();
+    fn environment(&self, scope: &Arc<Scope>) -> Result<Environment, EvalError> {
+        let mut all = Environment::new();
         for node in self.task.context.all("environment") {
-            let value = template::evaluate(node, scope)?;
-            let maps = match &value {
-                Value::List(items) => items.as_slice(),
-                other => std::slice::from_ref(other),
-            };
-            for map in maps {
-                match map {
-                    Value::Map(map) => {
-                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
-                    }
-                    Value::Null => {}
-                    other => {
-                        return Err(EvalError::new(
-                            Diagnostic::error(format!(
-                                "`environment` takes a map, not a {}",
-                                other.type_name()
-                            ))
-                            .at(&node.span),
-                        ));
-                    }
-                }
-            }
+            self.add_environment(node, scope, &mut all)?;
         }
         Ok(all)
     }
+
+    /// A map, a list of maps, or a template that gives one of them.
+    fn add_environment(
+        &self,
+        node: &Node,
+        scope: &Arc<Scope>,
+        all: &mut Environment,
+    ) -> Result<(), EvalError> {
+        if let Some(items) = node.as_list() {
+            return items
+                .iter()
+                .try_for_each(|item| self.add_environment(item, scope, all));
+        }
+        if let Some(map) = node.as_map() {
+            for (name, entry) in map.iter() {
+                if template::is_omitted(&entry.value, scope)? {
+                    continue;
+                }
+                match template::evaluate(&entry.value, scope) {
+                    Ok(value) => {
+                        all.insert(name.clone(), value.to_string());
+                    }
+                    // What facts are to tell is not known while they are gathered.
+                    Err(error) if error.undefined && self.task.what == What::Run("setup".to_owned()) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(());
+        }
+        let value = template::evaluate(node, scope)?;
+        for map in value.as_list().unwrap_or(std::slice::from_ref(&value)) {
+            match map {
+                Value::Map(map) => {
+                    all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
+                }
+                Value::Null => {}
+                other => {
+                    return Err(EvalError::new(
+                        Diagnostic::error(format!("`environment` takes a map, not a {}", other.type_name()))
+                            .at(&node.span),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Variables for the processes that a task starts.
+type Environment = indexmap::IndexMap<String, String>;
 
 /// The host on which a task's modules run.
 pub struct Remote<'a> {
@@ -107,7 +141,7 @@ pub struct Remote<'a> {
 
 impl Remote<'_> {
     /// The environment of the processes that a call starts.
-    pub fn environment(&self) -> Result<indexmap::IndexMap<String, String>, EvalError> {
+    pub fn environment(&self) -> Result<Environment, EvalError> {
         self.site.environment(self.scope)
     }
 
@@ -142,16 +176,22 @@ impl Target for Remote<'_> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
             let mut environment = self.environment()?;
-            if matches!(module, "job" | "async_status")
-                && let Some(folder) = self.scope.value("ansible_async_dir")?
-            {
-                environment.insert("ANSIBLE_ASYNC_DIR".to_owned(), folder.to_string());
+            if matches!(module, "job" | "async_status") && !environment.contains_key(ASYNC_DIR) {
+                let configured = self.site.run.settings.configuration.value(&table::ASYNC_DIR);
+                let folder = self.scope.value("ansible_async_dir")?;
+                let folder = folder.as_ref().unwrap_or(configured).to_string();
+                environment.insert(ASYNC_DIR.to_owned(), folder);
             }
             let call = Call {
                 module: module.to_owned(),
                 arguments,
                 check: self.check,
                 diff: self.diff,
+                // On the controller itself, relative paths are below the playbook's folder.
+                directory: match transport {
+                    Transport::Local => self.scope.value("playbook_dir")?.map(|folder| folder.to_string()),
+                    Transport::Ssh(_) => None,
+                },
                 environment,
             };
             let contents = std::mem::take(&mut held.contents);

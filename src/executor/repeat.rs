@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::attempt::{End, Notification, Site};
+use super::attempt::Site;
+use super::end::{End, Notification};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
-use crate::output::{Label, Report, State};
+use crate::output::{Event, Label, Report, State};
 use crate::playbook::What;
-use crate::template::{self, EvalError, Scope};
+use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -18,6 +19,8 @@ struct Control {
     label: Option<Node>,
     pause: f64,
     extended: bool,
+    /// Whether `ansible_loop` holds all items.
+    all_items: bool,
     break_when: Option<Node>,
 }
 
@@ -30,7 +33,10 @@ impl Site {
         let scope = self.scope();
         match self.items(&scope) {
             Ok(items) => match self.control(&scope) {
-                Ok(control) => self.each(items, &control).await,
+                Ok(control) => {
+                    self.warn_of_collision(&control, &scope);
+                    self.each(items, &control).await
+                }
                 Err(error) => self.broken(error),
             },
             // A loop over what does not exist does no harm where the task is skipped anyway.
@@ -59,7 +65,8 @@ impl Site {
                 Value::List(items) => Ok(items),
                 other => Err(EvalError::new(
                     Diagnostic::error(format!(
-                        "Invalid data passed to 'loop', it requires a list, got this instead: {other}"
+                        "The `loop` value must resolve to a 'list', not '{}'.",
+                        other.type_name()
                     ))
                     .at(&repeat.items.span)
                     .hint("a map becomes a list with `| dict2items`, a lookup with `query()` instead of `lookup()`"),
@@ -97,15 +104,19 @@ impl Site {
             Some(Value::Int(seconds)) => seconds as f64,
             _ => 0.0,
         };
-        let extended = part("extended")
-            .map(|node| template::evaluate(node, scope))
-            .transpose()?;
+        let truth = |name: &str, usual: bool| -> Result<bool, EvalError> {
+            let value = part(name)
+                .map(|node| template::evaluate(node, scope))
+                .transpose()?;
+            Ok(value.and_then(|value| value.truth()).unwrap_or(usual))
+        };
         Ok(Control {
             variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
             index: text("index_var")?,
             label: part("label").cloned(),
             pause: pause.clamp(0.0, 86400.0),
-            extended: extended.and_then(|value| value.truth()).unwrap_or(false),
+            extended: truth("extended", false)?,
+            all_items: truth("extended_allitems", true)?,
             break_when: part("break_when").cloned(),
         })
     }
@@ -113,15 +124,28 @@ impl Site {
     async fn each(&self, items: Vec<Value>, control: &Control) -> End {
         let mut whole = Whole::default();
         let count = items.len();
+        // What is registered so far: each item sees the result of the one before it.
+        let mut registered: Vec<Arc<dyn Layer>> = Vec::new();
         for (index, item) in items.iter().enumerate() {
             if index > 0 && control.pause > 0.0 {
                 tokio::time::sleep(std::time::Duration::from_secs_f64(control.pause)).await;
             }
-            let names = loop_variables(control, &items, index);
+            let names = layer(loop_variables(control, &items, index));
             let mut site = self.clone();
-            site.local.insert(0, layer(names.clone()));
+            site.local.splice(0..0, registered.iter().cloned().chain([names]));
             let mut end = site.attempt().await;
-            let label = label(control, item, &site.scope());
+            registered = self.seen(&end);
+            let scope = registered
+                .iter()
+                .fold(site.scope(), |scope, layer| scope.with(Arc::clone(layer)));
+            let label = label(control, item, &scope).unwrap_or_else(|error| {
+                let message = format!(
+                    "Failed to template loop_control.label: {}",
+                    error.diagnostic.message
+                );
+                end.fail(message);
+                String::new()
+            });
             end.result.insert(control.variable.clone(), item.clone());
             end.result.insert(
                 "ansible_loop_var".to_owned(),
@@ -132,8 +156,10 @@ impl Site {
                 end.result
                     .insert("ansible_index_var".to_owned(), Value::from(name.as_str()));
             }
-            let scope = site.scope();
-            let stop = site.breaks(control, &end, &scope);
+            let stop = match &control.break_when {
+                Some(node) => template::condition(node, &scope),
+                None => Ok(false),
+            };
             // Each item sees what the items before it have set.
             site.apply(&mut end);
             let ignored = self
@@ -159,22 +185,32 @@ impl Site {
         whole.finish(count)
     }
 
-    /// Whether `break_when` ends the loop after this item.
-    fn breaks(&self, control: &Control, end: &End, scope: &Arc<Scope>) -> Result<bool, EvalError> {
-        let Some(node) = &control.break_when else {
-            return Ok(false);
-        };
-        let scope = match self.register() {
-            Some(name) => scope.with(layer([(name.to_owned(), Value::Map(end.result.clone()))])),
-            None => Arc::clone(scope),
-        };
-        template::condition(node, &scope)
+    /// The variable that a result is registered as.
+    fn seen(&self, end: &End) -> Vec<Arc<dyn Layer>> {
+        let result = || Value::Map(end.result.clone());
+        let name = self.register().map(str::to_owned);
+        name.map(|name| layer([(name, result())])).into_iter().collect()
+    }
+
+    /// Warns of a loop inside another one that takes its variable away.
+    fn warn_of_collision(&self, control: &Control, scope: &Arc<Scope>) {
+        let variable = &control.variable;
+        if scope.get(variable).is_some() {
+            self.run.show(&Event::Warning(&format!(
+                "TASK: {}: The loop variable '{variable}' is already in use. You should set the `loop_var` value in the \
+                 `loop_control` option for the task to something else to avoid variable collisions and unexpected \
+                 behavior.",
+                self.name(scope)
+            )));
+        }
     }
 
     /// What the output calls an item that an inclusion is at.
     pub fn item_label(&self, item: &Value, scope: &Arc<Scope>) -> String {
-        self.control(scope)
-            .map_or_else(|_| item.to_string(), |control| label(&control, item, scope))
+        let label = self
+            .control(scope)
+            .and_then(|control| label(&control, item, scope));
+        label.unwrap_or_else(|_| item.to_string())
     }
 
     fn show_item(&self, end: &End, label: String, ignored: bool) {
@@ -203,12 +239,10 @@ impl Site {
     }
 }
 
-fn label(control: &Control, item: &Value, scope: &Arc<Scope>) -> String {
+fn label(control: &Control, item: &Value, scope: &Arc<Scope>) -> Result<String, EvalError> {
     match &control.label {
-        Some(node) => {
-            template::evaluate(node, scope).map_or_else(|error| error.to_string(), |value| value.to_string())
-        }
-        None => item.to_string(),
+        Some(node) => template::evaluate(node, scope).map(|value| value.to_string()),
+        None => Ok(item.to_string()),
     }
 }
 
@@ -228,7 +262,6 @@ fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(Stri
     if control.extended {
         let last = items.len() - 1;
         let mut extended = Map::from_iter([
-            ("allitems".to_owned(), Value::List(items.to_vec())),
             ("index".to_owned(), Value::from(index + 1)),
             ("index0".to_owned(), Value::from(index)),
             ("first".to_owned(), Value::Bool(index == 0)),
@@ -237,6 +270,9 @@ fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(Stri
             ("revindex".to_owned(), Value::from(items.len() - index)),
             ("revindex0".to_owned(), Value::from(last - index)),
         ]);
+        if control.all_items {
+            extended.insert("allitems".to_owned(), Value::List(items.to_vec()));
+        }
         if index > 0 {
             extended.insert("previtem".to_owned(), items[index - 1].clone());
         }

@@ -1,17 +1,19 @@
 //! A run: what all plays share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use indexmap::IndexMap;
 
-use super::host::Memory;
+use super::fact_cache::FactCache;
+use super::host::{GATHERED, Memory};
 use super::links::Links;
 use super::settings::Settings;
 use super::strategy::After;
 use crate::actions::Effect;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
 use crate::output::{Event, Printer, Report, State, Stats, censored};
@@ -25,6 +27,7 @@ pub struct Run {
     pub settings: Settings,
     pub loader: Loader,
     pub(super) links: Links,
+    fact_cache: FactCache,
     inventory: RwLock<Inventory>,
     memories: Mutex<HashMap<String, Memory>>,
     layers: Mutex<HashMap<String, Vec<Arc<Names>>>>,
@@ -114,6 +117,7 @@ impl Run {
             .transpose()?;
         Ok(Arc::new(Self {
             links: Links::new(),
+            fact_cache: FactCache::new(&settings.configuration)?,
             settings,
             loader,
             inventory: RwLock::new(inventory),
@@ -128,10 +132,21 @@ impl Run {
         }))
     }
 
+    /// Forgets the facts that earlier runs have kept of the hosts of the inventory.
+    pub fn flush_facts(&self) {
+        for host in self.host_names() {
+            self.clear_facts(&host);
+        }
+    }
+
     /// Runs playbooks, one after the other, and shows the recap.
     pub async fn playbooks(self: &Arc<Self>, playbooks: Vec<Playbook>) -> Ended {
         let mut error = false;
         'run: for playbook in playbooks {
+            self.show(&Event::Playbook {
+                name: &playbook.name,
+                plays: playbook.plays.len(),
+            });
             for play in playbook.plays {
                 match self.play(Arc::new(play)).await {
                     Ok(After::Next | After::EndPlay) => {}
@@ -239,20 +254,48 @@ impl Run {
     }
 
     pub(super) fn memory(&self, host: &str) -> Memory {
-        held(&self.memories).get(host).cloned().unwrap_or_default()
+        held(&self.memories)
+            .entry(host.to_owned())
+            .or_insert_with(|| self.recalled(host))
+            .clone()
     }
 
     pub(super) fn remember(&self, host: &str, change: impl FnOnce(&mut Memory)) {
-        change(held(&self.memories).entry(host.to_owned()).or_default());
+        let mut memories = held(&self.memories);
+        change(
+            memories
+                .entry(host.to_owned())
+                .or_insert_with(|| self.recalled(host)),
+        );
+    }
+
+    /// What an earlier run has left of a host.
+    fn recalled(&self, host: &str) -> Memory {
+        Memory::with_facts(self.fact_cache.load(host).unwrap_or_default(), self.injects())
+    }
+
+    /// Whether facts are variables of their own, too.
+    fn injects(&self) -> bool {
+        self.settings.configuration.truth(&table::INJECT_FACTS_AS_VARS)
     }
 
     /// Adds to the facts of a host.
     pub(super) fn gather(&self, host: &str, facts: &Map) {
-        self.remember(host, |memory| memory.gather(facts, true));
+        let inject = self.injects();
+        self.remember(host, |memory| memory.gather(facts, inject));
+        if let Some(message) = self.fact_cache.store(host, self.memory(host).gathered()) {
+            self.show(&Event::Warning(&message));
+        }
+    }
+
+    /// Whether a host's facts were gathered, in this run or an earlier one.
+    pub(super) fn knows_facts(&self, host: &str) -> bool {
+        self.memory(host).gathered().contains_key(GATHERED)
     }
 
     pub(super) fn clear_facts(&self, host: &str) {
         self.remember(host, Memory::clear_facts);
+        self.fact_cache.forget(host);
     }
 
     /// What a task's result means for the variables of `hosts`.
@@ -384,6 +427,25 @@ impl Run {
             .unwrap_or_default();
         held(&self.layers).insert(key, layers.clone());
         layers
+    }
+
+    /// Every name that the inventory or the command line gives to any host.
+    pub fn defined_names(&self, playbooks: &[Playbook]) -> HashSet<String> {
+        let mut names: HashSet<String> = self.settings.extra_vars.keys().cloned().collect();
+        let mut folders: Vec<&Path> = Vec::new();
+        for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+            if !folders.contains(&play.folder.as_path()) {
+                folders.push(&play.folder);
+            }
+        }
+        for host in self.host_names().iter().map(String::as_str).chain(["localhost"]) {
+            for folder in &folders {
+                for layer in self.inventory_layers(host, Some(folder)) {
+                    names.extend(layer.keys().cloned());
+                }
+            }
+        }
+        names
     }
 
     /// Reads the variables of these hosts, so that what is wrong in their files is said before anything runs.

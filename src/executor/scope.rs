@@ -183,6 +183,7 @@ pub const MAGIC_VARIABLES: &[&str] = &[
     "ansible_dependent_role_names",
     "ansible_parent_role_paths",
     "ansible_play_name",
+    "ansible_playbook_python",
     "ansible_play_hosts",
     "ansible_play_hosts_all",
     "ansible_play_batch",
@@ -250,6 +251,8 @@ impl Magic {
                 let roles = play?.roles();
                 Value::from(names_of(&[dependencies_of(&roles), roles].concat()))
             }
+            // What inventories give to hosts that are this machine; nothing here runs it.
+            "ansible_playbook_python" => Value::from("/usr/bin/python3"),
             "ansible_play_name" => Value::from(play?.name.as_str()),
             "ansible_play_hosts" => Value::from(play?.active_hosts()),
             "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),

@@ -154,6 +154,9 @@ mod tests {
     fn its_state_is_there_before_it_runs() {
         let fake = Fake::new();
         fake.directory("/root");
+        fake.answer_with(|_, command| {
+            (command.argv.last()? == "--job").then(crate::system::CommandOutput::default)
+        });
         let call = r#"{"jid":"j1","limit":1,"call":{"module":"ping","arguments":{}}}"#;
         let outcome = run::<Job>(&fake, call);
         assert_eq!(outcome.values["results_file"], "/root/.ansible_async/j1".into());

@@ -33,6 +33,7 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
         | Event::NoHostsMatched
         | Event::NoHostsLeft
         | Event::Job { .. }
+        | Event::Playbook { .. }
         | Event::Traffic { .. }
         | Event::Recap(_) => show(event),
     }

@@ -66,6 +66,11 @@ pub enum JobState {
 
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A file is begun.
+    Playbook {
+        name: &'a str,
+        plays: usize,
+    },
     Play {
         name: &'a str,
     },
@@ -87,6 +92,10 @@ pub enum Event<'a> {
         label: &'a Label,
         task: &'a str,
         left: u32,
+    },
+    /// What a task that steers the run has done.
+    Meta {
+        text: &'a str,
     },
     /// A task with `async` that is waited for.
     Job {

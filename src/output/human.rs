@@ -202,6 +202,12 @@ impl<O: Write + Send, E: Write + Send> Human<O, E> {
 impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
     fn show(&mut self, event: &Event<'_>) {
         match event {
+            Event::Playbook { name, plays } if self.verbosity >= 2 => {
+                let file = name.rsplit('/').next().unwrap_or(name);
+                self.banner(&format!("PLAYBOOK: {file}"));
+                self.line(&format!("{plays} plays in {name}"), Some(Colour::Verbose));
+            }
+            Event::Playbook { .. } => {}
             Event::Play { name: "" } => self.banner("PLAY"),
             Event::Play { name } => self.banner(&format!("PLAY [{name}]")),
             Event::NoHostsMatched => self.line("skipping: no hosts matched", Some(Colour::Skipped)),
@@ -234,6 +240,10 @@ impl<O: Write + Send, E: Write + Send> Printer for Human<O, E> {
                     Some(Colour::Verbose),
                 );
             }
+            Event::Meta { text } if self.verbosity >= 2 => {
+                self.line(&format!("META: {text}"), Some(Colour::Verbose));
+            }
+            Event::Meta { .. } => {}
             Event::Job {
                 label: host,
                 job,

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use super::Batch;
 use crate::actions;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::output::Event;
 use crate::playbook::What;
 
@@ -88,7 +89,7 @@ impl Batch {
 
     /// Starts a lane's next task, or does what needs no waiting.
     async fn proceed(&mut self, index: usize, traffic: &mut Traffic) -> Result<Step, Diagnostic> {
-        self.lanes[index].settle(&self.selected);
+        self.lanes[index].settle(&self.selected, &self.active.progress);
         let Some(task) = self.lanes[index].task().cloned().filter(|_| !self.end_play) else {
             return Ok(Step::Ended);
         };
@@ -129,9 +130,7 @@ impl Batch {
         if site.task.context.nearest("throttle").is_none() {
             return Ok(false);
         }
-        let throttle = site
-            .number("throttle", &site.scope())
-            .map_err(|error| error.diagnostic)?;
+        let throttle = site.throttle(&site.scope()).map_err(|error| error.diagnostic)?;
         let task = Arc::as_ptr(&site.task).addr();
         let same = traffic.busy.iter().filter(|(_, other)| *other == task).count();
         Ok(throttle

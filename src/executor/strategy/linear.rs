@@ -10,11 +10,14 @@ use tokio::task::JoinSet;
 use super::Batch;
 use super::settle::Verdict;
 use crate::actions;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::executor::run::Lost;
 use crate::output::Event;
 use crate::playbook::{Task, What};
+use crate::template::Scope;
 
 impl Batch {
     /// Runs all lanes to their ends.
@@ -24,7 +27,7 @@ impl Batch {
                 What::Meta(meta) => self.meta(*meta, &task, &at).await?,
                 What::IncludeTasks | What::IncludeRole => {
                     self.site(at[0], &task).banner();
-                    self.include(&task, &at)?;
+                    self.take_in(&task, &at)?;
                 }
                 What::Run(_) => self.step(&task, &at).await?,
             }
@@ -38,7 +41,7 @@ impl Batch {
     /// The task at the earliest position, and the lanes that are there.
     fn next(&mut self) -> Option<(Arc<Task>, Vec<usize>)> {
         for lane in &mut self.lanes {
-            lane.settle(&self.selected);
+            lane.settle(&self.selected, &self.active.progress);
         }
         let running = || {
             self.lanes
@@ -65,16 +68,12 @@ impl Batch {
         first.once = first.truth("run_once", &scope).map_err(plain)?.unwrap_or(false);
         let single = first.once
             || matches!(&task.what, What::Run(name) if actions::find(name).is_some_and(actions::Action::runs_once));
-        let throttle = first.number("throttle", &scope).map_err(plain)?.unwrap_or(0);
+        let throttle = first.throttle(&scope).map_err(plain)?.unwrap_or(0);
         let limit = match usize::try_from(throttle) {
             Ok(throttle @ 1..) => throttle.min(self.run.settings.forks),
             _ => self.run.settings.forks,
         };
-        let fatal = single
-            || first
-                .truth("any_errors_fatal", &scope)
-                .map_err(plain)?
-                .unwrap_or(self.run.settings.any_errors_fatal);
+        let fatal = single || self.is_fatal(&first, &scope)?;
         drop(scope);
         self.take_handler(at);
         let mut waiting = if single { &at[..1] } else { at }.iter().copied();
@@ -120,6 +119,36 @@ impl Batch {
         }
         self.limit_failures(&failed);
         Ok(())
+    }
+
+    /// As [`Self::step`], for what brings more tasks.
+    fn take_in(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+        let first = self.site(at[0], task);
+        let scope = first.scope();
+        let once = first
+            .truth("run_once", &scope)
+            .map_err(|error| error.diagnostic)?;
+        let (at, others) = at.split_at(if once == Some(true) { 1 } else { at.len() });
+        let fatal = once == Some(true) || self.is_fatal(&first, &scope)?;
+        drop(scope);
+        let failed = self.include(task, at)?;
+        for index in others {
+            self.lanes[*index].cursor.advance();
+        }
+        if fatal && !failed.is_empty() {
+            self.lose_others(&failed);
+        }
+        self.limit_failures(&failed);
+        Ok(())
+    }
+
+    /// `any_errors_fatal`
+    fn is_fatal(&self, site: &Site, scope: &Arc<Scope>) -> Result<bool, Diagnostic> {
+        let asked = site
+            .truth("any_errors_fatal", scope)
+            .map_err(|error| error.diagnostic)?;
+        let usual = || self.run.settings.configuration.truth(&table::ANY_ERRORS_FATAL);
+        Ok(asked.unwrap_or_else(usual))
     }
 
     /// Whoever has not failed by itself fails with the others; a `rescue` of its own may take that.

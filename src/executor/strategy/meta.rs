@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Batch;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
-use crate::executor::iterator::Cursor;
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Item, Meta, Task};
 
@@ -39,6 +39,9 @@ impl Batch {
             self.site(at[0], task).banner();
         }
         let wanted = self.wanted(meta, task, at)?;
+        if !task.implicit {
+            self.tell(meta, task, at, &wanted);
+        }
         self.take_handler(at);
         match meta {
             Meta::FlushHandlers => self.flush(task, &wanted)?,
@@ -50,12 +53,7 @@ impl Batch {
             }
             Meta::EndRole => {
                 for index in &wanted {
-                    self.lanes[*index].moves(&self.selected, Cursor::end_role);
-                }
-            }
-            Meta::RoleComplete => {
-                for index in at {
-                    self.active.progress.complete(task, &self.lanes[*index].host);
+                    self.lanes[*index].cursor.end_role();
                 }
             }
             Meta::EndBatch if !wanted.is_empty() => self.end_all(),
@@ -73,6 +71,12 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                    lane.cursor.forgive();
+                }
+            }
+            Meta::RoleComplete => {
+                for index in &wanted {
+                    self.active.progress.complete(task, &self.lanes[*index].host);
                 }
             }
             Meta::ResetConnection => {
@@ -125,6 +129,26 @@ impl Batch {
         Ok(wanted)
     }
 
+    /// Says what becomes of each host that was asked.
+    fn tell(&self, meta: Meta, task: &Task, at: &[usize], wanted: &[usize]) {
+        let name = Meta::TABLE
+            .iter()
+            .find(|(_, other)| *other == meta)
+            .map_or("", |(name, _)| *name);
+        let asked = if reach(meta) == Reach::All { &at[..1] } else { at };
+        for index in asked {
+            let host = &self.lanes[*index].host;
+            let role = task.context.role().map_or("", |role| role.role.name.as_str());
+            let (done, otherwise) = told(meta, name, host, role);
+            let text = if wanted.contains(index) {
+                done
+            } else {
+                format!("{name} conditional evaluated to False{otherwise}")
+            };
+            self.run.show(&Event::Meta { text: &text });
+        }
+    }
+
     fn end_all(&mut self) {
         self.lanes.iter_mut().for_each(|lane| lane.cursor.end());
     }
@@ -166,4 +190,35 @@ fn show_skipped(site: &Site, end: &End) {
         action: site.task.action.clone(),
         diagnostic: None,
     });
+}
+
+/// What a meta task has done, and how the sentence goes on that says why it has not.
+fn told(meta: Meta, name: &str, host: &str, role: &str) -> (String, String) {
+    match meta {
+        Meta::FlushHandlers => (
+            format!("triggered running handlers for {host}"),
+            format!(", not running handlers for {host}"),
+        ),
+        Meta::RefreshInventory => ("inventory successfully refreshed".to_owned(), String::new()),
+        Meta::ClearFacts => (
+            "facts cleared".to_owned(),
+            format!(", not clearing facts and fact cache for {host}"),
+        ),
+        Meta::ClearHostErrors => (
+            "cleared host errors".to_owned(),
+            format!(", not clearing host error state for {host}"),
+        ),
+        Meta::EndBatch => ("ending batch".to_owned(), ", continuing current batch".to_owned()),
+        Meta::EndPlay => ("ending play".to_owned(), ", continuing play".to_owned()),
+        Meta::EndHost => (
+            format!("ending play for {host}"),
+            format!(", continuing execution for {host}"),
+        ),
+        Meta::EndRole => (
+            format!("ending role {role} for {host}"),
+            format!("continuing role {role} for {host}"),
+        ),
+        Meta::ResetConnection => ("reset connection".to_owned(), String::new()),
+        Meta::Noop | Meta::RoleComplete => (name.to_owned(), String::new()),
+    }
 }

@@ -16,9 +16,11 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::iterator::{Choice, Cursor, Moved};
 use super::play::ActivePlay;
+use super::roles::RoleProgress;
 use super::run::{Lost, Run};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Item, Task, short_name};
+use crate::playbook::{Item, Task, What, short_name};
 use crate::yaml::Node;
 
 /// How the hosts of a play go through it.
@@ -61,7 +63,6 @@ pub type Selected = Box<dyn Fn(&Task) -> bool + Send + Sync>;
 
 /// A host's way through the play.
 struct Lane {
-    active: Arc<ActivePlay>,
     host: String,
     cursor: Cursor,
     /// What the host has notified since the last flush, in order.
@@ -75,9 +76,8 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(active: &Arc<ActivePlay>, host: String, items: Arc<[Item]>) -> Self {
+    fn new(host: String, items: Arc<[Item]>) -> Self {
         Self {
-            active: Arc::clone(active),
             host,
             cursor: Cursor::new(items),
             notifications: Vec::new(),
@@ -93,19 +93,12 @@ impl Lane {
     }
 
     /// Goes to what comes next.
-    fn settle(&mut self, selected: &Selected) {
-        self.moves(selected, Cursor::settle);
-    }
-
-    fn moves(&mut self, selected: &Selected, by: impl FnOnce(&mut Cursor, Choice<'_>) -> Moved) {
-        let (progress, host) = (&self.active.progress, &self.host);
+    fn settle(&mut self, selected: &Selected, roles: &RoleProgress) {
         let choice = Choice {
-            selected: &|task| selected(task) && !progress.has_done(task, host),
+            selected: &|task| selected(task) && !roles.has_done(task, &self.host),
             notified: &self.notified,
         };
-        if by(&mut self.cursor, choice) == Moved::Stopped {
-            self.stopped = true;
-        }
+        self.stopped |= self.cursor.settle(choice) == Moved::Stopped;
     }
 }
 
@@ -141,10 +134,17 @@ impl Run {
         selected: Selected,
         max_fail_percentage: Option<f64>,
     ) -> Result<After, Diagnostic> {
+        let smart = self.settings.configuration.text(&table::DEFAULT_GATHERING) == Some("smart");
         let lanes: Vec<Lane> = active
             .batch
             .iter()
-            .map(|host| Lane::new(&active, host.clone(), Arc::clone(items)))
+            .map(|host| {
+                let mut lane = Lane::new(host.clone(), Arc::clone(items));
+                if smart && gathers(items) && self.knows_facts(host) {
+                    lane.cursor.advance();
+                }
+                lane
+            })
             .collect();
         let started = lanes.len();
         let strategy = active.strategy;
@@ -176,6 +176,11 @@ impl Run {
             },
         )
     }
+}
+
+/// Whether the first of these tasks is the gathering of facts.
+fn gathers(items: &[Item]) -> bool {
+    matches!(items.first(), Some(Item::Task(task)) if task.implicit && matches!(task.what, What::Run(_)))
 }
 
 impl Batch {

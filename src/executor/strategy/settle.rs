@@ -1,11 +1,13 @@
 //! What follows from a result: variables, notifications, counts, and where the host goes on.
 
 use super::{Batch, Lane};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Notification, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::{End, Notification};
 use crate::executor::iterator::Moved;
 use crate::executor::run::Lost;
-use crate::output::{Label, Report, State};
+use crate::output::{Event, Label, Report, State};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -20,10 +22,10 @@ pub(super) enum Verdict {
 
 impl Batch {
     pub(super) fn settle(&mut self, index: usize, site: &Site, mut end: End) -> Result<Verdict, Diagnostic> {
-        let ignored = is_ignored(site, &end);
         if !matches!(end.state, State::Skipped | State::Unreachable) {
             self.active.progress.begin(&site.task, &site.host);
         }
+        let ignored = is_ignored(site, &end);
         remember(site, &mut end);
         let in_loop = site.task.repeat.is_some() && end.result.get("results").is_some_and(is_filled);
         if !in_loop || matches!(end.state, State::Unreachable | State::Skipped) {
@@ -80,7 +82,16 @@ impl Batch {
         for (name, span) in notify {
             let found = self.active.handlers_called(name, &scope);
             if found.is_empty() {
-                return Err(self.active.unheard(name, span));
+                let error = self.active.unheard(name, span);
+                if self
+                    .run
+                    .settings
+                    .configuration
+                    .truth(&table::ERROR_ON_MISSING_HANDLER)
+                {
+                    return Err(error);
+                }
+                self.run.show(&Event::Warning(&error.message));
             }
             let lane = &mut self.lanes[index];
             if lane.cursor.in_handlers() {

@@ -28,6 +28,39 @@ const FIRMWARE: &[(&str, &str)] = &[
     ("sys_vendor", "system_vendor"),
 ];
 
+/// Chassis types of the SMBIOS specification, from 1.
+const FORMS: &[&str] = &[
+    "Other",
+    "Unknown",
+    "Desktop",
+    "Low Profile Desktop",
+    "Pizza Box",
+    "Mini Tower",
+    "Tower",
+    "Portable",
+    "Laptop",
+    "Notebook",
+    "Hand Held",
+    "Docking Station",
+    "All In One",
+    "Sub Notebook",
+    "Space-saving",
+    "Lunch Box",
+    "Main Server Chassis",
+    "Expansion Chassis",
+    "Sub Chassis",
+    "Bus Expansion Chassis",
+    "Peripheral Chassis",
+    "RAID Chassis",
+    "Rack Mount Chassis",
+    "Sealed-case PC",
+    "Multi-system",
+    "CompactPCI",
+    "AdvancedTCA",
+    "Blade",
+    "Blade Enclosure",
+];
+
 pub fn gather(system: &dyn System, timeout: u64, facts: &mut Map) {
     memory(&read(system, "/proc/meminfo").unwrap_or_default(), facts);
     processors(&read(system, "/proc/cpuinfo").unwrap_or_default(), facts);
@@ -42,6 +75,9 @@ pub fn gather(system: &dyn System, timeout: u64, facts: &mut Map) {
         .zip(load.split_whitespace().map(str::parse::<f64>))
         .filter_map(|(name, number)| Some((name.to_owned(), number.ok()?.into())));
     put(facts, "loadavg", load.collect::<Map>());
+    let chassis = read(system, "/sys/class/dmi/id/chassis_type").and_then(|number| number.parse().ok());
+    let form = chassis.and_then(|number: usize| FORMS.get(number.checked_sub(1)?));
+    put(facts, "form_factor", form.copied().unwrap_or("NA"));
     for (file, fact) in FIRMWARE {
         let text = read(system, Path::new("/sys/class/dmi/id").join(file));
         put(facts, fact, text.unwrap_or_else(|| "NA".to_owned()));
@@ -54,7 +90,8 @@ pub fn gather(system: &dyn System, timeout: u64, facts: &mut Map) {
         .map(|mount| mount.into_fact(sizes.as_deref().unwrap_or_default()))
         .collect();
     put(facts, "mounts", Value::List(mounts));
-    put(facts, "devices", devices(system));
+    super::devices::gather(system, facts);
+    put(facts, "lvm", "N/A");
 }
 
 fn memory(text: &str, facts: &mut Map) {
@@ -240,50 +277,6 @@ impl Mount {
     }
 }
 
-/// Block devices with their size and make; partitions are counted, not described.
-fn devices(system: &dyn System) -> Map {
-    let mut devices = Map::new();
-    for name in system.read_dir("/sys/block".as_ref()).unwrap_or_default() {
-        let Some(name) = name.file_name().map(|name| name.to_string_lossy().into_owned()) else {
-            continue;
-        };
-        let folder = Path::new("/sys/block").join(&name);
-        let text = |file: &str| read(system, folder.join(file));
-        let sectors: i64 = text("size").and_then(|size| size.parse().ok()).unwrap_or(0);
-        let mut device = Map::new();
-        put(&mut device, "model", text("device/model"));
-        put(&mut device, "vendor", text("device/vendor"));
-        put(&mut device, "removable", text("removable"));
-        put(&mut device, "rotational", text("queue/rotational"));
-        put(&mut device, "sectors", sectors);
-        put(&mut device, "sectorsize", text("queue/logical_block_size"));
-        put(&mut device, "size", readable(sectors));
-        let partitions = system.read_dir(&folder).unwrap_or_default();
-        let partitions = partitions
-            .iter()
-            .filter_map(|path| path.file_name())
-            .map(|partition| partition.to_string_lossy().into_owned())
-            .filter(|partition| partition.starts_with(&name))
-            .map(|partition| (partition, Value::Map(Map::new())));
-        put(&mut device, "partitions", partitions.collect::<Map>());
-        devices.insert(name, Value::Map(device));
-    }
-    devices
-}
-
-/// Sectors of 512 bytes, as `256.00 GB`.
-#[expect(clippy::cast_precision_loss, reason = "two decimals are shown")]
-fn readable(sectors: i64) -> String {
-    let mut size = sectors as f64 * 512.0;
-    for unit in ["Bytes", "KB", "MB", "GB"] {
-        if size < 1024.0 {
-            return format!("{size:.2} {unit}");
-        }
-        size /= 1024.0;
-    }
-    format!("{size:.2} TB")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,7 +306,6 @@ mod tests {
         );
         let paths: Vec<&str> = found.iter().map(|mount| mount.path.as_str()).collect();
         assert_eq!(paths, ["/my disk", "/nfs"]);
-        assert_eq!(readable(536_870_912), "256.00 GB");
     }
 
     #[test]

@@ -99,19 +99,26 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
     }
 }
 
-/// The first name with a dot that the hosts file gives for this host, else its own name.
+/// What the hosts file calls the address of this host: the first name with a dot, else the first one.
 fn full_name(nodename: &str, hosts: &str) -> String {
     if nodename.contains('.') {
         return nodename.to_owned();
     }
-    hosts
+    let lines: Vec<Vec<&str>> = hosts
         .lines()
         .filter_map(|line| line.split('#').next())
-        .map(|line| line.split_whitespace().skip(1).collect::<Vec<_>>())
-        .filter(|names| names.contains(&nodename))
-        .find_map(|names| names.into_iter().find(|name| name.contains('.')))
-        .unwrap_or(nodename)
-        .to_owned()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let address = lines
+        .iter()
+        .find(|words| words.iter().skip(1).any(|name| *name == nodename))
+        .and_then(|words| words.first());
+    let names = lines
+        .iter()
+        .find(|words| address.is_some() && words.first() == address);
+    let names = names.map(|words| &words[1..]).unwrap_or_default();
+    let full = names.iter().find(|name| name.contains('.')).or(names.first());
+    full.copied().unwrap_or(nodename).to_owned()
 }
 
 fn service_manager(system: &dyn System) -> String {

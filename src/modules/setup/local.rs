@@ -1,6 +1,5 @@
 //! Local facts: `*.fact` files, each JSON or INI; those that are executable are run.
 
-use super::read;
 use crate::system::{Command, Follow, System};
 use crate::value::{Map, Value};
 
@@ -13,15 +12,18 @@ pub fn gather(folder: &str, system: &dyn System) -> Value {
             continue;
         }
         let Some(name) = path.file_stem() else { continue };
-        let executable = system
-            .metadata(&path, Follow::Yes)
-            .ok()
-            .flatten()
-            .is_some_and(|metadata| metadata.mode & 0o111 != 0);
         let shown = path.display().to_string();
+        let found = system.metadata(&path, Follow::Yes).ok().flatten();
+        if found.is_none() {
+            let reason =
+                format!("Could not stat fact ({shown}): [Errno 2] No such file or directory: '{shown}'");
+            facts.insert(name.to_string_lossy().into_owned(), reason.into());
+            continue;
+        }
+        let executable = found.is_some_and(|metadata| metadata.mode & 0o111 != 0);
         let fact = if executable {
             match system.run(&Command::new([shown.as_str()])) {
-                Ok(output) if output.success() => parse(&output.stdout_text()),
+                Ok(output) if output.success() => parse(&output.stdout_text(), &shown),
                 Ok(output) => format!(
                     "Failure executing fact script ({shown}), rc: {}, err: {}",
                     output.code,
@@ -31,7 +33,10 @@ pub fn gather(folder: &str, system: &dyn System) -> Value {
                 Err(error) => error.to_string().into(),
             }
         } else {
-            parse(&read(system, &path).unwrap_or_default())
+            match system.read(&path) {
+                Ok(bytes) => parse(&String::from_utf8_lossy(&bytes), &shown),
+                Err(error) => format!("error loading facts: {error}").into(),
+            }
         };
         facts.insert(name.to_string_lossy().into_owned(), fact);
     }
@@ -39,7 +44,7 @@ pub fn gather(folder: &str, system: &dyn System) -> Value {
 }
 
 /// JSON, else sections of `key = value`.
-fn parse(text: &str) -> Value {
+fn parse(text: &str, file: &str) -> Value {
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
@@ -60,7 +65,7 @@ fn parse(text: &str) -> Value {
             (Some((key, value)), Some(Value::Map(section))) => {
                 section.insert(key.trim().to_lowercase(), value.trim().into());
             }
-            _ => return format!("error loading facts as JSON or ini - please check content: {line}").into(),
+            _ => return format!("error loading facts as JSON or ini - please check content: {file}").into(),
         }
     }
     Value::Map(sections)
@@ -72,11 +77,15 @@ mod tests {
 
     #[test]
     fn reads_both_forms() {
-        assert_eq!(parse(r#"{"a": [1]}"#).to_string(), "{'a': [1]}");
+        assert_eq!(parse(r#"{"a": [1]}"#, "f").to_string(), "{'a': [1]}");
         assert_eq!(
-            parse("[general]\nAsdf = 1\nb: x\n").to_string(),
+            parse("[general]\nAsdf = 1\nb: x\n", "f").to_string(),
             "{'general': {'asdf': '1', 'b': 'x'}}"
         );
-        assert!(parse("nonsense").to_string().starts_with("error loading facts"));
+        assert!(
+            parse("nonsense", "f")
+                .to_string()
+                .starts_with("error loading facts")
+        );
     }
 }

@@ -2,23 +2,26 @@
 //!
 //! Each file here is a topic: pure parsers of what the kernel and the distribution say, and one function
 //! that reads their sources through [`System`]. A source that is missing leaves its facts out; gathering never
-//! fails for it. Deliberately no Python, Facter, Ohai, LVM, iSCSI or `NVMe` facts.
+//! fails for it. Deliberately nothing of Facter, Ohai and LVM; Python is looked at, not run.
 
 mod account;
 mod clock;
+mod collector;
+mod devices;
 mod distribution;
 mod hardware;
 mod host;
 mod local;
 mod network;
+mod software;
 mod virtualization;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use globset::Glob;
 use serde::Deserialize;
 
+use self::collector::Part;
 use super::{Arg, Error, Module, Plan, Spec};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
@@ -33,69 +36,6 @@ pub struct Args {
     fact_path: String,
     gather_timeout: u64,
 }
-
-/// Parts that can be asked for; each is cheap or dear as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Subset {
-    Min,
-    Hardware,
-    Network,
-    Virtual,
-}
-
-/// Ansible's names of parts, and the one of ours that each is in. Those of external programs give nothing.
-const SUBSETS: &[(&str, Option<Subset>)] = &[
-    ("all_ipv4_addresses", Some(Subset::Network)),
-    ("all_ipv6_addresses", Some(Subset::Network)),
-    ("apparmor", Some(Subset::Min)),
-    ("architecture", Some(Subset::Min)),
-    ("caps", Some(Subset::Min)),
-    ("chroot", Some(Subset::Min)),
-    ("cmdline", Some(Subset::Min)),
-    ("date_time", Some(Subset::Min)),
-    ("default_ipv4", Some(Subset::Network)),
-    ("default_ipv6", Some(Subset::Network)),
-    ("devices", Some(Subset::Hardware)),
-    ("distribution", Some(Subset::Min)),
-    ("distribution_major_version", Some(Subset::Min)),
-    ("distribution_release", Some(Subset::Min)),
-    ("distribution_version", Some(Subset::Min)),
-    ("dns", Some(Subset::Min)),
-    ("env", Some(Subset::Min)),
-    ("facter", None),
-    ("fips", Some(Subset::Min)),
-    ("hardware", Some(Subset::Hardware)),
-    ("interfaces", Some(Subset::Network)),
-    ("is_chroot", Some(Subset::Min)),
-    ("iscsi", None),
-    ("kernel", Some(Subset::Min)),
-    ("loadavg", Some(Subset::Hardware)),
-    ("local", Some(Subset::Min)),
-    ("lsb", Some(Subset::Min)),
-    ("machine", Some(Subset::Min)),
-    ("machine_id", Some(Subset::Min)),
-    ("mounts", Some(Subset::Hardware)),
-    ("network", Some(Subset::Network)),
-    ("nvme", None),
-    ("ohai", None),
-    ("os_family", Some(Subset::Min)),
-    ("pkg_mgr", Some(Subset::Min)),
-    ("platform", Some(Subset::Min)),
-    ("processor", Some(Subset::Hardware)),
-    ("processor_cores", Some(Subset::Hardware)),
-    ("processor_count", Some(Subset::Hardware)),
-    ("python", None),
-    ("selinux", Some(Subset::Min)),
-    ("service_mgr", Some(Subset::Min)),
-    ("ssh_pub_keys", Some(Subset::Min)),
-    ("system", Some(Subset::Min)),
-    ("user", Some(Subset::Min)),
-    ("virtual", Some(Subset::Virtual)),
-    ("virtualization_role", Some(Subset::Virtual)),
-    ("virtualization_type", Some(Subset::Virtual)),
-];
-
-const ALL: [Subset; 4] = [Subset::Min, Subset::Hardware, Subset::Network, Subset::Virtual];
 
 impl Module for Setup {
     type Args = Args;
@@ -123,21 +63,28 @@ impl Module for Setup {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Self::Change>, Error> {
-        let subsets = subsets(&args.gather_subset)?;
+        let wanted = collector::wanted(&args.gather_subset)?;
         let mut facts = Map::new();
-        for subset in &subsets {
-            match subset {
-                Subset::Min => {
-                    host::gather(system, &mut facts);
-                    distribution::gather(system, &mut facts);
-                    account::gather(system, &mut facts);
-                    clock::gather(system, &mut facts);
-                    facts.insert("local".to_owned(), local::gather(&args.fact_path, system));
+        for part in collector::parts(&wanted) {
+            let mut found = Map::new();
+            match part {
+                Part::Basic => {
+                    host::gather(system, &mut found);
+                    distribution::gather(system, &mut found);
+                    account::gather(system, &mut found);
+                    clock::gather(system, &mut found);
+                    software::gather(system, &mut found);
+                    found.insert("local".to_owned(), local::gather(&args.fact_path, system));
                 }
-                Subset::Hardware => hardware::gather(system, args.gather_timeout, &mut facts),
-                Subset::Network => network::gather(system, &mut facts),
-                Subset::Virtual => virtualization::gather(system, &mut facts),
+                Part::Hardware => hardware::gather(system, args.gather_timeout, &mut found),
+                Part::Network => network::gather(system, &mut found),
+                Part::Virtual => virtualization::gather(system, &mut found),
             }
+            facts.extend(
+                found
+                    .into_iter()
+                    .filter(|(name, _)| collector::keeps(&wanted, part, name)),
+            );
         }
         let facts = select(facts, &args.filter)?;
         let mut named: Map = facts
@@ -153,50 +100,6 @@ impl Module for Setup {
     fn apply(change: Self::Change, _: &dyn System) -> Result<Outcome, Error> {
         match change {}
     }
-}
-
-fn subsets(words: &[String]) -> Result<BTreeSet<Subset>, Error> {
-    let mut wanted = BTreeSet::new();
-    let mut refused = BTreeSet::new();
-    let mut explicit = BTreeSet::new();
-    let mut min = true;
-    for word in words.iter().map(String::as_str).filter(|word| !word.is_empty()) {
-        let (set, name) = match word.strip_prefix('!') {
-            Some(name) => (&mut refused, name),
-            None => (&mut wanted, word),
-        };
-        match name {
-            "all" if word.starts_with('!') => set.extend(ALL.into_iter().skip(1)),
-            "all" => set.extend(ALL),
-            "min" if word.starts_with('!') => min = false,
-            "min" => {
-                set.insert(Subset::Min);
-            }
-            _ => {
-                let known = SUBSETS.iter().find(|(known, _)| *known == name).ok_or_else(|| {
-                    let names: Vec<&str> = SUBSETS.iter().map(|(name, _)| *name).collect();
-                    Error::new(format!(
-                        "Bad subset '{name}' given to Ansible. gather_subset options allowed: all, min, {}",
-                        names.join(", ")
-                    ))
-                })?;
-                set.extend(known.1);
-                if !word.starts_with('!') {
-                    explicit.extend(known.1);
-                }
-            }
-        }
-    }
-    // Only exclusions: from all.
-    if wanted.is_empty() {
-        wanted.extend(ALL);
-    }
-    // What is asked for by its own name is given even after `!all`.
-    wanted.retain(|subset| explicit.contains(subset) || !refused.contains(subset));
-    if min {
-        wanted.insert(Subset::Min);
-    }
-    Ok(wanted)
 }
 
 /// The facts whose name, with its prefix or without, matches one of the patterns.
@@ -248,24 +151,6 @@ fn put(facts: &mut Map, name: &str, value: impl Into<Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn chosen(words: &[&str]) -> Vec<Subset> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        subsets(&words).unwrap().into_iter().collect()
-    }
-
-    #[test]
-    fn chooses_parts_as_ansible_does() {
-        assert_eq!(chosen(&["all"]), ALL);
-        assert_eq!(chosen(&["!all"]), [Subset::Min]);
-        assert_eq!(chosen(&["!all", "!min", "network"]), [Subset::Network]);
-        assert_eq!(chosen(&["network"]), [Subset::Min, Subset::Network]);
-        assert_eq!(
-            chosen(&["!hardware"]),
-            [Subset::Min, Subset::Network, Subset::Virtual]
-        );
-        assert!(subsets(&["nonsense".to_owned()]).is_err());
-    }
 
     #[test]
     fn filters_with_the_prefix_and_without() {

@@ -49,6 +49,12 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
     };
     put(facts, "all_ipv4_addresses", listed(false));
     put(facts, "all_ipv6_addresses", listed(true));
+    let mut local = Map::new();
+    for (family, option) in [("ipv4", "-4"), ("ipv6", "-6")] {
+        let table = ask(system, &["ip", option, "route", "show", "table", "local"]).unwrap_or_default();
+        put(&mut local, family, local_addresses(&table));
+    }
+    put(facts, "locally_reachable_ips", local);
     for name in &names {
         // A name with a dash or a dot could not be used in a template.
         let fact = name.replace(['-', ':', '.'], "_");
@@ -74,6 +80,17 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
             .map(|route| default_ipv6(&route, facts))
             .unwrap_or_default(),
     );
+}
+
+/// `local 127.0.0.0/8 dev lo ...`: what the kernel takes for itself.
+fn local_addresses(table: &str) -> Vec<Value> {
+    let local = table
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("local "));
+    local
+        .filter_map(|line| line.split_whitespace().next())
+        .map(Value::from)
+        .collect()
 }
 
 /// One address of an interface.
@@ -279,8 +296,25 @@ fn interface(name: &str, addresses: &[Address], system: &dyn System) -> Map {
     {
         put(&mut fact, "macaddress", address);
     }
-    if let Some(speed) = number("speed").filter(|speed| *speed > 0) {
+    if let Some(speed) = number("speed") {
         put(&mut fact, "speed", speed);
+    }
+    if let Ok(device) = system.canonicalize(&folder.join("device"))
+        && let Some(device) = device
+            .file_name()
+            .filter(|_| exists(system, &format!("{INTERFACES}/{name}/device")))
+    {
+        put(&mut fact, "pciid", device.to_string_lossy().into_owned());
+    }
+    if bridge {
+        put(&mut fact, "id", text("bridge/bridge_id").unwrap_or_default());
+        put(&mut fact, "stp", text("bridge/stp_state").as_deref() == Some("1"));
+        let ports = system.read_dir(&folder.join("brif")).unwrap_or_default();
+        let ports = ports.iter().filter_map(|port| port.file_name());
+        let ports: Vec<Value> = ports
+            .map(|port| Value::from(port.to_string_lossy().into_owned()))
+            .collect();
+        put(&mut fact, "interfaces", Value::List(ports));
     }
     let own = || addresses.iter().filter(|address| address.interface == name);
     let mut v4 = own().filter(|address| !address.is_v6());

@@ -69,7 +69,10 @@ fn dict(request: &Request) -> Answer {
     let mut found = Vec::new();
     for term in opened(request) {
         let Value::Map(map) = term else {
-            return Err(request.fail(format!("it needs dicts, and got {}", term.type_name())));
+            return Err(request.fail(format!(
+                "the 'dict' lookup plugin expects a dictionary, got '{term}' of type {}",
+                term.type_name()
+            )));
         };
         found.extend(map.into_iter().map(|(key, value)| {
             let entry: Map = [("key".to_owned(), key.into()), ("value".to_owned(), value)].into();
