@@ -17,12 +17,39 @@ use crate::yaml::{Mapping, Node};
 
 /// Functions and constants of templates.
 const LANGUAGE: &[&str] = &[
-    "cycler", "dict", "environment", "false", "hostvars", "joiner", "lipsum", "lookup", "namespace", "none",
-    "now", "omit", "q", "query", "range", "true", "undef", "vars", "False", "None", "True",
+    "cycler",
+    "dict",
+    "environment",
+    "false",
+    "hostvars",
+    "joiner",
+    "lipsum",
+    "lookup",
+    "namespace",
+    "none",
+    "now",
+    "omit",
+    "q",
+    "query",
+    "range",
+    "true",
+    "undef",
+    "vars",
+    "False",
+    "None",
+    "True",
 ];
 
 /// What modules and gathering may define: all facts of the engine, and those of the modules that report others.
-const FACTS: &[&str] = &["ansible_", "facter_", "getent_", "ohai_", "packages", "services", "discovered_"];
+const FACTS: &[&str] = &[
+    "ansible_",
+    "facter_",
+    "getent_",
+    "ohai_",
+    "packages",
+    "services",
+    "discovered_",
+];
 
 pub(super) struct Definitions<'a> {
     names: HashSet<String>,
@@ -40,7 +67,9 @@ impl<'a> Definitions<'a> {
             handlers: Vec::new(),
             around,
         };
-        definitions.names.extend(LANGUAGE.iter().map(|name| (*name).to_owned()));
+        definitions
+            .names
+            .extend(LANGUAGE.iter().map(|name| (*name).to_owned()));
         for play in &walk.plays {
             definitions.play(play);
         }
@@ -89,7 +118,8 @@ impl<'a> Definitions<'a> {
         self.open |= files.is_some_and(Node::is_dynamic);
         let prompts = play.attributes.get("vars_prompt").and_then(Node::as_list);
         for prompt in prompts.unwrap_or_default() {
-            self.names.extend(prompt.get("name").map(|node| node.to_value().to_string()));
+            self.names
+                .extend(prompt.get("name").map(|node| node.to_value().to_string()));
         }
     }
 
@@ -105,11 +135,13 @@ impl<'a> Definitions<'a> {
     fn task(&mut self, seen: &Seen) {
         let task = &seen.task;
         self.surroundings(&task.context);
-        self.names.extend(task.own("register").map(|node| node.to_value().to_string()));
+        self.names
+            .extend(task.own("register").map(|node| node.to_value().to_string()));
         if task.repeat.is_some() {
             let control = task.own("loop_control");
             let given = |key: &str| Some(control?.get(key)?.to_value().to_string());
-            self.names.insert(given("loop_var").unwrap_or_else(|| "item".to_owned()));
+            self.names
+                .insert(given("loop_var").unwrap_or_else(|| "item".to_owned()));
             self.names.extend(given("index_var"));
         }
         let arguments = task.arguments.as_map().map(Arc::as_ref);

@@ -61,6 +61,10 @@ pub fn findings(playbooks: &[Playbook], around: &Surroundings) -> Vec<Diagnostic
 
 /// A finding as an error where it is `certain`, else as a warning.
 fn graded(mut finding: Diagnostic, certain: bool) -> Diagnostic {
-    finding.severity = if certain { Severity::Error } else { Severity::Warning };
+    finding.severity = if certain {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     finding
 }

@@ -7,7 +7,11 @@ use crate::diagnostic::Diagnostic;
 use crate::playbook::Selection;
 
 pub(super) fn findings(walk: &Walk, selection: &Selection) -> Vec<Diagnostic> {
-    let all: BTreeSet<String> = walk.tasks.iter().flat_map(|seen| seen.task.context.tags()).collect();
+    let all: BTreeSet<String> = walk
+        .tasks
+        .iter()
+        .flat_map(|seen| seen.task.context.tags())
+        .collect();
     let asked = selection.tags.iter().chain(&selection.skip);
     let mut found: Vec<Diagnostic> = asked
         .filter(|tag| !Selection::SPECIAL.contains(&tag.as_str()) && !all.contains(*tag))
@@ -16,7 +20,12 @@ pub(super) fn findings(walk: &Walk, selection: &Selection) -> Vec<Diagnostic> {
                 .nearest(tag, all.iter().map(String::as_str))
         })
         .collect();
-    found.extend(selection.tags.iter().filter_map(|tag| hidden(walk, selection, tag)));
+    found.extend(
+        selection
+            .tags
+            .iter()
+            .filter_map(|tag| hidden(walk, selection, tag)),
+    );
     found
 }
 
@@ -31,13 +40,18 @@ fn hidden(walk: &Walk, selection: &Selection, tag: &str) -> Option<Diagnostic> {
     with_tag.peek()?;
     let mut first = None;
     for seen in with_tag {
-        let outside = seen.inclusions.iter().find(|task| !selected(&task.context.tags()));
+        let outside = seen
+            .inclusions
+            .iter()
+            .find(|task| !selected(&task.context.tags()));
         first.get_or_insert(outside?);
     }
     let inclusion = first?;
     Some(
-        Diagnostic::warning(format!("the tasks with the tag `{tag}` are included by a task that is not selected"))
-            .at(&inclusion.action_span)
-            .hint("an include keeps its tags to itself: give it this tag, or `always`"),
+        Diagnostic::warning(format!(
+            "the tasks with the tag `{tag}` are included by a task that is not selected"
+        ))
+        .at(&inclusion.action_span)
+        .hint("an include keeps its tags to itself: give it this tag, or `always`"),
     )
 }

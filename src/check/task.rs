@@ -28,11 +28,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("unarchive", "src", "files"),
 ];
 
-pub(super) fn findings(
-    seen: &Seen,
-    definitions: &Definitions,
-    around: &Surroundings,
-) -> Vec<Diagnostic> {
+pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surroundings) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if seen.task.implicit {
         return found;
@@ -100,7 +96,12 @@ fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
     let mut look = |needs: Needs, certain: bool| {
         found.extend(needs.errors.into_iter().map(|error| graded(error, certain)));
         guarded.extend(needs.guarded);
-        undefined.extend(needs.names.into_iter().filter(|(name, _)| !definitions.may_define(name)));
+        undefined.extend(
+            needs
+                .names
+                .into_iter()
+                .filter(|(name, _)| !definitions.may_define(name)),
+        );
     };
     for condition in task.context.conditions() {
         look(inspect::condition(condition), false);
@@ -130,7 +131,9 @@ fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
         look(inspect::node(&repeat.items), false);
     }
     if let Some(path) = template_file(task) {
-        inspect::file(&path).into_iter().for_each(|needs| look(needs, false));
+        inspect::file(&path)
+            .into_iter()
+            .for_each(|needs| look(needs, false));
     }
     undefined.retain(|(name, _)| !guarded.contains(name) && result.as_ref() != Some(name));
     found.extend(undefined.iter().map(|(name, place)| {
@@ -146,7 +149,11 @@ fn template_file(task: &Task) -> Option<std::path::PathBuf> {
         return None;
     }
     let src = task.arguments.get("src").filter(|node| !node.is_dynamic())?;
-    let chosen = ["variable_start_string", "block_start_string", "comment_start_string"];
+    let chosen = [
+        "variable_start_string",
+        "block_start_string",
+        "comment_start_string",
+    ];
     if chosen.iter().any(|name| task.arguments.get(name).is_some()) {
         return None;
     }
@@ -158,7 +165,12 @@ fn notified(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
     let Some(known) = definitions.handlers(seen.play) else {
         return Vec::new();
     };
-    let Some(notify) = seen.task.context.nearest("notify").filter(|node| !node.is_dynamic()) else {
+    let Some(notify) = seen
+        .task
+        .context
+        .nearest("notify")
+        .filter(|node| !node.is_dynamic())
+    else {
         return Vec::new();
     };
     let names = notify.as_list().unwrap_or(std::slice::from_ref(notify));
@@ -183,22 +195,31 @@ fn files(task: &Task) -> Option<Diagnostic> {
         return None;
     };
     let (_, argument, folder) = FILES.iter().find(|(name, ..)| name == module)?;
-    let on_target = task.arguments.get("remote_src").is_some_and(|node| node.to_value().truth() != Some(false));
-    let node: &Node = task.arguments.get(argument).filter(|node| !node.is_dynamic() && !on_target)?;
+    let on_target = task
+        .arguments
+        .get("remote_src")
+        .is_some_and(|node| node.to_value().truth() != Some(false));
+    let node: &Node = task
+        .arguments
+        .get(argument)
+        .filter(|node| !node.is_dynamic() && !on_target)?;
     let text = node.to_value().to_string();
     // A script has arguments behind its name.
     let name = match *argument == RAW {
         true => text.split_whitespace().next().unwrap_or_default(),
         false => text.as_str(),
     };
-    if name.is_empty() || name.starts_with('~') || name.contains("://") || find(task, folder, name).is_some() {
+    if name.is_empty() || name.starts_with('~') || name.contains("://") || find(task, folder, name).is_some()
+    {
         return None;
     }
     let places = search(task).candidates(folder, name);
     let places: Vec<String> = places.iter().map(|path| crate::source::shown(path)).collect();
     Some(
-        Diagnostic::warning(format!("Could not find or access '{name}' on the Ansible Controller."))
-            .at(&node.span)
-            .hint(format!("looked for {}", places.join(", "))),
+        Diagnostic::warning(format!(
+            "Could not find or access '{name}' on the Ansible Controller."
+        ))
+        .at(&node.span)
+        .hint(format!("looked for {}", places.join(", "))),
     )
 }

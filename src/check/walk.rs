@@ -7,9 +7,7 @@ use std::sync::Arc;
 use super::{Surroundings, graded};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::keyword::Level;
-use crate::playbook::{
-    Context, Include, Item, Placed, Play, RoleUse, Task, What, file_argument, role_name,
-};
+use crate::playbook::{Context, Include, Item, Placed, Play, RoleUse, Task, What, file_argument, role_name};
 use crate::yaml::Node;
 
 /// Inclusions within inclusions are followed this far.
@@ -201,5 +199,7 @@ fn is_certain(task: &Task) -> bool {
     task.context.conditions().is_empty()
         && task.repeat.is_none()
         && task.own("failed_when").is_none()
-        && keeps.iter().all(|keyword| task.context.nearest(keyword).is_none())
+        && keeps
+            .iter()
+            .all(|keyword| task.context.nearest(keyword).is_none())
 }

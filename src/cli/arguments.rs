@@ -73,7 +73,9 @@ impl Invocation {
         let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
         match role {
             Role::Refused(instead) => Ok(Self::Refused(program, instead)),
-            Role::Verb(_) if program.starts_with("ansible") && asks_for_version(&arguments) => Ok(Self::Version(program)),
+            Role::Verb(_) if program.starts_with("ansible") && asks_for_version(&arguments) => {
+                Ok(Self::Version(program))
+            }
             Role::Verb(verb) => Self::verb(verb, program, rest(1)),
             Role::Itself => {
                 let word = arguments.get(1).and_then(|word| word.to_str());

@@ -27,6 +27,7 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
             task: &scrub(task),
             left: *left,
         }),
+        Event::Meta { text } => show(&Event::Meta { text: &scrub(text) }),
         Event::Warning(text) => show(&Event::Warning(&scrub(text))),
         // Diagnostics see to it themselves; the others hold names of hosts and numbers.
         Event::Diagnostic(_)

@@ -84,7 +84,9 @@ impl Needs {
     fn expression(&mut self, text: &str, span: &Span) {
         match parse_expr(text) {
             Ok(expr) => self.expr(&expr, text, span),
-            Err(error) => self.errors.push(EvalError::from_engine(&error, span, text).diagnostic),
+            Err(error) => self
+                .errors
+                .push(EvalError::from_engine(&error, span, text).diagnostic),
         }
     }
 
@@ -97,7 +99,9 @@ impl Needs {
                 assigned(&stmt, &mut self.guarded);
                 tree::expressions(&stmt, &mut |expr| self.expr(expr, text, span));
             }
-            Err(error) => self.errors.push(EvalError::from_engine(&error, span, text).diagnostic),
+            Err(error) => self
+                .errors
+                .push(EvalError::from_engine(&error, span, text).diagnostic),
         }
     }
 
@@ -220,7 +224,10 @@ mod tests {
     fn names_that_are_needed() {
         assert_eq!(needs("plain"), "");
         assert_eq!(needs("{{ a.b + c['d'] }}"), "a, c");
-        assert_eq!(needs("x {{ a | upper }} {% if b %}{{ c(d) }}{% endif %}"), "a, b, c, d");
+        assert_eq!(
+            needs("x {{ a | upper }} {% if b %}{{ c(d) }}{% endif %}"),
+            "a, b, c, d"
+        );
         assert_eq!(needs("{% for x in a %}{{ x + loop.index }}{% endfor %}"), "a");
         assert_eq!(needs("{% set y = a %}{{ y }}"), "a");
     }
