@@ -101,10 +101,10 @@ fn numbered(done: &Done) -> BTreeMap<usize, String> {
 /// What our side said about it, which helps to see why.
 fn complaints(ours: &Done) -> String {
     let stderr: String = ours.runs.iter().map(|run| run.stderr.as_str()).collect();
-    match stderr.is_empty() {
-        true => stderr,
-        false => format!("---- regdeploy's standard error\n{stderr}"),
+    if stderr.is_empty() {
+        return stderr;
     }
+    format!("---- regdeploy's standard error\n{stderr}")
 }
 
 fn difference(oracle: &str, ours: &str) -> Option<String> {
