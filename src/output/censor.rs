@@ -34,7 +34,6 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
         | Event::NoHostsMatched
         | Event::NoHostsLeft
         | Event::Job { .. }
-        | Event::Meta { .. }
         | Event::Playbook { .. }
         | Event::Traffic { .. }
         | Event::Recap(_) => show(event),
