@@ -86,7 +86,12 @@ fn conditions(that: &Node) -> &[Node] {
 
 /// The variable that a text stands for, if it is nothing but `{{ NAME }}`.
 fn variable_of(node: &Node) -> Option<&str> {
-    let inside = node.as_str()?.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim();
+    let inside = node
+        .as_str()?
+        .trim()
+        .strip_prefix("{{")?
+        .strip_suffix("}}")?
+        .trim();
     let plain = |c: char| c.is_alphanumeric() || c == '_';
     inside.chars().all(plain).then_some(inside)
 }

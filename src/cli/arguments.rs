@@ -156,6 +156,7 @@ fn after_help() -> String {
     args_override_self = true,
     max_term_width = 110
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Arguments {
     /// Playbooks to run, in order: paths, or names in ./playbooks
     #[arg(value_name = "PLAYBOOK", required = true)]

@@ -121,9 +121,10 @@ fn entries(kind: &str) -> Vec<Entry> {
             .iter()
             .map(|keyword| Entry {
                 name: keyword.name,
-                summary: match keyword.refused {
-                    true => format!("refused: {}", keyword.doc),
-                    false => keyword.doc.to_owned(),
+                summary: if keyword.refused {
+                    format!("refused: {}", keyword.doc)
+                } else {
+                    keyword.doc.to_owned()
                 },
                 parameters: {
                     let levels = keyword.levels.iter().map(|level| level.name());

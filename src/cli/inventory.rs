@@ -186,16 +186,16 @@ impl Shown<'_> {
         }
     }
 
-    fn folder(&self) -> Option<&Path> {
-        Some(&self.sources.folder)
+    fn folder(&self) -> &Path {
+        &self.sources.folder
     }
 
     fn host_variables(&self, host: &str) -> Result<Map, Diagnostic> {
         let inventory = &self.sources.inventory;
         if self.export {
-            return Ok(plain(&inventory.own_variables(host, self.folder())?));
+            return Ok(plain(&inventory.own_variables(host, Some(self.folder()))?));
         }
-        let layers = inventory.variables(host, self.folder())?;
+        let layers = inventory.variables(host, Some(self.folder()))?;
         let mut all = Map::new();
         for names in layers.weakest_first() {
             all.extend(plain(names));
@@ -205,7 +205,10 @@ impl Shown<'_> {
     }
 
     fn group_variables(&self, group: &str) -> Result<Map, Diagnostic> {
-        let names = self.sources.inventory.group_variables(group, self.folder())?;
+        let names = self
+            .sources
+            .inventory
+            .group_variables(group, Some(self.folder()))?;
         Ok(plain(&names))
     }
 

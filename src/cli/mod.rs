@@ -42,7 +42,7 @@ pub type Stop = (Diagnostic, u8);
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
     match Invocation::parse(arguments) {
         Ok(Invocation::Play(arguments)) => play::run(*arguments),
-        Ok(Invocation::AdHoc(arguments)) => play::run_single(*arguments),
+        Ok(Invocation::AdHoc(arguments)) => play::run_single(&arguments),
         Ok(Invocation::Inventory(arguments)) => ended(inventory::run(&arguments)),
         Ok(Invocation::Config(arguments)) => ended(config::run(&arguments)),
         Ok(Invocation::Explain(arguments)) => ended(explain::run(&arguments)),

@@ -43,9 +43,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 /// Runs a single task.
-pub fn run_single(arguments: AdHocArguments) -> ExitCode {
+pub fn run_single(arguments: &AdHocArguments) -> ExitCode {
     let mut usual = Arguments::default();
-    let task = |configuration: &Configuration| Task::new(&arguments, configuration).map(Job::Single);
+    let task = |configuration: &Configuration| Task::new(arguments, configuration).map(Job::Single);
     usual.run = arguments.run.clone();
     start(usual, task)
 }

@@ -138,9 +138,10 @@ impl Configuration {
     ) -> Result<(), Diagnostic> {
         let ansible_home = self.text(&table::ANSIBLE_HOME).unwrap_or_default().to_owned();
         let read = |text: &str, origin: &Origin| {
-            let folder = match origin {
-                Origin::File(path) => path.parent(),
-                _ => None,
+            let folder = if let Origin::File(path) = origin {
+                path.parent()
+            } else {
+                None
             };
             let base = Base {
                 folder: folder.unwrap_or(around.folder),
@@ -151,25 +152,22 @@ impl Configuration {
             convert::value(setting.kind, text, base)
         };
         let given = from_variable(setting, around).or_else(|| from_files(setting, files));
-        let (value, origin) = match given {
-            Some(given) => {
-                let value = read(&given.text, &given.origin).map_err(|expected| {
-                    let (name, text) = (setting.name, &given.text);
-                    let error = match setting.kind {
-                        Kind::Choice(_) => format!("Invalid value '{text}' for config '{name}'."),
-                        _ => format!("Config '{name}' from '{}' has an invalid value.", given.origin),
-                    };
-                    Diagnostic::error(error)
-                        .at(&given.span)
-                        .hint(format!("it must be {expected}"))
-                })?;
-                (value, given.origin)
-            }
-            None => {
-                let value = setting.default.map(|text| read(text, &Origin::Default));
-                let value = value.transpose().map_err(Diagnostic::error)?;
-                (value.unwrap_or_default(), Origin::Default)
-            }
+        let (value, origin) = if let Some(given) = given {
+            let value = read(&given.text, &given.origin).map_err(|expected| {
+                let (name, text) = (setting.name, &given.text);
+                let error = match setting.kind {
+                    Kind::Choice(_) => format!("Invalid value '{text}' for config '{name}'."),
+                    _ => format!("Config '{name}' from '{}' has an invalid value.", given.origin),
+                };
+                Diagnostic::error(error)
+                    .at(&given.span)
+                    .hint(format!("it must be {expected}"))
+            })?;
+            (value, given.origin)
+        } else {
+            let value = setting.default.map(|text| read(text, &Origin::Default));
+            let value = value.transpose().map_err(Diagnostic::error)?;
+            (value.unwrap_or_default(), Origin::Default)
         };
         self.values.insert(setting.name, (value, origin));
         Ok(())

@@ -119,9 +119,10 @@ impl<'a> Loading<'a> {
             "Unable to parse {} as an inventory source",
             absolute(path)
         ));
-        self.warnings.push(match path.exists() {
-            true => unparsed,
-            false => missing(source, unparsed),
+        self.warnings.push(if path.exists() {
+            unparsed
+        } else {
+            missing(source, unparsed)
         });
         Ok(false)
     }

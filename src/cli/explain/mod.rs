@@ -86,17 +86,13 @@ fn explain(
     for playbook in &playbooks {
         for play in &playbook.plays {
             let title = format!(" in the play at {}", play.attributes().span);
-            match concerns(play, host, sources) {
-                Some(false) => {
-                    let _ = writeln!(out, "{host} is not{title}");
-                }
-                _ => {
-                    let sites = known(name, host, sources, &play.folder);
-                    let sites = sites.map_err(|error| (error, FAILED))?;
-                    let found = playbook::search(name, play, &loader);
-                    report(&mut out, name, host, &title, sites, &found);
-                }
+            if concerns(play, host, sources) == Some(false) {
+                let _ = writeln!(out, "{host} is not{title}");
+                continue;
             }
+            let sites = known(name, host, sources, &play.folder).map_err(|error| (error, FAILED))?;
+            let found = playbook::search(name, play, &loader);
+            report(&mut out, name, host, &title, sites, &found);
         }
     }
     Ok(out)

@@ -190,10 +190,10 @@ fn folders(context: &Context) -> Vec<PathBuf> {
         [role, context.folder.clone()]
     };
     let found: Vec<PathBuf> = context.chain().flat_map(of).flatten().collect();
-    match found.is_empty() {
-        true => vec![Path::new("").to_owned()],
-        false => found,
+    if found.is_empty() {
+        return vec![Path::new("").to_owned()];
     }
+    found
 }
 
 fn vars(context: &Context) -> Option<&Arc<Mapping>> {
