@@ -180,10 +180,8 @@ fn folder_files(task: &Invocation, name: &str) -> Result<Result<Vec<PathBuf>, St
         .collect::<Result<_, _>>()?;
     let wanted = task.arguments["files_matching"].as_str().map(regex).transpose()?;
     let any_ending = task.arguments["ignore_unknown_extensions"] != Value::Bool(true);
-    let main = match task.scope.value("role_path")? {
-        Some(role) => Some(PathBuf::from(role.to_string()).join("vars/main.yml")),
-        None => None,
-    };
+    let role = task.scope.value("role_path")?;
+    let main = role.map(|role| PathBuf::from(role.to_string()).join("vars/main.yml"));
     let mut folders = vec![(root.clone(), 1)];
     let mut all = Vec::new();
     while let Some((folder, level)) = folders.pop() {
@@ -224,9 +222,10 @@ fn folder_files(task: &Invocation, name: &str) -> Result<Result<Vec<PathBuf>, St
 fn root_folder(task: &Invocation, name: &str) -> Result<PathBuf, Failure> {
     if let Some(role) = task.scope.value("role_path")? {
         let role = PathBuf::from(role.to_string());
-        return Ok(match name.split('/').next() == Some("vars") {
-            true => role.join(name),
-            false => role.join("vars").join(name),
+        return Ok(if name.split('/').next() == Some("vars") {
+            role.join(name)
+        } else {
+            role.join("vars").join(name)
         });
     }
     let folders = &task.scope.search.folders;

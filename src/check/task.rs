@@ -111,9 +111,10 @@ fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
     for (keyword, entry) in own.iter().filter(|(keyword, _)| *keyword != "when") {
         // Variables are evaluated only when they are used.
         let certain = seen.certain && keyword != "vars";
-        match CONDITIONS.contains(&keyword.as_str()) {
-            true => look(inspect::condition(&entry.value), false),
-            false => look(inspect::node(&entry.value), certain),
+        if CONDITIONS.contains(&keyword.as_str()) {
+            look(inspect::condition(&entry.value), false)
+        } else {
+            look(inspect::node(&entry.value), certain)
         }
     }
     match &task.what {
@@ -130,10 +131,8 @@ fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
     if let Some(repeat) = &task.repeat {
         look(inspect::node(&repeat.items), false);
     }
-    if let Some(path) = template_file(task) {
-        inspect::file(&path)
-            .into_iter()
-            .for_each(|needs| look(needs, false));
+    if let Some(needs) = template_file(task).and_then(|path| inspect::file(&path)) {
+        look(needs, false);
     }
     undefined.retain(|(name, _)| !guarded.contains(name) && result.as_ref() != Some(name));
     found.extend(undefined.iter().map(|(name, place)| {
@@ -205,9 +204,10 @@ fn files(task: &Task) -> Option<Diagnostic> {
         .filter(|node| !node.is_dynamic() && !on_target)?;
     let text = node.to_value().to_string();
     // A script has arguments behind its name.
-    let name = match *argument == RAW {
-        true => text.split_whitespace().next().unwrap_or_default(),
-        false => text.as_str(),
+    let name = if *argument == RAW {
+        text.split_whitespace().next().unwrap_or_default()
+    } else {
+        text.as_str()
     };
     if name.is_empty() || name.starts_with('~') || name.contains("://") || find(task, folder, name).is_some()
     {

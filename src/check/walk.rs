@@ -134,10 +134,11 @@ impl<'a> Walk<'a> {
     fn included_tasks(&mut self, task: &Arc<Task>, certain: bool, level: Level) -> Option<Placed> {
         let loader = self.around.loader;
         let node = file_argument(task).ok()?;
-        let Some(name) = self.known_text(node) else {
+        if node.is_dynamic() {
             self.open = true;
             return None;
-        };
+        }
+        let name = node.to_value().to_string();
         let path = match loader.find_tasks(&name, &task.context, &node.span) {
             Ok(path) => path,
             Err(error) => {
@@ -176,11 +177,6 @@ impl<'a> Walk<'a> {
                 None => error.at(&name.span),
             });
         self.understood(placed, certain)
-    }
-
-    /// A name that is the same whatever the variables.
-    fn known_text(&self, node: &Node) -> Option<String> {
-        (!node.is_dynamic()).then(|| node.to_value().to_string())
     }
 
     /// Whether this is not what was followed already, or goes in a circle.

@@ -43,9 +43,10 @@ impl Run {
             files.same = Some(Vec::new());
             return Ok(files);
         };
-        let hosts = match node.is_dynamic() {
-            true => active.batch.as_slice(),
-            false => &active.batch[..1],
+        let hosts = if node.is_dynamic() {
+            active.batch.as_slice()
+        } else {
+            &active.batch[..1]
         };
         for host in hosts {
             let scope = self.scope_of(host, Some(active), None, Vec::new(), None);

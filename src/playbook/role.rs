@@ -51,9 +51,10 @@ impl Role {
 
     /// What the entry point takes, if it says so.
     pub fn argument_spec(&self) -> Option<&Node> {
-        let specs = match self.argument_specs.is_null() {
-            true => &self.meta,
-            false => &self.argument_specs,
+        let specs = if self.argument_specs.is_null() {
+            &self.meta
+        } else {
+            &self.argument_specs
         };
         specs.get("argument_specs")?.get(&self.entry_point)
     }

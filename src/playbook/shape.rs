@@ -67,9 +67,10 @@ impl Shape {
             Self::Variables if is_map => return check_names(value),
             Self::Variables => value.is_null(),
         };
-        match fits {
-            true => Ok(()),
-            false => Err(Diagnostic::error(self.refusal(keyword, value)).at(&value.span)),
+        if fits {
+            Ok(())
+        } else {
+            Err(Diagnostic::error(self.refusal(keyword, value)).at(&value.span))
         }
     }
 

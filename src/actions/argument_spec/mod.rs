@@ -53,7 +53,8 @@ impl Validation {
 
     fn inner(&mut self, name: &str, option: &Map, parameters: &mut Map) {
         let is = |key: &str, wanted: &str| option.get(key).and_then(Value::as_str) == Some(wanted);
-        if !is("type", "dict") && !(is("type", "list") && is("elements", "dict")) {
+        let holds_maps = is("type", "dict") || (is("type", "list") && is("elements", "dict"));
+        if !holds_maps {
             return;
         }
         let Some(Value::Map(spec)) = option.get("options") else {
@@ -148,9 +149,10 @@ impl Validation {
                     parameters.insert(name.to_owned(), converted);
                 }
                 Err(reason) => {
-                    let place = match self.context.is_empty() {
-                        true => String::new(),
-                        false => format!(" found in '{}'.", self.context.join(" -> ")),
+                    let place = if self.context.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" found in '{}'.", self.context.join(" -> "))
                     };
                     self.errors.push(format!(
                         "argument '{name}' is of type {}{place} and we were unable to convert to {kind}: {reason}",
@@ -167,9 +169,10 @@ impl Validation {
             match types::convert(kind, &item) {
                 Ok(item) => converted.push(item),
                 Err(reason) => {
-                    let place = match self.context.is_empty() {
-                        true => String::new(),
-                        false => format!(" found in '{}'", self.context.join(" -> ")),
+                    let place = if self.context.is_empty() {
+                        String::new()
+                    } else {
+                        format!(" found in '{}'", self.context.join(" -> "))
                     };
                     self.errors.push(format!(
                         "Elements value for option '{name}'{place} is of type {} and we were unable to convert \
@@ -222,9 +225,10 @@ impl Validation {
     /// Keeps what a rule says, with the place.
     fn check(&mut self, result: Result<(), String>) {
         if let Err(message) = result {
-            self.errors.push(match self.context.is_empty() {
-                true => message,
-                false => format!("{message} found in {}", self.context.join(" -> ")),
+            self.errors.push(if self.context.is_empty() {
+                message
+            } else {
+                format!("{message} found in {}", self.context.join(" -> "))
             });
         }
     }

@@ -32,9 +32,10 @@ pub(super) fn required(spec: &Map, given: &Map) -> Checked {
         .map(|(name, _)| name)
         .collect();
     missing.sort_unstable();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(format!("missing required arguments: {}", missing.join(", "))),
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("missing required arguments: {}", missing.join(", ")))
     }
 }
 
@@ -43,12 +44,13 @@ pub(super) fn exclusive(owner: &Map, given: &Map) -> Checked {
         .filter(|names| count(names, given) > 1)
         .map(|names| names.join("|"))
         .collect();
-    match broken.is_empty() {
-        true => Ok(()),
-        false => Err(format!(
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
             "parameters are mutually exclusive: {}",
             broken.join(", ")
-        )),
+        ))
     }
 }
 

@@ -19,10 +19,10 @@ const TYPES: &[(&str, Convert)] = &[
     ("json", json),
     ("jsonarg", json),
     ("list", list),
-    ("path", text),
+    ("path", |value| Ok(text(value))),
     ("raw", |value| Ok(value.clone())),
-    ("sid", text),
-    ("str", text),
+    ("sid", |value| Ok(text(value))),
+    ("str", |value| Ok(text(value))),
 ];
 
 /// The value as `kind`; a type that does not exist takes anything.
@@ -55,11 +55,11 @@ fn repr(value: &Value) -> String {
     list[1..list.len() - 1].to_owned()
 }
 
-fn text(value: &Value) -> Result<Value, String> {
-    Ok(match value {
+fn text(value: &Value) -> Value {
+    match value {
         Value::Null => Value::from(""),
         other => Value::from(other.to_string()),
-    })
+    }
 }
 
 fn list(value: &Value) -> Result<Value, String> {
@@ -101,8 +101,8 @@ fn boolean(value: &Value) -> Result<Value, String> {
         Value::Bool(_) => return Ok(value.clone()),
         Value::Str(text) => text.trim().to_lowercase(),
         Value::Int(_) => value.to_string(),
-        Value::Float(number) if *number == 0.0 || *number == 1.0 => format!("{number}"),
-        Value::Float(_) => value.to_string(),
+        // 1.0 is 1.
+        Value::Float(number) => format!("{number}"),
         _ => return Err(format!("{} cannot be converted to a bool", class(value))),
     };
     if TRUE.contains(&word.as_str()) {

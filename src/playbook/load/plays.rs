@@ -146,9 +146,10 @@ impl Loader {
         let text = self.vocabulary.evaluate(name, &context)?;
         let folder = folder_of(path);
         let candidates = [folder.join(&text)];
-        let file = match candidates[0].is_file() {
-            true => Some(candidates[0].clone()),
-            false => self.find_playbook(&text, &folder),
+        let file = if candidates[0].is_file() {
+            Some(candidates[0].clone())
+        } else {
+            self.find_playbook(&text, &folder)
         };
         match file {
             Some(file) => Ok((file, context)),

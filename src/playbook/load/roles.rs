@@ -237,12 +237,13 @@ fn role_entry(node: &Node) -> Result<(Node, Mapping, Mapping), Diagnostic> {
                 Diagnostic::error(format!("Invalid old style role requirement: {text}")).at(&node.span),
             );
         }
-        return match is_name {
-            true => Ok((node.clone(), Mapping::new(), Mapping::new())),
-            false => Err(
+        return if is_name {
+            Ok((node.clone(), Mapping::new(), Mapping::new()))
+        } else {
+            Err(
                 Diagnostic::error(format!("a role is a name or a map, not {}", node.described()))
                     .at(&node.span),
-            ),
+            )
         };
     };
     let name = ["role", "name"].iter().find_map(|key| map.get(*key));

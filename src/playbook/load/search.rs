@@ -151,9 +151,12 @@ impl Loader {
         beside
             .into_iter()
             .chain(self.places.collections.iter().cloned())
-            .map(|folder| match folder.ends_with(COLLECTIONS) {
-                true => folder.join(namespace).join(name),
-                false => folder.join(COLLECTIONS).join(namespace).join(name),
+            .map(|folder| {
+                if folder.ends_with(COLLECTIONS) {
+                    folder.join(namespace).join(name)
+                } else {
+                    folder.join(COLLECTIONS).join(namespace).join(name)
+                }
             })
             .find(|folder| folder.is_dir())
     }

@@ -283,11 +283,12 @@ impl Loader {
         }
         let unknown = if known(first) { second } else { first };
         let belongs = keyword::elsewhere(unknown);
-        match belongs.is_empty() {
-            true => error
+        if belongs.is_empty() {
+            error
                 .hint(format!("`{unknown}` is neither a module nor a keyword of a task"))
-                .nearest(unknown, keyword::names(level)),
-            false => error.hint(format!("`{unknown}` belongs to {}", belongs.join(", "))),
+                .nearest(unknown, keyword::names(level))
+        } else {
+            error.hint(format!("`{unknown}` belongs to {}", belongs.join(", ")))
         }
     }
 
