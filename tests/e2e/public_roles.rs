@@ -34,12 +34,12 @@ const ROLES: &[Role] = &[
     },
     Role {
         name: "disable-cloud-init",
-        vars: "",
+        vars: "{}\n",
         before: "mkdir -p /etc/cloud",
     },
     Role {
         name: "dev-tools",
-        vars: "apt_cache_valid_time: 86400\ndev_tools_packages_default: [tree, '']\ndev_tools_packages_extra: [rename]\n",
+        vars: "apt_cache_valid_time: 86400\ndev_tools_packages_default: [tree, '']\n",
         before: "",
     },
     Role {
@@ -52,7 +52,8 @@ const ROLES: &[Role] = &[
         name: "tripleo_hosts_entries",
         vars: "plan: cluster\ntripleo_hosts_entries_hosts_path: /srv/hosts\n\
                hosts_entry: [192.0.2.1 one.example.org one, 192.0.2.2 two.example.org two]\n\
-               tripleo_hosts_entries_extra_hosts_entries: [192.0.2.9 nine]\n",
+               tripleo_hosts_entries_extra_hosts_entries: [192.0.2.9 nine]\n\
+               tripleo_hosts_entries_undercloud_hosts_entries: []\n",
         before: "printf '127.0.0.1 localhost\\n' >/srv/hosts; chmod 640 /srv/hosts",
     },
     Role {
