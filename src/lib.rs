@@ -3,6 +3,7 @@
 //! | layer | folders | may use |
 //! |---|---|---|
 //! | texts and data | `source`, `diagnostic`, `value`, `yaml`, `certificate` | each other |
+//! | settings | `configuration` | texts and data |
 //! | names to addresses | `resolve` | nothing |
 //! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
 //! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
@@ -15,6 +16,7 @@ pub mod actions;
 pub mod agent;
 pub mod certificate;
 pub mod cli;
+pub mod configuration;
 pub mod connection;
 pub mod diagnostic;
 pub mod executor;

@@ -122,6 +122,17 @@ const RULES: &[Rule] = &[
         why: "an inventory is data, not yet evaluated",
     },
     Rule {
+        layer: "configuration",
+        forbidden: &["crate"],
+        but: &[
+            "crate::configuration",
+            "crate::diagnostic",
+            "crate::source",
+            "crate::value",
+        ],
+        why: "settings are read before anything that they are for",
+    },
+    Rule {
         layer: "wire",
         forbidden: &["crate"],
         but: &["crate::value", "crate::wire"],

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::arguments::Arguments;
 use super::settings::{PasswordSource, Settings, Surroundings};
 use super::{extra_vars, fail, playbook_lookup};
+use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
 use crate::inventory::Inventory;
@@ -15,12 +16,13 @@ use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Playbook, Selection};
 use crate::value::Secret;
-use crate::value::Value;
 
 /// Bad options.
 const USAGE: u8 = 2;
 /// A missing playbook or inventory, a limit that names nobody.
 const MISSING: u8 = 1;
+/// Settings that cannot be understood.
+const CONFIGURATION: u8 = 5;
 /// A file that cannot be understood.
 const PARSE: u8 = 4;
 const INTERRUPTED: u8 = 99;
@@ -33,7 +35,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         variable: &|name| std::env::var(name).ok(),
         terminal: io::stdout().is_terminal(),
     };
-    let settings = match Settings::resolve(arguments, &around) {
+    let (configuration, warnings) = match Configuration::load() {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error, CONFIGURATION),
+    };
+    let settings = match Settings::resolve(arguments, &configuration, &around) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, USAGE),
     };
@@ -47,7 +53,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     };
     let code = runtime.block_on(async {
         // The main thread's own stack is small: the run is a task of the runtime.
-        let running = tokio::spawn(async move { play(settings).await });
+        let running = tokio::spawn(async move { play(settings, configuration, warnings).await });
         tokio::select! {
             ended = running => match ended {
                 Ok(Ok(code)) => ExitCode::from(code),
@@ -83,7 +89,11 @@ async fn interruption() {
 
 type Stop = (Diagnostic, u8);
 
-async fn play(settings: Settings) -> Result<u8, Stop> {
+async fn play(
+    settings: Settings,
+    configuration: Configuration,
+    mut warnings: Vec<Diagnostic>,
+) -> Result<u8, Stop> {
     let code = |code: u8| move |error: Diagnostic| (error, code);
     let files: Vec<PathBuf> = settings
         .playbooks
@@ -91,17 +101,19 @@ async fn play(settings: Settings) -> Result<u8, Stop> {
         .map(|name| playbook_lookup::find(name, Path::new("")))
         .collect::<Result<_, _>>()
         .map_err(code(MISSING))?;
-    let (extra, mut warnings) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
+    let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
+    warnings.extend(more);
     let extra = Arc::new(extra);
     let (inventory, more) = Inventory::load(&settings.inventories).map_err(code(MISSING))?;
     warnings.extend(more);
     let words = Words {
         extra_vars: Arc::clone(&extra),
     };
-    let loader = Loader::new(
-        Box::new(words),
-        vec![std::env::current_dir().unwrap_or_default().join("roles")],
-    );
+    let configured = configuration.list(&table::DEFAULT_ROLES_PATH).into_iter();
+    // Where this program's own playbooks have theirs.
+    let usual = std::env::current_dir().unwrap_or_default().join("roles");
+    let role_path = configured.map(PathBuf::from).chain([usual]).collect();
+    let loader = Loader::new(Box::new(words), role_path);
     let playbooks: Vec<Playbook> = files
         .iter()
         .map(|file| loader.playbook(file))
@@ -126,7 +138,7 @@ async fn play(settings: Settings) -> Result<u8, Stop> {
     let listing = settings.listing;
     let syntax_check = settings.syntax_check;
     let run = Run::new(
-        translated(settings, extra, passwords),
+        translated(settings, configuration, extra, passwords),
         inventory,
         loader,
         Box::new(printer),
@@ -241,10 +253,10 @@ fn password(source: &PasswordSource, prompt: &str) -> Result<Option<Secret>, Dia
 /// The command line's settings as the executor's.
 fn translated(
     settings: Settings,
+    configuration: Configuration,
     extra_vars: Arc<crate::template::Names>,
     passwords: Passwords,
 ) -> executor::Settings {
-    let checking = std::env::var("ANSIBLE_HOST_KEY_CHECKING").ok();
     executor::Settings {
         forks: settings.forks,
         check: settings.check,
@@ -260,11 +272,10 @@ fn translated(
         login: LoginSettings {
             connection: settings.connection,
             user: settings.user,
+            port: settings.port,
             password: passwords.connection,
             private_key: settings.private_key,
-            host_key_checking: checking
-                .and_then(|text| Value::from(text).truth())
-                .unwrap_or(true),
+            host_key_checking: settings.host_key_checking,
             timeout: settings.timeout,
         },
         become_as: BecomeSettings {
@@ -275,5 +286,6 @@ fn translated(
         },
         verbosity: settings.verbosity,
         inventories: settings.inventories,
+        configuration: Arc::new(configuration),
     }
 }

@@ -1,17 +1,14 @@
-//! What a command line means, with the environment's say: the run's settings.
+//! What a command line means, with the configuration's say where it says nothing: the run's settings.
 //!
 //! No file is read here, and nobody is asked for a password.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::arguments::{Arguments, Refused};
+use crate::configuration::{Configuration, Setting, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::Listing;
-
-/// Ansible's defaults.
-const FORKS: u32 = 5;
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All that a run needs to know from its command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +30,11 @@ pub struct Settings {
     pub listing: Listing,
     pub syntax_check: bool,
     pub user: Option<String>,
+    pub port: Option<u16>,
     pub private_key: Option<PathBuf>,
     pub connection: Option<String>,
     pub connection_password: PasswordSource,
+    pub host_key_checking: bool,
     pub timeout: Duration,
     pub r#become: bool,
     pub become_user: Option<String>,
@@ -77,12 +76,29 @@ pub struct Surroundings<'a> {
 
 impl Settings {
     /// An error is one of the command line: exit code 2.
-    pub fn resolve(arguments: Arguments, around: &Surroundings<'_>) -> Result<Self, Diagnostic> {
+    pub fn resolve(
+        arguments: Arguments,
+        configuration: &Configuration,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, Diagnostic> {
         refuse(&arguments.refused)?;
-        let tags = split(&arguments.tags);
+        let tags = given_or_set(&arguments.tags, &table::TAGS_RUN, configuration);
+        let truth = |flag: bool, setting| flag || configuration.truth(setting);
+        let text = |flag: Option<String>, setting| flag.or_else(|| set(setting, configuration));
+        let number = |flag: Option<u32>, setting: &Setting| match flag {
+            Some(number) => Ok(number),
+            None => positive(setting, configuration),
+        };
+        let password = |ask, file: Option<PathBuf>, ask_setting, file_setting| {
+            // A flag of either kind beats a setting of the other.
+            if ask || file.is_some() {
+                return PasswordSource::new(ask, file);
+            }
+            PasswordSource::new(configuration.truth(ask_setting), configuration.path(file_setting))
+        };
         Ok(Self {
             playbooks: arguments.playbooks,
-            inventories: inventories(arguments.inventories, around),
+            inventories: inventories(arguments.inventories, configuration),
             limit: arguments.limit.filter(|limit| !limit.trim().is_empty()),
             extra_vars: arguments.extra_vars,
             tags: if tags.is_empty() {
@@ -90,33 +106,87 @@ impl Settings {
             } else {
                 tags
             },
-            skip_tags: split(&arguments.skip_tags),
+            skip_tags: given_or_set(&arguments.skip_tags, &table::TAGS_SKIP, configuration),
             start_at_task: arguments.start_at_task,
             check: arguments.check,
-            diff: arguments.diff,
+            diff: truth(arguments.diff, &table::DIFF_ALWAYS),
             listing: Listing {
                 hosts: arguments.list_hosts,
                 tasks: arguments.list_tasks,
                 tags: arguments.list_tags,
             },
             syntax_check: arguments.syntax_check,
-            user: arguments.user,
-            private_key: arguments.private_key,
-            connection: arguments.connection,
-            connection_password: PasswordSource::new(arguments.ask_pass, arguments.connection_password_file),
-            timeout: arguments
-                .timeout
-                .map_or(TIMEOUT, |seconds| Duration::from_secs(seconds.into())),
-            r#become: arguments.r#become,
-            become_user: arguments.become_user,
-            become_method: arguments.become_method,
-            become_password: PasswordSource::new(arguments.ask_become_pass, arguments.become_password_file),
-            forks: usize::try_from(arguments.forks.unwrap_or(FORKS)).unwrap_or(usize::MAX),
-            force_handlers: arguments.force_handlers,
+            user: text(arguments.user, &table::DEFAULT_REMOTE_USER),
+            port: configuration
+                .integer(&table::DEFAULT_REMOTE_PORT)
+                .and_then(|port| port.try_into().ok()),
+            private_key: arguments
+                .private_key
+                .or_else(|| configuration.path(&table::DEFAULT_PRIVATE_KEY_FILE)),
+            connection: text(arguments.connection, &table::DEFAULT_TRANSPORT),
+            connection_password: password(
+                arguments.ask_pass,
+                arguments.connection_password_file,
+                &table::DEFAULT_ASK_PASS,
+                &table::CONNECTION_PASSWORD_FILE,
+            ),
+            host_key_checking: configuration.truth(&table::HOST_KEY_CHECKING),
+            timeout: Duration::from_secs(number(arguments.timeout, &table::DEFAULT_TIMEOUT)?.into()),
+            r#become: truth(arguments.r#become, &table::DEFAULT_BECOME),
+            become_user: text(arguments.become_user, &table::DEFAULT_BECOME_USER),
+            become_method: text(arguments.become_method, &table::DEFAULT_BECOME_METHOD),
+            become_password: password(
+                arguments.ask_become_pass,
+                arguments.become_password_file,
+                &table::DEFAULT_BECOME_ASK_PASS,
+                &table::BECOME_PASSWORD_FILE,
+            ),
+            forks: usize::try_from(number(arguments.forks, &table::DEFAULT_FORKS)?).unwrap_or(usize::MAX),
+            force_handlers: truth(arguments.force_handlers, &table::DEFAULT_FORCE_HANDLERS),
             flush_cache: arguments.flush_cache,
-            verbosity: arguments.verbose,
-            colour: colour(around),
+            verbosity: match arguments.verbose {
+                0 => verbosity(configuration),
+                given => given,
+            },
+            colour: colour(configuration, around),
         })
+    }
+}
+
+/// What somebody has set; a default is left to whoever reads the variables and keywords, which beat it.
+fn set(setting: &Setting, configuration: &Configuration) -> Option<String> {
+    let given = configuration.is_set(setting);
+    given
+        .then(|| configuration.text(setting).map(str::to_owned))
+        .flatten()
+}
+
+/// A setting that has to be a number of at least 1.
+fn positive(setting: &Setting, configuration: &Configuration) -> Result<u32, Diagnostic> {
+    let number = configuration.integer(setting).unwrap_or_default();
+    u32::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| {
+            let name = setting.name;
+            Diagnostic::error(format!("{name} is {number}, and must be a number of at least 1"))
+                .hint(format!("it was set by {}", configuration.origin(setting)))
+        })
+}
+
+fn verbosity(configuration: &Configuration) -> u8 {
+    let number = configuration
+        .integer(&table::DEFAULT_VERBOSITY)
+        .unwrap_or_default();
+    u8::try_from(number.max(0)).unwrap_or(u8::MAX)
+}
+
+/// The words of flags, or else those of a setting.
+fn given_or_set(given: &[String], setting: &Setting, configuration: &Configuration) -> Vec<String> {
+    if given.is_empty() {
+        split(&configuration.list(setting))
+    } else {
+        split(given)
     }
 }
 
@@ -131,30 +201,26 @@ fn split(given: &[String]) -> Vec<String> {
     words
 }
 
-/// `-i`, or else `$ANSIBLE_INVENTORY`: paths with commas between them.
-fn inventories(given: Vec<String>, around: &Surroundings<'_>) -> Vec<String> {
+/// `-i`, or else what is configured. The usual place may be empty: that is no mistake.
+fn inventories(given: Vec<String>, configuration: &Configuration) -> Vec<String> {
     if !given.is_empty() {
         return given;
     }
-    let paths = (around.variable)("ANSIBLE_INVENTORY").unwrap_or_default();
-    if paths.trim_end().ends_with(',') {
-        return vec![paths];
+    let mut configured = configuration.list(&table::DEFAULT_HOST_LIST);
+    if !configuration.is_set(&table::DEFAULT_HOST_LIST) {
+        configured.retain(|path| Path::new(path).exists());
     }
-    split(&[paths])
+    configured
 }
 
-/// Whether to print in colours: `ANSIBLE_FORCE_COLOR` beats `NO_COLOR` and `ANSIBLE_NOCOLOR`, these beat the
-/// terminal. Source: <https://no-color.org>
-fn colour(around: &Surroundings<'_>) -> bool {
+/// Whether to print in colours: to force them beats to refuse them, which beats the terminal.
+/// Source: <https://no-color.org>
+fn colour(configuration: &Configuration, around: &Surroundings<'_>) -> bool {
     let variable = |name| (around.variable)(name).unwrap_or_default();
-    let set = |name| {
-        let value = variable(name).to_lowercase();
-        !matches!(value.as_str(), "" | "0" | "false" | "no" | "off" | "n" | "f")
-    };
-    if set("ANSIBLE_FORCE_COLOR") {
+    if configuration.truth(&table::ANSIBLE_FORCE_COLOR) {
         return true;
     }
-    let refused = !variable("NO_COLOR").is_empty() || set("ANSIBLE_NOCOLOR");
+    let refused = !variable("NO_COLOR").is_empty() || configuration.truth(&table::ANSIBLE_NOCOLOR);
     !refused && around.terminal && variable("TERM") != "dumb"
 }
 
@@ -194,6 +260,7 @@ fn refuse(refused: &Refused) -> Result<(), Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration;
     use clap::Parser;
 
     fn resolve(line: &str, variables: &[(&str, &str)], terminal: bool) -> Result<Settings, Diagnostic> {
@@ -202,8 +269,15 @@ mod tests {
             found.map(|(_, value)| (*value).to_owned())
         };
         let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let (configuration, _) = Configuration::of(&configuration::Surroundings {
+            variable: &variable,
+            folder: Path::new("/work"),
+            home: None,
+            system: Path::new("/nonexistent"),
+        })?;
         Settings::resolve(
             arguments,
+            &configuration,
             &Surroundings {
                 variable: &variable,
                 terminal,
@@ -235,8 +309,10 @@ mod tests {
                 .unwrap()
                 .inventories
         };
-        assert_eq!(given("regdeploy p.yml", "a.ini,b.ini"), ["a.ini", "b.ini"]);
-        assert_eq!(given("regdeploy p.yml", "h1,h2,"), ["h1,h2,"]);
+        assert_eq!(
+            given("regdeploy p.yml", "a.ini,b.ini"),
+            ["/work/a.ini", "/work/b.ini"]
+        );
         assert_eq!(given("regdeploy -i c p.yml", "a.ini"), ["c"]);
     }
 
@@ -266,6 +342,36 @@ mod tests {
         let settings = resolve("regdeploy -k --become-pass-file f p.yml", &[], false).unwrap();
         assert_eq!(settings.connection_password, PasswordSource::Ask);
         assert_eq!(settings.become_password, PasswordSource::File("f".into()));
+    }
+
+    #[test]
+    fn settings_count_where_no_flag_does() {
+        let variables = [
+            ("ANSIBLE_FORKS", "7"),
+            ("ANSIBLE_TIMEOUT", "60"),
+            ("ANSIBLE_RUN_TAGS", "a,b"),
+            ("ANSIBLE_REMOTE_USER", "admin"),
+            ("ANSIBLE_BECOME", "yes"),
+            ("ANSIBLE_BECOME_ASK_PASS", "yes"),
+            ("ANSIBLE_VERBOSITY", "2"),
+        ];
+        let settings = resolve("regdeploy p.yml", &variables, false).unwrap();
+        assert_eq!((settings.forks, settings.timeout), (7, Duration::from_secs(60)));
+        assert_eq!(settings.tags, ["a", "b"]);
+        assert_eq!(settings.user.as_deref(), Some("admin"));
+        assert_eq!((settings.r#become, settings.verbosity), (true, 2));
+        assert_eq!(settings.become_password, PasswordSource::Ask);
+        let line = "regdeploy -f 8 -T 1 -t c -u me -v --become-pass-file f p.yml";
+        let settings = resolve(line, &variables, false).unwrap();
+        assert_eq!((settings.forks, settings.timeout), (8, Duration::from_secs(1)));
+        assert_eq!(settings.tags, ["c"]);
+        assert_eq!((settings.user.as_deref(), settings.verbosity), (Some("me"), 1));
+        assert_eq!(settings.become_password, PasswordSource::File("f".into()));
+        let error = resolve("regdeploy p.yml", &[("ANSIBLE_FORKS", "0")], false).unwrap_err();
+        assert_eq!(
+            error.message,
+            "DEFAULT_FORKS is 0, and must be a number of at least 1"
+        );
     }
 
     #[test]

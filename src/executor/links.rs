@@ -176,7 +176,8 @@ pub fn transport(
         host: text(&["ansible_ssh_host", "ansible_host"])?.unwrap_or_else(|| host.to_owned()),
         port: text(&["ansible_ssh_port", "ansible_port"])?
             .and_then(|port| port.parse().ok())
-            .or(keywords.port),
+            .or(keywords.port)
+            .or(login.port),
         user: text(&["ansible_ssh_user", "ansible_user"])?
             .or_else(|| keywords.remote_user.clone())
             .or_else(|| login.user.clone()),

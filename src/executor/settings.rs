@@ -1,9 +1,10 @@
-//! What the command line says of a run.
+//! What the command line and the configuration say of a run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::configuration::Configuration;
 use crate::playbook::Selection;
 use crate::template::Names;
 use crate::value::Secret;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub verbosity: u8,
     /// As given with `-i`, for the variables that name them.
     pub inventories: Vec<String>,
+    /// For what no flag is about.
+    pub configuration: Arc<Configuration>,
 }
 
 /// How to log in, where no variable says otherwise.
@@ -33,6 +36,7 @@ pub struct Settings {
 pub struct LoginSettings {
     pub connection: Option<String>,
     pub user: Option<String>,
+    pub port: Option<u16>,
     pub password: Option<Secret>,
     pub private_key: Option<PathBuf>,
     pub host_key_checking: bool,
