@@ -1,6 +1,6 @@
 //! Where text goes: results to one stream, warnings and errors to the other, all of it to the log file too.
 //!
-//! It knows nothing of events. The progress line is taken away before anything is written, and drawn again after.
+//! It knows nothing of events. The progress line is taken away before anything is written, and comes again after.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -61,8 +61,8 @@ impl Console {
     }
 
     /// The progress line, if there is one.
-    pub fn line_mut(&mut self) -> Option<&mut Line> {
-        self.line.as_mut()
+    pub fn line(&self) -> Option<&Line> {
+        self.line.as_ref()
     }
 
     pub fn paint(&self, text: &str, colour: Colour) -> String {
@@ -132,7 +132,7 @@ impl Console {
             Some(colour) => self.paint.paint(text, colour),
             None => text.to_owned(),
         };
-        if let Some(line) = &mut self.line {
+        if let Some(line) = &self.line {
             line.hide();
         }
         let writer = match stream {
@@ -144,8 +144,8 @@ impl Console {
             // What the line is drawn below must be there before it.
             let _ = self.out.flush();
         }
-        if let Some(line) = &mut self.line {
-            line.draw();
+        if let Some(line) = &self.line {
+            line.resume();
         }
     }
 

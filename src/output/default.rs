@@ -31,15 +31,6 @@ impl Default {
         }
     }
 
-    /// The stream of what went wrong.
-    fn failures(&self) -> Stream {
-        if self.settings.failed_to_stderr {
-            Stream::Err
-        } else {
-            Stream::Out
-        }
-    }
-
     fn playbook(&self, file: &Path, check: bool, console: &mut Console) {
         if self.settings.verbosity > 1 {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -113,7 +104,7 @@ impl Default {
             return;
         }
         self.ensure_banner(&report.task, console);
-        troubles(report, self.failures(), console);
+        troubles(report, self.settings.failures, console);
         match report.state {
             State::Ok | State::Changed => self.succeeded(report, console),
             State::Skipped => self.skipped(report, console),
@@ -124,7 +115,7 @@ impl Default {
                     "fatal: [{label}]: UNREACHABLE! => {}",
                     self.dump(report, &report.result)
                 );
-                console.show_on(self.failures(), &text, Some(Colour::Unreachable));
+                console.show_on(self.settings.failures, &text, Some(Colour::Unreachable));
             }
         }
         if report.ignored && !matches!(report.extent, Extent::Item(_)) {
@@ -180,7 +171,7 @@ impl Default {
                 format!("fatal: [{label}]: FAILED! => {dumped}")
             }
         };
-        console.show_on(self.failures(), &text, Some(Colour::Error));
+        console.show_on(self.settings.failures, &text, Some(Colour::Error));
     }
 
     fn shown_of(&self, report: &Report) -> Map {
@@ -272,10 +263,10 @@ impl Printer for Default {
     fn show(&mut self, event: &Event<'_>, console: &mut Console) {
         match event {
             Event::Playbook { file, check } => self.playbook(file, *check, console),
-            Event::Play { name, check } => self.play(name, *check, console),
+            Event::Play { name, check, .. } => self.play(name, *check, console),
             Event::NoHostsMatched => console.show("skipping: no hosts matched", Some(Colour::Skipped)),
             Event::NoHostsLeft => console.banner("NO MORE HOSTS LEFT"),
-            Event::Task(task) => self.task(task, console),
+            Event::Task { task, .. } => self.task(task, console),
             Event::Started { task, host } if self.settings.host_start => {
                 let text = format!(" [started TASK: {} on {host}]", task.name);
                 console.show(&text, Some(Colour::Ok));

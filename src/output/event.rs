@@ -134,10 +134,16 @@ pub enum Event<'a> {
     Play {
         name: &'a str,
         check: bool,
+        /// How many tasks it has, as far as is known before it runs.
+        tasks: usize,
     },
     NoHostsMatched,
     NoHostsLeft,
-    Task(&'a Arc<Announced>),
+    Task {
+        task: &'a Arc<Announced>,
+        /// How many hosts run it.
+        hosts: usize,
+    },
     /// A host starts with a task.
     Started {
         task: &'a Arc<Announced>,
