@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use crate::source::Span;
 
@@ -119,13 +119,14 @@ impl Diagnostic {
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         if let Some(span) = &self.span {
-            group = group.element(snippet(span, AnnotationKind::Primary, self.label.as_deref()));
+            group = place(group, span, AnnotationKind::Primary, self.label.as_deref());
         }
         let mut groups = Vec::new();
         for hint in &self.hints {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
         groups.push(group);
+<<<<<<< HEAD
         for (note, span) in self.failed.iter().chain(&self.trail) {
             groups.push(
                 Group::with_title(Level::NOTE.secondary_title(note.as_str())).element(snippet(
@@ -134,9 +135,26 @@ impl Diagnostic {
                     None,
                 )),
             );
+=======
+        for (note, span) in &self.trail {
+            let group = Group::with_title(Level::NOTE.secondary_title(note.as_str()));
+            groups.push(place(group, span, AnnotationKind::Context, None));
+>>>>>>> executor
         }
         renderer.render(&groups)
     }
+}
+
+/// A place with its line; of a confidential text only where it is.
+fn place<'a>(group: Group<'a>, span: &'a Span, kind: AnnotationKind, label: Option<&'a str>) -> Group<'a> {
+    if span.source().is_confidential() {
+        let position = span.position();
+        let origin = Origin::path(span.source().name())
+            .line(position.line)
+            .char_column(position.column);
+        return group.element(origin);
+    }
+    group.element(snippet(span, kind, label))
 }
 
 fn snippet<'a>(

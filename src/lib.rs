@@ -2,12 +2,13 @@
 //!
 //! | layer | folders | may use |
 //! |---|---|---|
-//! | texts and data | `source`, `diagnostic`, `value`, `yaml`, `certificate` | each other |
+//! | texts and data | `source`, `diagnostic`, `value`, `secrets`, `yaml`, `certificate` | each other |
 //! | settings | `configuration` | texts and data |
 //! | names to addresses | `resolve` | nothing |
 //! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
 //! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
-//! | the language | `template`, `inventory`, `playbook` | texts and data |
+//! | passwords and what they open | `vault` | texts and data |
+//! | the language | `template`, `inventory`, `playbook` | texts and data, `vault` |
 //! | the run | `executor`, `actions`, `output` | all of the above |
 //! | the registry | `registry` | texts and data only |
 //! | the command line | `cli` | everything; nothing uses it |
@@ -26,9 +27,11 @@ pub mod output;
 pub mod playbook;
 pub mod registry;
 pub mod resolve;
+pub mod secrets;
 pub mod source;
 pub mod system;
 pub mod template;
 pub mod value;
+pub mod vault;
 pub mod wire;
 pub mod yaml;

@@ -16,6 +16,8 @@ pub struct Source {
     text: String,
     /// Byte offset of the start of each line.
     line_starts: Vec<usize>,
+    /// What it says is nobody's business: it was decrypted.
+    confidential: bool,
 }
 
 /// A path as a user would type it: relative to the current folder where it is below it.
@@ -30,15 +32,28 @@ pub fn shown(path: &Path) -> String {
 
 impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        let text = text.into();
+        Self::make(name.into(), text.into(), false)
+    }
+
+    /// A text that is not to be shown, in messages neither.
+    pub fn confidential(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Self::make(name.into(), text.into(), true)
+    }
+
+    fn make(name: String, text: String, confidential: bool) -> Arc<Self> {
         let line_starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
         Arc::new(Self {
-            name: name.into(),
+            name,
             text,
             line_starts,
+            confidential,
         })
+    }
+
+    pub fn is_confidential(&self) -> bool {
+        self.confidential
     }
 
     pub fn name(&self) -> &str {

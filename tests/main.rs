@@ -8,6 +8,7 @@
 
 mod case;
 mod diagnostics;
+mod differential;
 mod documents;
 mod e2e;
 mod golden;

@@ -34,6 +34,10 @@ impl Action for AddHost {
         true
     }
 
+    fn runs_once(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move { add_host(&task) })
     }

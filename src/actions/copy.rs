@@ -1,5 +1,6 @@
 //! `copy`: the controller's half. It names the contents by their digests; the target asks for what differs.
 
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use super::template::{hex, sha256};
 use super::{Action, Done, Failure, Held, Invocation, Pending};
 use crate::connection::Content;
 use crate::modules::{self, Module, Spec};
+use crate::secrets;
 use crate::value::{Map, Value};
+use crate::vault;
 
 pub struct Copy;
 
@@ -82,11 +85,11 @@ pub(super) async fn place_single(
     name: &str,
     bytes: &Arc<[u8]>,
 ) -> Result<Done, Failure> {
-    let digest = sha256(bytes);
+    let (digest, sha1) = digests(bytes);
     let entry = Map::from_iter([
         ("path".to_owned(), Value::from("")),
         ("digest".to_owned(), Value::from(digest.as_str())),
-        ("sha1".to_owned(), Value::from(sha1(bytes))),
+        ("sha1".to_owned(), Value::from(sha1)),
         ("size".to_owned(), Value::from(bytes.len())),
     ]);
     arguments.insert("files".to_owned(), Value::from(vec![Value::Map(entry)]));
@@ -116,7 +119,11 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
         arguments.shift_remove("mode");
     }
     let mut held = Held::default();
-    let local_follow = task.arguments["local_follow"] != Value::Bool(false);
+    let reading = Reading {
+        preserve,
+        follow: task.arguments["local_follow"] != Value::Bool(false),
+        decrypt: task.arguments["decrypt"] != Value::Bool(false),
+    };
     let files = if path.is_dir() {
         // `src/` copies what is in the folder, `src` the folder itself.
         let prefix = if src.ends_with('/') {
@@ -125,7 +132,7 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
             path.file_name().map(PathBuf::from).unwrap_or_default()
         };
         let mut entries = Vec::new();
-        walk(&path, &prefix, preserve, local_follow, &mut held, &mut entries)?;
+        walk(&reading, &path, &prefix, &mut held, &mut entries)?;
         entries
     } else {
         if !is_set(&arguments, "source_name") {
@@ -137,7 +144,7 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
             arguments.insert("source_name".to_owned(), Value::from(name));
         }
         arguments.insert("source_label".to_owned(), Value::from(path.display().to_string()));
-        vec![file_entry(&path, Path::new(""), preserve, &mut held)?]
+        vec![file_entry(&reading, &path, Path::new(""), &mut held)?]
     };
     arguments.insert("files".to_owned(), Value::List(files));
     arguments.insert("diff".to_owned(), Value::Bool(task.diff));
@@ -148,11 +155,19 @@ fn is_set(arguments: &Map, name: &str) -> bool {
     arguments.get(name).is_some_and(|value| *value != Value::Null)
 }
 
-fn walk(
-    folder: &Path,
-    relative: &Path,
+/// How sources are read.
+struct Reading {
+    /// Modes are the sources'.
     preserve: bool,
     follow: bool,
+    /// Vaults are opened.
+    decrypt: bool,
+}
+
+fn walk(
+    reading: &Reading,
+    folder: &Path,
+    relative: &Path,
     held: &mut Held,
     entries: &mut Vec<Value>,
 ) -> Result<(), Failure> {
@@ -160,7 +175,7 @@ fn walk(
         entries.push(entry(
             relative,
             "directory",
-            preserve.then(|| mode_of(folder)).flatten(),
+            reading.preserve.then(|| mode_of(folder)).flatten(),
         ));
     }
     let mut names: Vec<_> = std::fs::read_dir(folder)
@@ -173,7 +188,7 @@ fn walk(
         let (path, below) = (folder.join(&name), relative.join(&name));
         let link = std::fs::read_link(&path)
             .ok()
-            .filter(|_| !follow || !path.exists());
+            .filter(|_| !reading.follow || !path.exists());
         if let Some(target) = link {
             let mut link = Map::from_iter([("target".to_owned(), Value::from(target.display().to_string()))]);
             if let Value::Map(map) = entry(&below, "link", None) {
@@ -181,9 +196,9 @@ fn walk(
             }
             entries.push(Value::Map(link));
         } else if path.is_dir() {
-            walk(&path, &below, preserve, follow, held, entries)?;
+            walk(reading, &path, &below, held, entries)?;
         } else {
-            entries.push(file_entry(&path, &below, preserve, held)?);
+            entries.push(file_entry(reading, &path, &below, held)?);
         }
     }
     Ok(())
@@ -205,12 +220,19 @@ fn mode_of(path: &Path) -> Option<String> {
     Some(format!("{mode:04o}"))
 }
 
-fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> Result<Value, Failure> {
+fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) -> Result<Value, Failure> {
     let problem = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
-    let size = path.metadata().map_err(problem)?.len();
-    let (digest, sha1) = if size <= LENT {
-        let bytes: Arc<[u8]> = std::fs::read(path).map_err(problem)?.into();
-        let digests = (sha256(&bytes), sha1(&bytes));
+    let mut size = path.metadata().map_err(problem)?.len();
+    let vault = reading.decrypt && starts_as_vault(path).map_err(problem)?;
+    let (digest, sha1) = if size <= LENT || vault {
+        let mut bytes = std::fs::read(path).map_err(problem)?;
+        if vault {
+            bytes = vault::opened_bytes(bytes)
+                .map_err(|closed| Failure::new(format!("{}: {closed}", path.display())))?;
+            size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        }
+        let bytes: Arc<[u8]> = bytes.into();
+        let digests = digests(&bytes);
         held.contents.push(Content {
             digest: digests.0.clone(),
             bytes,
@@ -221,7 +243,11 @@ fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> 
         held.files.insert(digests.0.clone(), path.to_path_buf());
         digests
     };
-    let Value::Map(mut map) = entry(relative, "file", preserve.then(|| mode_of(path)).flatten()) else {
+    let Value::Map(mut map) = entry(
+        relative,
+        "file",
+        reading.preserve.then(|| mode_of(path)).flatten(),
+    ) else {
         return Err(Failure::new("an entry is a map"));
     };
     map.insert("digest".to_owned(), Value::from(digest));
@@ -230,13 +256,28 @@ fn file_entry(path: &Path, relative: &Path, preserve: bool, held: &mut Held) -> 
     Ok(Value::Map(map))
 }
 
-fn sha1(bytes: &[u8]) -> String {
-    hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref())
+/// Whether a file calls itself a vault: only its start is read.
+fn starts_as_vault(path: &Path) -> std::io::Result<bool> {
+    let mut start = Vec::new();
+    std::fs::File::open(path)?.take(16).read_to_end(&mut start)?;
+    Ok(vault::is_vault(start))
+}
+
+/// SHA-256 and SHA-1. Those of a content with secrets in it are secret: who knows the rest could try passwords.
+fn digests(bytes: &[u8]) -> (String, String) {
+    let digests = (
+        sha256(bytes),
+        hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref()),
+    );
+    if secrets::any() && str::from_utf8(bytes).is_ok_and(secrets::is_in) {
+        secrets::learn(&digests.0);
+        secrets::learn(&digests.1);
+    }
+    digests
 }
 
 /// SHA-256 and SHA-1 in one reading.
 fn file_digests(path: &Path) -> std::io::Result<(String, String)> {
-    use std::io::Read;
     let mut file = std::fs::File::open(path)?;
     let (mut strong, mut legacy) = (Context::new(&SHA256), Context::new(&SHA1_FOR_LEGACY_USE_ONLY));
     let mut buffer = vec![0; 1 << 20];

@@ -8,6 +8,7 @@ use crate::modules::{Arg, Rule, Spec};
 use crate::source::Source;
 use crate::template::{Names, Variable};
 use crate::value::Value;
+use crate::vault;
 use crate::wire::message::Outcome;
 use crate::yaml::{self, Entry, Kind, Mapping, Node};
 
@@ -141,5 +142,7 @@ fn folder(task: &Invocation, name: &str) -> Result<Vec<PathBuf>, Failure> {
 fn load(path: &Path, span: &crate::source::Span) -> Result<Node, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())).at(span))?;
-    Ok(yaml::load(&Source::new(path.display().to_string(), text))?.root)
+    let root = yaml::load(&vault::opened(Source::new(path.display().to_string(), text))?)?.root;
+    vault::learn_from(&root);
+    Ok(root)
 }

@@ -19,7 +19,7 @@ mod template;
 use std::collections::HashMap;
 use std::future::Future;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ use crate::modules::spec::ArgumentError;
 use crate::source::Span;
 use crate::template::{EvalError, Names, Scope};
 use crate::value::Map;
+use crate::vault;
 use crate::wire::message::Outcome;
 use crate::yaml::Node;
 
@@ -68,6 +69,11 @@ pub trait Action: Sync {
         false
     }
 
+    /// Whether it concerns all hosts of the play at once: it runs for the first one only.
+    fn runs_once(&self) -> bool {
+        false
+    }
+
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>>;
 }
 
@@ -95,6 +101,19 @@ impl Invocation<'_> {
                 .hint(format!("looked for {}", places.join(", ")))
                 .into()
         })
+    }
+
+    /// A file of the controller, which `argument` names; decrypted where it is a vault.
+    fn read(&self, argument: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+        let span = self.span(argument);
+        let shown = path.display();
+        let bytes = std::fs::read(path)
+            .map_err(|error| Diagnostic::error(format!("cannot read {shown}: {error}")).at(span))?;
+        Ok(vault::opened_bytes(bytes).map_err(|closed| {
+            let mut error = closed.diagnostic().at(span);
+            error.message = format!("{shown}: {}", error.message);
+            error
+        })?)
     }
 
     /// Where an argument's value is written.
@@ -149,6 +168,8 @@ pub enum Effect {
         names: Map,
         cacheable: bool,
     },
+    /// Facts, as a module reports them.
+    Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
     AddHost {

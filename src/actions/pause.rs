@@ -27,6 +27,10 @@ impl Action for Pause {
         &SPEC
     }
 
+    fn runs_once(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move {
             let amount = |name: &str| task.arguments[name].as_int().unwrap_or(0);

@@ -82,8 +82,8 @@ fn render(task: &Invocation) -> Result<(String, String), Failure> {
     let src = task.arguments["src"].to_string();
     let path = task.find_file("templates", "src", &src)?;
     let span = task.span("src");
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", path.display())).at(span))?;
+    let text = String::from_utf8(task.read("src", &path)?)
+        .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", path.display())).at(span))?;
     let rendered = template::render_file(&path, &text, &options(task), span, &task.scope)?;
     let rendered = match task.arguments["newline_sequence"].as_str() {
         Some("\n") | None => rendered,

@@ -13,6 +13,7 @@ mod contents;
 mod conversation;
 mod descendants;
 mod elevation;
+pub mod job;
 mod system;
 
 use std::cell::RefCell;

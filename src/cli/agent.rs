@@ -1,4 +1,5 @@
-//! `regdeploy agent`: what the controller starts on a target. Not for people: it speaks frames.
+//! `regdeploy agent`: what the controller starts on a target, and the jobs that an agent leaves behind. Not for
+//! people.
 
 use std::process::ExitCode;
 
@@ -11,12 +12,18 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let build = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None, ..) => None,
         (Some("--build"), Some(digest), None) => Some(digest),
+        (Some(agent::job::DETACH), None, None) => return ended(agent::job::detach()),
+        (Some(agent::job::WORK), None, None) => return ended(agent::job::work()),
         _ => {
             eprintln!("regdeploy agent is started by regdeploy itself and takes no arguments");
             return ExitCode::from(2);
         }
     };
-    match agent::run(build) {
+    ended(agent::run(build))
+}
+
+fn ended<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("agent: {error}");

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
+use super::keyring::VaultPasswords;
+
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
 pub const VERBS: [(&str, &str); 3] = [
     (
@@ -233,6 +235,9 @@ pub struct Arguments {
     pub verbose: u8,
 
     #[command(flatten)]
+    pub vault_passwords: VaultPasswords,
+
+    #[command(flatten)]
     pub refused: Refused,
 }
 
@@ -247,12 +252,6 @@ fn at_least_one(text: &str) -> Result<u32, String> {
 pub struct Refused {
     #[arg(long, hide = true)]
     pub step: bool,
-    #[arg(long, hide = true)]
-    pub vault_id: Vec<String>,
-    #[arg(long, alias = "vault-pass-file", hide = true)]
-    pub vault_password_file: Vec<String>,
-    #[arg(short = 'J', long, alias = "ask-vault-pass", hide = true)]
-    pub ask_vault_password: bool,
     #[arg(short = 'M', long, hide = true)]
     pub module_path: Vec<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]

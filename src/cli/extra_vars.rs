@@ -6,6 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::words::{self, Dialect, Word};
 use crate::source::{Source, Span};
 use crate::template::{Names, Variable};
+use crate::vault;
 use crate::yaml::{Node, load};
 
 /// The name of the source behind what was written on the command line.
@@ -27,17 +28,7 @@ fn option_names(option: &str, warnings: &mut Vec<Diagnostic>) -> Result<Names, D
         let text = fs::read_to_string(path).map_err(|error| {
             Diagnostic::error(format!("cannot read the extra vars file `{path}`: {error}"))
         })?;
-        let source = Source::new(path, text);
-        if source.text().starts_with("$ANSIBLE_VAULT") {
-            return Err(
-                Diagnostic::error("this file is encrypted, and vaults cannot be opened yet").at(&Span::new(
-                    &source,
-                    0,
-                    source.text().find('\n').unwrap_or(0),
-                )),
-            );
-        }
-        return document(&source, warnings);
+        return document(&vault::opened(Source::new(path, text))?, warnings);
     }
     let source = Source::new(SOURCE, option);
     let whole = Span::whole(&source);
@@ -69,6 +60,7 @@ fn assignment(word: &Word, warnings: &mut Vec<Diagnostic>) -> Result<(String, Va
 
 fn document(source: &std::sync::Arc<Source>, warnings: &mut Vec<Diagnostic>) -> Result<Names, Diagnostic> {
     let document = load(source)?;
+    vault::learn_from(&document.root);
     warnings.extend(document.warnings);
     if document.root.is_null() {
         return Ok(Names::new());

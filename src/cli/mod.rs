@@ -11,6 +11,7 @@ pub mod agent;
 pub mod arguments;
 pub mod extra_vars;
 pub mod init;
+pub mod keyring;
 pub mod play;
 pub mod playbook_lookup;
 pub mod registry;

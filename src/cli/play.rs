@@ -16,6 +16,7 @@ use crate::output::human::Human;
 use crate::output::{Event, Paint};
 use crate::playbook::{Loader, Playbook, Selection};
 use crate::value::Secret;
+use crate::vault;
 
 /// Bad options.
 const USAGE: u8 = 2;
@@ -35,14 +36,23 @@ pub fn run(arguments: Arguments) -> ExitCode {
         variable: &|name| std::env::var(name).ok(),
         terminal: io::stdout().is_terminal(),
     };
-    let (configuration, warnings) = match Configuration::load() {
+    let (configuration, mut warnings) = match Configuration::load() {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error, CONFIGURATION),
     };
+    let vault_passwords = arguments.vault_passwords.clone();
     let settings = match Settings::resolve(arguments, &configuration, &around) {
         Ok(settings) => settings,
         Err(error) => return fail(&error, USAGE),
     };
+    // Before anything is read: playbooks and inventories may be vaults.
+    match vault_passwords.keyring(&configuration) {
+        Ok((keyring, more)) => {
+            warnings.extend(more);
+            vault::install(keyring);
+        }
+        Err(error) => return fail(&error, MISSING),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(STACK)
@@ -104,7 +114,8 @@ async fn play(
     let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
     warnings.extend(more);
     let extra = Arc::new(extra);
-    let (inventory, more) = Inventory::load(&settings.inventories).map_err(code(MISSING))?;
+    let (inventory, more) =
+        Inventory::load(&settings.inventories, &configuration, &extra).map_err(code(MISSING))?;
     warnings.extend(more);
     let words = Words {
         extra_vars: Arc::clone(&extra),
@@ -136,6 +147,7 @@ async fn play(
         settings.diff,
     );
     let listing = settings.listing;
+    let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
     let run = Run::new(
         translated(settings, configuration, extra, passwords),
@@ -179,6 +191,9 @@ async fn play(
             );
         }
         return Ok(0);
+    }
+    if flush_cache {
+        run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
 }

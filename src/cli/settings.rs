@@ -202,7 +202,7 @@ fn split(given: &[String]) -> Vec<String> {
 }
 
 /// `-i`, or else what is configured. The usual place may be empty: that is no mistake.
-fn inventories(given: Vec<String>, configuration: &Configuration) -> Vec<String> {
+pub fn inventories(given: Vec<String>, configuration: &Configuration) -> Vec<String> {
     if !given.is_empty() {
         return given;
     }
@@ -225,7 +225,6 @@ fn colour(configuration: &Configuration, around: &Surroundings<'_>) -> bool {
 }
 
 fn refuse(refused: &Refused) -> Result<(), Diagnostic> {
-    const VAULT: &str = "vaults cannot be opened yet; decrypt the files with `ansible-vault decrypt` first";
     const SSH: &str =
         "the ssh program is not used; put options into ~/.ssh/config or the inventory's ansible_* variables";
     let table = [
@@ -234,13 +233,6 @@ fn refuse(refused: &Refused) -> Result<(), Diagnostic> {
             "--step",
             "tasks cannot be confirmed one by one; use --start-at-task, --tags or --check",
         ),
-        (!refused.vault_id.is_empty(), "--vault-id", VAULT),
-        (
-            !refused.vault_password_file.is_empty(),
-            "--vault-password-file",
-            VAULT,
-        ),
-        (refused.ask_vault_password, "--ask-vault-password", VAULT),
         (
             !refused.module_path.is_empty(),
             "--module-path",
@@ -382,20 +374,12 @@ mod tests {
          |
          = help: tasks cannot be confirmed one by one; use --start-at-task, --tags or --check
         ");
-        insta::assert_snapshot!(shown("regdeploy --vault-pass-file f p.yml"), @r"
-        error: --vault-password-file is not supported
-         |
-         = help: vaults cannot be opened yet; decrypt the files with `ansible-vault decrypt` first
-        ");
         insta::assert_snapshot!(shown("regdeploy --ssh-common-args -oX=y p.yml"), @r"
         error: --ssh-common-args is not supported
          |
          = help: the ssh program is not used; put options into ~/.ssh/config or the inventory's ansible_* variables
         ");
         for line in [
-            "--vault-id x",
-            "-J",
-            "--ask-vault-pass",
             "-M lib",
             "--scp-extra-args -l",
             "--sftp-extra-args -l",

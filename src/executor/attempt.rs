@@ -3,20 +3,24 @@
 //! The order is fixed: delegation, conditions, arguments, the run itself, `changed_when`, `failed_when`,
 //! `until`. Loops are [`super::repeat`]'s, what follows from the result the strategy's.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::arguments;
+use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
 use super::scope::layer;
+use super::strategy::Strategy;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
-use crate::output::{Event, Label, State};
+use crate::output::{Event, Label, Report, State};
 use crate::playbook::{Task, What};
+use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -37,8 +41,12 @@ pub struct Site {
     pub play: Arc<ActivePlay>,
     pub host: String,
     pub task: Arc<Task>,
-    /// The strongest variables: the loop's, a rescue's.
+    /// The strongest variables: the loop's.
     pub local: Vec<Arc<dyn Layer>>,
+    /// `run_once`: the result counts for all hosts of the batch.
+    pub once: bool,
+    /// The task is a handler, or included by one.
+    pub handler: bool,
 }
 
 /// How it ended.
@@ -51,9 +59,14 @@ pub struct End {
     pub effects: Vec<Effect>,
     pub diagnostic: Option<Diagnostic>,
     pub delegate: Option<String>,
+    /// What it notifies, if it has changed something.
+    pub notify: Vec<Notification>,
     pub no_log: bool,
     pub shown: bool,
 }
+
+/// The name of a handler or topic, and where it stands.
+pub type Notification = (String, Span);
 
 impl End {
     pub fn new(state: State, result: Map) -> Self {
@@ -64,6 +77,7 @@ impl End {
             effects: Vec::new(),
             diagnostic: None,
             delegate: None,
+            notify: Vec::new(),
             no_log: false,
             shown: false,
         }
@@ -130,6 +144,12 @@ fn result_of(outcome: Outcome) -> (Map, Vec<Diff>) {
     (result, outcome.diff)
 }
 
+fn timed_out(limit: Duration) -> Outcome {
+    let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
+    let period = Map::from_iter([("period".to_owned(), Value::Int(seconds))]);
+    Outcome::failed(format!("Timed out after {seconds} second(s).")).with("timedout", Value::Map(period))
+}
+
 fn flag(result: &Map, name: &str) -> bool {
     result.get(name).and_then(Value::truth).unwrap_or(false)
 }
@@ -173,12 +193,28 @@ impl Site {
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End::skipped(condition));
         }
-        let no_log = self.truth("no_log", scope)?.unwrap_or(false);
+        let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
+        let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
         let delegate = self.text("delegate_to", scope)?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;
+        if matches!(end.state, State::Ok | State::Changed) {
+            end.notify = self.notifications(scope)?;
+        }
         Ok(end)
+    }
+
+    fn notifications(&self, scope: &Arc<Scope>) -> Result<Vec<Notification>, EvalError> {
+        let mut notifications = Vec::new();
+        for node in self.task.context.all("notify") {
+            let names = match template::evaluate(node, scope)? {
+                Value::List(items) => items,
+                other => vec![other],
+            };
+            notifications.extend(names.iter().map(|name| (name.to_string(), node.span.clone())));
+        }
+        Ok(notifications)
     }
 
     /// The first of the task's conditions that does not hold.
@@ -238,11 +274,19 @@ impl Site {
     }
 
     async fn once(&self, scope: &Arc<Scope>, delegate: Option<&str>) -> Result<End, EvalError> {
-        let mut end = match self.perform(scope, delegate).await {
+        let performed = match self.limit(scope)? {
+            Some(limit) => tokio::time::timeout(limit, self.perform(scope, delegate))
+                .await
+                .unwrap_or_else(|_| Ok(timed_out(limit).into())),
+            None => self.perform(scope, delegate).await,
+        };
+        let mut end = match performed {
             Ok(done) => {
                 let failed = done.outcome.failed;
                 let skipped = done.outcome.skipped;
                 let (result, diff) = result_of(done.outcome);
+                let mut effects = done.effects;
+                effects.extend(self.gathered(&result));
                 let state = match (failed, skipped, flag(&result, "changed")) {
                     (true, ..) => State::Failed,
                     (_, true, _) => State::Skipped,
@@ -251,7 +295,7 @@ impl Site {
                 };
                 End {
                     diff,
-                    effects: done.effects,
+                    effects,
                     shown: done.shown,
                     ..End::new(state, result)
                 }
@@ -274,6 +318,32 @@ impl Site {
             self.verdicts(&mut end, scope)?;
         }
         Ok(end)
+    }
+
+    /// `timeout`: how long one try may take.
+    fn limit(&self, scope: &Arc<Scope>) -> Result<Option<Duration>, EvalError> {
+        let seconds = self
+            .number("timeout", scope)?
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        Ok(seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs))
+    }
+
+    /// The facts in a module's result.
+    fn gathered(&self, result: &Map) -> Option<Effect> {
+        let What::Run(module) = &self.task.what else {
+            return None;
+        };
+        let assigns = matches!(module.as_str(), "set_fact" | "include_vars" | "debug");
+        match result.get("ansible_facts") {
+            Some(Value::Map(facts)) if !assigns => {
+                let mut facts = facts.clone();
+                if module == "setup" {
+                    facts.insert(GATHERED.to_owned(), Value::Bool(true));
+                }
+                Some(Effect::Gather(facts))
+            }
+            _ => None,
+        }
     }
 
     /// `changed_when`, then `failed_when`, which sees what the former did.
@@ -327,15 +397,70 @@ impl Site {
         Ok(true)
     }
 
+    /// The hosts whose variables a result changes.
+    pub fn hosts(&self) -> Vec<String> {
+        if self.once {
+            self.play.reachable_batch(&self.run)
+        } else {
+            vec![self.host.clone()]
+        }
+    }
+
     /// Whose facts a result sets: the delegate's only where the task says so.
-    pub fn owner_of_facts(&self, end: &End, scope: &Arc<Scope>) -> String {
-        let delegated = self
-            .truth("delegate_facts", scope)
-            .ok()
-            .flatten()
-            .unwrap_or(false);
-        let delegate = end.delegate.as_ref().filter(|_| delegated);
-        delegate.unwrap_or(&self.host).clone()
+    fn owners(&self, end: &End) -> Vec<String> {
+        let delegate = end.delegate.as_ref().filter(|_| {
+            let delegated = self.truth("delegate_facts", &self.scope());
+            delegated.ok().flatten().unwrap_or(false)
+        });
+        delegate.map_or_else(|| self.hosts(), |delegate| vec![delegate.clone()])
+    }
+
+    /// Sets what a result sets, once.
+    pub fn apply(&self, end: &mut End) {
+        let effects = std::mem::take(&mut end.effects);
+        if !effects.is_empty() && matches!(end.state, State::Ok | State::Changed) {
+            self.run.apply(&self.owners(end), effects);
+        }
+    }
+
+    /// Announces the task, where hosts go in step.
+    pub fn banner(&self) {
+        if self.play.strategy == Strategy::Linear {
+            self.announce();
+        }
+    }
+
+    /// Announces the task where hosts do not go in step and the output is at another one.
+    pub fn heading(&self) {
+        if self.play.strategy == Strategy::Linear {
+            return;
+        }
+        let task = Arc::as_ptr(&self.task).addr();
+        let mut heading = self.play.heading.lock().unwrap_or_else(PoisonError::into_inner);
+        if heading.replace(task) != Some(task) {
+            self.announce();
+        }
+    }
+
+    fn announce(&self) {
+        let name = if self.task.implicit {
+            "Gathering Facts".to_owned()
+        } else {
+            self.name(&self.scope())
+        };
+        let place = self.task.span().to_string();
+        let place = place.rsplit_once(':').map_or(place.as_str(), |(place, _)| place);
+        self.run.show(&Event::Task {
+            name: &name,
+            place,
+            handler: self.handler,
+        });
+    }
+
+    /// Shows a result.
+    pub fn report(&self, report: &Report) {
+        self.heading();
+        self.run.report(report);
     }
 
     pub fn register(&self) -> Option<&str> {
@@ -359,10 +484,19 @@ impl Site {
             check,
             diff,
         };
+        let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
+            if let Some(background) = background {
+                return Ok(remote.start(module, arguments, background).await?.into());
+            }
             return Ok(remote.call(module, arguments, Held::default()).await?.into());
         };
+        if background.is_some() {
+            return Err(Failure::new(format!(
+                "This action ({module}) does not support async."
+            )));
+        }
         let arguments = if action.takes_raw_arguments() {
             Map::new()
         } else {
@@ -427,8 +561,9 @@ impl Site {
         Ok(Some(text).filter(|text| !text.is_empty()))
     }
 
-    fn number(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
-        let Some(node) = self.task.own(keyword) else {
+    /// The nearest value of a keyword, as a whole number.
+    pub fn number(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
+        let Some(node) = self.task.context.nearest(keyword) else {
             return Ok(None);
         };
         let value = template::evaluate(node, scope)?;

@@ -1,81 +1,32 @@
-//! Handlers: who notified what, and running them.
+//! Handlers: which of them a notification means.
+//!
+//! They run where the strategy flushes them; see [`super::strategy`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use super::attempt::Site;
 use super::play::ActivePlay;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::{Context, Task, tags_of};
-use crate::template;
+use crate::source::Span;
+use crate::template::{self, Scope};
 use crate::value::Value;
 use crate::yaml::Node;
 
-/// Handlers that hosts have notified and that have not run yet, by their index in the play's list.
-#[derive(Default)]
-pub struct Notified(Mutex<HashMap<String, Vec<usize>>>);
-
-impl Notified {
-    fn add(&self, host: &str, handler: usize) {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let handlers = hosts.entry(host.to_owned()).or_default();
-        if !handlers.contains(&handler) {
-            handlers.push(handler);
-        }
+impl ActivePlay {
+    /// The play's handlers, and those of the roles that were included so far.
+    pub fn handlers(&self) -> Vec<Arc<Task>> {
+        self.handlers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    /// Whether the host had notified it; it has not any more.
-    pub fn take(&self, host: &str, handler: usize) -> bool {
-        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(handlers) = hosts.get_mut(host) else {
-            return false;
-        };
-        let before = handlers.len();
-        handlers.retain(|index| *index != handler);
-        handlers.len() < before
-    }
-}
-
-impl Site {
-    /// What a changed task notifies.
-    pub fn notify(&self, notified: &Notified) -> Result<(), Diagnostic> {
-        let nodes = self.task.context.all("notify");
-        if nodes.is_empty() {
-            return Ok(());
-        }
-        let scope = self.scope();
-        for node in nodes {
-            let value = template::evaluate(node, &scope).map_err(|error| error.diagnostic)?;
-            let names = match value {
-                Value::List(items) => items.iter().map(ToString::to_string).collect(),
-                other => vec![other.to_string()],
-            };
-            for name in names {
-                let found = self.matching(&self.play, &name);
-                if found.is_empty() {
-                    let known = notifiable(&self.play);
-                    return Err(Diagnostic::error(format!(
-                        "The requested handler '{name}' was not found in either the main handlers list nor in the \
-                         listening handlers list"
-                    ))
-                    .at(&node.span)
-                    .nearest(&name, known.iter().map(String::as_str)));
-                }
-                for index in found {
-                    notified.add(&self.host, index);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The handler of this name, and all that listen to it.
-    fn matching(&self, play: &ActivePlay, name: &str) -> Vec<usize> {
-        let handlers = play.handlers.lock().unwrap_or_else(PoisonError::into_inner);
-        let scope = self.scope();
-        let called = |task: &Task, name: &str| {
+    /// The handler of this name, and all that listen to it, by their places in [`Self::handlers`].
+    pub fn handlers_called(&self, name: &str, scope: &Arc<Scope>) -> Vec<usize> {
+        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+        let called = |task: &Task| {
             task.name().is_some_and(|node| {
-                let own = template::evaluate(node, &scope)
+                let own = template::evaluate(node, scope)
                     .unwrap_or_else(|_| node.to_value())
                     .to_string();
                 let role = task.context.role().map(|role| role.role.name.as_str());
@@ -90,7 +41,7 @@ impl Site {
             let listens = handler
                 .own("listen")
                 .is_some_and(|node| tags_of(node).iter().any(|topic| topic == name));
-            if !named && called(handler, name) {
+            if !named && called(handler) {
                 named = true;
                 found.push(index);
             } else if listens {
@@ -103,6 +54,17 @@ impl Site {
             }
         }
         found
+    }
+
+    /// The error for a notification that no handler hears.
+    pub fn unheard(&self, name: &str, span: &Span) -> Diagnostic {
+        let known = notifiable(self);
+        Diagnostic::error(format!(
+            "The requested handler '{name}' was not found in either the main handlers list nor in the listening \
+             handlers list"
+        ))
+        .at(span)
+        .nearest(name, known.iter().map(String::as_str))
     }
 }
 
@@ -129,7 +91,7 @@ fn by_weight(handlers: &[Arc<Task>]) -> Vec<usize> {
 
 /// What can be notified, for the nearest name.
 fn notifiable(play: &ActivePlay) -> Vec<String> {
-    let handlers = play.handlers.lock().unwrap_or_else(PoisonError::into_inner);
+    let handlers = play.handlers();
     let own = handlers
         .iter()
         .filter_map(|task| Some(task.name()?.to_value().to_string()));

@@ -8,63 +8,45 @@ use crate::value::{Map, Value};
 /// Facts' names carry this prefix as variables, and lack it in `ansible_facts`.
 const PREFIX: &str = "ansible_";
 
+/// Local facts keep their prefix everywhere, and are variables in any case.
+const LOCAL: &str = "ansible_local";
+
+/// The fact that tells that all of them were gathered.
+pub const GATHERED: &str = "_ansible_facts_gathered";
+
 /// One host's memory. Layers are shared with the scopes that were made from them.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// `ansible_*`, and `ansible_facts` itself.
+    /// The facts as variables, and `ansible_facts` itself.
     pub facts: Arc<Names>,
-    gathered: Map,
+    /// The facts under the names that modules report.
+    gathered: Arc<Map>,
     /// `set_fact` and `register`.
     pub assigned: Arc<Names>,
     /// `include_vars`.
     pub included: Arc<Names>,
 }
 
-impl Default for Memory {
-    /// `ansible_facts` is defined before there are any.
-    fn default() -> Self {
-        let mut memory = Self {
-            facts: Arc::default(),
-            gathered: Map::new(),
+impl Memory {
+    /// A host of which only facts are known, or nothing: `ansible_facts` is defined before there are any. `inject`: each is a variable of its own, too.
+    pub fn with_facts(facts: Map, inject: bool) -> Self {
+        Self {
+            facts: Arc::new(variables(&facts, inject)),
+            gathered: Arc::new(facts),
             assigned: Arc::default(),
             included: Arc::default(),
-        };
-        memory.gather(&Map::new());
-        memory
-    }
-}
-
-impl Memory {
-    /// Facts as a module reports them, with the prefix or without it.
-    pub fn gather(&mut self, facts: &Map) {
-        let names = Arc::make_mut(&mut self.facts);
-        for (name, value) in facts {
-            let short = name.strip_prefix(PREFIX).unwrap_or(name);
-            self.gathered.insert(short.to_owned(), value.clone());
-            let full = if name.starts_with(PREFIX) || name == "facter" {
-                name.clone()
-            } else {
-                format!("{PREFIX}{name}")
-            };
-            names.insert(full, Variable::Value(value.clone()));
         }
-        names.insert(
-            "ansible_facts".to_owned(),
-            Variable::Value(Value::Map(self.gathered.clone())),
-        );
     }
 
-    /// `set_fact` with `cacheable`: a fact under its own name.
-    pub fn cache(&mut self, facts: &Map) {
-        let names = Arc::make_mut(&mut self.facts);
-        for (name, value) in facts {
-            self.gathered.insert(name.clone(), value.clone());
-            names.insert(name.clone(), Variable::Value(value.clone()));
-        }
-        names.insert(
-            "ansible_facts".to_owned(),
-            Variable::Value(Value::Map(self.gathered.clone())),
-        );
+    pub fn gather(&mut self, facts: &Map, inject: bool) {
+        let gathered = Arc::make_mut(&mut self.gathered);
+        gathered.extend(facts.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.facts = Arc::new(variables(&self.gathered, inject));
+    }
+
+    /// The facts under the names that modules report.
+    pub fn gathered(&self) -> &Arc<Map> {
+        &self.gathered
     }
 
     pub fn assign(&mut self, name: &str, value: Value) {
@@ -76,8 +58,25 @@ impl Memory {
     }
 
     pub fn clear_facts(&mut self) {
-        self.facts = Arc::default();
-        self.gathered = Map::new();
-        self.gather(&Map::new());
+        self.gathered = Arc::default();
+        self.facts = Arc::new(variables(&self.gathered, true));
     }
+}
+
+/// Facts as playbooks read them.
+fn variables(facts: &Map, inject: bool) -> Names {
+    let mut names = Names::new();
+    let mut short = Map::new();
+    for (name, value) in facts {
+        let own = match name.strip_prefix(PREFIX) {
+            Some(own) if name != LOCAL => own,
+            _ => name,
+        };
+        short.insert(own.to_owned(), value.clone());
+        if inject || name == LOCAL {
+            names.insert(name.clone(), Variable::prepared(value));
+        }
+    }
+    names.insert("ansible_facts".to_owned(), Variable::prepared(&Value::Map(short)));
+    names
 }

@@ -1,16 +1,22 @@
 //! Which task a host runs next: a pure state machine, one cursor a host.
 //!
-//! A cursor is a stack of frames: lists of tasks, and blocks with the section they are in. It runs nothing,
-//! knows no host, and can be asked at any time what comes next.
+//! A cursor is a stack of frames: lists of tasks, blocks with the section they are in, and handlers while they
+//! are flushed. It runs nothing, knows no host, and can be asked at any time what comes next.
 
-use std::collections::VecDeque;
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::playbook::{Block, Item, Task};
+use crate::playbook::{Block, Item, RoleUse, Task};
 
-/// A place in a play: for each frame the index in it and the section or inclusion that follows. Comparing two
-/// tells which comes first.
-pub type Position = Vec<(usize, usize)>;
+/// What decides which tasks a host runs.
+#[derive(Clone, Copy)]
+pub struct Choice<'a> {
+    /// By tags, and where the run is to start.
+    pub selected: &'a dyn Fn(&Task) -> bool,
+    /// The handlers to run, by their place in the play's list.
+    pub notified: &'a BTreeSet<usize>,
+}
 
 /// Which part of a block a host is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +34,15 @@ struct Frame {
     ordinal: usize,
     /// Lists that follow in the same place: the other items of a loop of inclusions.
     following: VecDeque<(usize, Arc<[Item]>)>,
-    block: Option<BlockState>,
+    kind: FrameKind,
+}
+
+#[derive(Debug)]
+enum FrameKind {
+    List,
+    Block(BlockState),
+    /// The play's handlers, of which those run that the host has notified.
+    Handlers,
 }
 
 #[derive(Debug)]
@@ -39,26 +53,13 @@ struct BlockState {
     failed: bool,
 }
 
-/// What a failure led to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// A `rescue` goes on.
-    Rescued,
-    /// An `always` goes on, the host stops after it.
-    Cleaning,
-    /// The host stops here.
-    Stopped,
-}
-
-/// What happened when a cursor moved on.
+/// What happened when a cursor moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moved {
     /// There may be more to do.
     On,
-    /// An `always` section has ended after a failure, and nothing outside rescued it.
-    Failed,
-    /// As [`Moved::On`], by way of a rescue outside.
-    Rescued,
+    /// A failure that nothing rescued: the host stops here.
+    Stopped,
 }
 
 /// One host's way through a list of tasks.
@@ -68,16 +69,13 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// At the first task that `selected` accepts.
-    pub fn new(items: Arc<[Item]>, selected: &dyn Fn(&Task) -> bool) -> Self {
-        let mut cursor = Self {
+    pub fn new(items: Arc<[Item]>) -> Self {
+        Self {
             frames: vec![Frame::new(0, items)],
-        };
-        cursor.settle(selected);
-        cursor
+        }
     }
 
-    /// The task to run, unless the end is reached.
+    /// The task to run, unless the end is reached; after [`Self::settle`].
     pub fn task(&self) -> Option<&Arc<Task>> {
         let frame = self.frames.last()?;
         match frame.items.get(frame.index)? {
@@ -86,43 +84,70 @@ impl Cursor {
         }
     }
 
-    pub fn position(&self) -> Position {
-        self.frames
-            .iter()
-            .map(|frame| (frame.ordinal, frame.index))
-            .collect()
+    /// Which of two cursors of one play is at the earlier place: frame by frame the section or inclusion, then
+    /// the index in it.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let place = |frame: &Frame| (frame.ordinal, frame.index);
+        self.frames.iter().map(place).cmp(other.frames.iter().map(place))
     }
 
-    /// The task has ended well, or was skipped.
-    pub fn advance(&mut self, selected: &dyn Fn(&Task) -> bool) -> Moved {
+    /// The handler that the task is, by its place in the play's list.
+    pub fn handler(&self) -> Option<usize> {
+        let frame = self.frames.last()?;
+        matches!(frame.kind, FrameKind::Handlers).then_some(frame.index)
+    }
+
+    /// Whether the task is a handler, or included by one.
+    pub fn in_handlers(&self) -> bool {
+        self.frames
+            .iter()
+            .any(|frame| matches!(frame.kind, FrameKind::Handlers))
+    }
+
+    /// Whether a failure of the task would be rescued.
+    pub fn is_rescued(&self) -> bool {
+        self.frames.iter().any(|frame| match &frame.kind {
+            FrameKind::Block(state) => state.section == Section::Tasks && !state.block.rescue.is_empty(),
+            _ => false,
+        })
+    }
+
+    /// Whether the end has not been reached yet.
+    pub fn is_active(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    /// The task has ended well, or was skipped. The cursor stays in its block until it is settled: a failure of
+    /// another host may still concern it there.
+    pub fn advance(&mut self) {
         if let Some(frame) = self.frames.last_mut() {
             frame.index += 1;
         }
-        self.settle(selected)
     }
 
-    /// The task has failed.
-    pub fn fail(&mut self, selected: &dyn Fn(&Task) -> bool) -> Failure {
-        match self.unwind() {
-            Failure::Stopped => Failure::Stopped,
-            failure => match self.settle(selected) {
-                Moved::Failed => Failure::Stopped,
-                _ => failure,
-            },
-        }
+    /// The task has failed: goes on in the nearest `rescue` or `always`.
+    pub fn fail(&mut self) -> Moved {
+        self.unwind()
     }
 
     /// Runs lists of tasks in place of the current task, one after the other, each with its place in the order.
-    pub fn include(&mut self, lists: Vec<(usize, Arc<[Item]>)>, selected: &dyn Fn(&Task) -> bool) -> Moved {
+    pub fn include(&mut self, lists: Vec<(usize, Arc<[Item]>)>) {
         let mut lists = VecDeque::from(lists);
         match lists.pop_front() {
             Some((ordinal, items)) => self.frames.push(Frame {
                 following: lists,
                 ..Frame::new(ordinal + 1, items)
             }),
-            None => return self.advance(selected),
+            None => self.advance(),
         }
-        self.settle(selected)
+    }
+
+    /// Runs the notified ones of `handlers` in place of the current task.
+    pub fn flush(&mut self, handlers: Arc<[Item]>) {
+        self.frames.push(Frame {
+            kind: FrameKind::Handlers,
+            ..Frame::new(1, handlers)
+        });
     }
 
     /// Drops everything that is left.
@@ -130,39 +155,62 @@ impl Cursor {
         self.frames.clear();
     }
 
+    /// Drops what is left of the role that the current task belongs to.
+    pub fn end_role(&mut self, choice: Choice<'_>) -> Moved {
+        let role = self.task().and_then(|task| task.context.role().cloned());
+        let ends = |task: &Task| {
+            let belongs = |role: &Arc<RoleUse>| task.context.role().is_some_and(|own| Arc::ptr_eq(own, role));
+            (choice.selected)(task) && !role.as_ref().is_some_and(belongs)
+        };
+        self.advance();
+        self.settle(Choice {
+            selected: &ends,
+            ..choice
+        })
+    }
+
     /// Goes to the nearest block that has something for a failure.
-    fn unwind(&mut self) -> Failure {
+    fn unwind(&mut self) -> Moved {
         while let Some(frame) = self.frames.last_mut() {
-            if let Some(state) = &mut frame.block {
+            if let FrameKind::Block(state) = &mut frame.kind {
                 if state.section == Section::Tasks && !state.block.rescue.is_empty() {
                     frame.enter(Section::Rescue);
-                    return Failure::Rescued;
+                    return Moved::On;
                 }
                 state.failed = true;
                 if state.section < Section::Always && !state.block.always.is_empty() {
                     frame.enter(Section::Always);
-                    return Failure::Cleaning;
+                    return Moved::On;
                 }
             }
             self.frames.pop();
         }
-        Failure::Stopped
+        Moved::Stopped
     }
 
-    /// Moves to the next task that is to be run: into blocks, past what is not selected, out of what has ended.
-    fn settle(&mut self, selected: &dyn Fn(&Task) -> bool) -> Moved {
-        let mut moved = Moved::On;
+    /// Moves to the next task that is to be run: into blocks, past what is not chosen, out of what has ended.
+    pub fn settle(&mut self, choice: Choice<'_>) -> Moved {
         loop {
+            let in_handlers = self.in_handlers();
             let Some(frame) = self.frames.last_mut() else {
-                return moved;
+                return Moved::On;
             };
             match frame.items.get(frame.index) {
-                Some(Item::Task(task)) if selected(task) => return moved,
-                Some(Item::Task(_)) => frame.index += 1,
+                Some(Item::Task(task)) => {
+                    let chosen = match frame.kind {
+                        FrameKind::Handlers => choice.notified.contains(&frame.index),
+                        // Tags do not select handlers, nor what they include.
+                        _ => in_handlers || (choice.selected)(task),
+                    };
+                    if chosen {
+                        return Moved::On;
+                    }
+                    frame.index += 1;
+                }
                 Some(Item::Block(block)) => {
                     let block = Arc::clone(block);
                     self.frames.push(Frame {
-                        block: Some(BlockState {
+                        kind: FrameKind::Block(BlockState {
                             block: Arc::clone(&block),
                             section: Section::Tasks,
                             failed: false,
@@ -170,14 +218,11 @@ impl Cursor {
                         ..Frame::new(1, Arc::clone(&block.tasks))
                     });
                 }
-                None => match self.leave() {
-                    Left::On => {}
-                    Left::Failed => match self.unwind() {
-                        Failure::Stopped => return Moved::Failed,
-                        Failure::Rescued => moved = Moved::Rescued,
-                        Failure::Cleaning => {}
-                    },
-                },
+                None => {
+                    if self.leave() == Left::Failed && self.unwind() == Moved::Stopped {
+                        return Moved::Stopped;
+                    }
+                }
             }
         }
     }
@@ -191,13 +236,13 @@ impl Cursor {
             (frame.ordinal, frame.items, frame.index) = (ordinal + 1, items, 0);
             return Left::On;
         }
-        let failed = match &frame.block {
-            Some(state) if state.section < Section::Always && !state.block.always.is_empty() => {
+        let failed = match &frame.kind {
+            FrameKind::Block(state) if state.section < Section::Always && !state.block.always.is_empty() => {
                 frame.enter(Section::Always);
                 return Left::On;
             }
-            Some(state) => state.failed,
-            None => false,
+            FrameKind::Block(state) => state.failed,
+            _ => false,
         };
         self.frames.pop();
         if failed {
@@ -211,6 +256,7 @@ impl Cursor {
     }
 }
 
+#[derive(PartialEq, Eq)]
 enum Left {
     On,
     Failed,
@@ -223,12 +269,12 @@ impl Frame {
             index: 0,
             ordinal,
             following: VecDeque::new(),
-            block: None,
+            kind: FrameKind::List,
         }
     }
 
     fn enter(&mut self, section: Section) {
-        if let Some(state) = &mut self.block {
+        if let FrameKind::Block(state) = &mut self.kind {
             state.section = section;
             self.items = match section {
                 Section::Tasks => Arc::clone(&state.block.tasks),
@@ -284,22 +330,36 @@ mod tests {
         task.name().unwrap().to_value().to_string()
     }
 
-    /// Runs a cursor; tasks whose names start with `bad` fail. Gives the names, and how it ended.
+    /// Runs tasks; those whose names start with `bad` fail. Gives the names, and how it ended.
     fn walk(text: &str) -> String {
-        let all = |_: &Task| true;
-        let mut cursor = Cursor::new(items(text), &all);
+        walk_with(items(text), &BTreeSet::new(), None)
+    }
+
+    fn all(notified: &BTreeSet<usize>) -> Choice<'_> {
+        Choice {
+            selected: &|_| true,
+            notified,
+        }
+    }
+
+    /// As [`walk`]; a task called `flush` flushes `handlers`.
+    fn walk_with(items: Arc<[Item]>, notified: &BTreeSet<usize>, handlers: Option<Arc<[Item]>>) -> String {
+        let mut cursor = Cursor::new(items);
+        let mut moved = cursor.settle(all(notified));
         let mut seen = Vec::new();
-        while let Some(task) = cursor.task().cloned() {
+        while let Some(task) = cursor.task().cloned().filter(|_| moved == Moved::On) {
             seen.push(name(&task));
-            if name(&task).starts_with("bad") {
-                if cursor.fail(&all) == Failure::Stopped {
-                    seen.push("STOPPED".to_owned());
-                    break;
-                }
-            } else if cursor.advance(&all) == Moved::Failed {
-                seen.push("STOPPED".to_owned());
-                break;
+            match (name(&task).as_str(), &handlers) {
+                ("flush", Some(handlers)) => cursor.flush(Arc::clone(handlers)),
+                (name, _) if name.starts_with("bad") => moved = cursor.fail(),
+                _ => cursor.advance(),
             }
+            if moved == Moved::On {
+                moved = cursor.settle(all(notified));
+            }
+        }
+        if moved == Moved::Stopped {
+            seen.push("STOPPED".to_owned());
         }
         seen.join(" ")
     }
@@ -338,18 +398,45 @@ mod tests {
 
     #[test]
     fn inclusions_come_before_what_follows_them() {
-        let all = |_: &Task| true;
+        let none = BTreeSet::new();
         let list = items("  - {name: inc, debug: }\n  - {name: after, debug: }\n");
         let included = items("  - {name: x, debug: }\n");
-        let mut skipping = Cursor::new(Arc::clone(&list), &all);
-        let mut including = Cursor::new(list, &all);
-        skipping.advance(&all);
-        including.include(vec![(0, Arc::clone(&included)), (1, included)], &all);
-        let first = including.position();
-        assert!(first < skipping.position());
-        including.advance(&all);
-        assert!(first < including.position() && including.position() < skipping.position());
-        including.advance(&all);
-        assert_eq!(including.position(), skipping.position());
+        let mut skipping = Cursor::new(Arc::clone(&list));
+        let mut including = Cursor::new(list);
+        skipping.advance();
+        skipping.settle(all(&none));
+        including.include(vec![(0, Arc::clone(&included)), (1, included)]);
+        for _ in 0..2 {
+            including.settle(all(&none));
+            assert_eq!(including.order(&skipping), Ordering::Less);
+            including.advance();
+        }
+        including.settle(all(&none));
+        assert_eq!(including.order(&skipping), Ordering::Equal);
+    }
+
+    #[test]
+    fn a_host_is_in_its_block_until_it_goes_on() {
+        let none = BTreeSet::new();
+        let mut cursor = Cursor::new(items(&block("a", "r", "")));
+        cursor.settle(all(&none));
+        cursor.advance();
+        assert_eq!(cursor.fail(), Moved::On);
+        cursor.settle(all(&none));
+        assert_eq!(name(cursor.task().unwrap()), "r");
+    }
+
+    #[test]
+    fn handlers_run_in_place_of_the_flush_and_their_failure_is_the_flush_s() {
+        let handlers = items("  - {name: h0, debug: }\n  - {name: bad1, debug: }\n  - {name: h2, debug: }\n");
+        let text =
+            "  - block: [{name: flush, debug: }, {name: b, debug: }]\n    rescue: [{name: r, debug: }]\n";
+        let walk = |notified: &[usize]| {
+            let notified = notified.iter().copied().collect();
+            walk_with(items(text), &notified, Some(Arc::clone(&handlers)))
+        };
+        assert_eq!(walk(&[]), "flush b");
+        assert_eq!(walk(&[0, 2]), "flush h0 h2 b");
+        assert_eq!(walk(&[0, 1, 2]), "flush h0 bad1 r");
     }
 }

@@ -1,34 +1,40 @@
 //! Runs plays: who runs which task when, with which variables, over which connection.
 //!
 //! - [`iterator`]: what a host runs next; pure.
-//! - [`linear`]: all hosts task by task, and what follows from their results.
+//! - [`strategy`]: which host runs which task when, and what follows from results.
 //! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`background`]: tasks with `async`.
 //! - [`remote`]: where a task's modules run, and as whom.
-//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered.
+//! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
+//!   earlier runs, too.
 //! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
 //!
 //! Nothing here knows how a connection is made, what a module does, or how a result is printed.
 
 mod arguments;
 mod attempt;
+mod background;
+mod batches;
+mod fact_cache;
 mod handlers;
 mod host;
 mod include;
 pub mod iterator;
-mod linear;
 mod links;
 mod list;
 mod play;
+mod prompts;
 mod remote;
 mod repeat;
 mod run;
 mod scope;
 mod settings;
+mod strategy;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};
 pub use self::play::names_task;
 pub use self::run::{Ended, Run};
-pub use self::scope::MAGIC_VARIABLES;
+pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
 pub use self::vocabulary::Words;

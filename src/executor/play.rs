@@ -3,23 +3,39 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
+use super::batches;
+use super::prompts;
 use super::run::Run;
 use super::scope;
+use super::strategy::{After, Selected, Strategy};
+use crate::configuration::{Setting, table};
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
-use crate::playbook::{Attributes, Context, Include, Item, Meta, Play, RoleUse, Task, What, short_name};
-use crate::template::{self, Scope};
+use crate::playbook::{Attributes, Block, Context, Include, Item, Meta, Play, RoleUse, Task, What};
+use crate::template::{self, Names, Scope};
 use crate::value::Value;
 use crate::yaml::{Entry, Kind, Mapping, Node};
+
+/// The keywords that are arguments of the gathering of facts, and what they are where no play says so.
+static GATHERING: [(&str, &Setting); 3] = [
+    ("gather_subset", &table::DEFAULT_GATHER_SUBSET),
+    ("gather_timeout", &table::DEFAULT_GATHER_TIMEOUT),
+    ("fact_path", &table::DEFAULT_FACT_PATH),
+];
 
 /// What the tasks of a play share.
 pub struct ActivePlay {
     pub play: Arc<Play>,
     pub name: String,
+    pub strategy: Strategy,
     /// All hosts that the play matched, those that failed since included.
     pub all_hosts: Vec<String>,
-    /// The hosts of the current batch.
+    /// The hosts of the current batch, those aside that had failed before.
     pub batch: Vec<String>,
+    /// How many hosts the batch has, those that had failed before included.
+    pub batch_size: usize,
+    /// The answers to `vars_prompt`.
+    pub prompted: Arc<Names>,
     /// `vars_files` of each host, later files first.
     pub files: HashMap<String, Vec<Arc<Mapping>>>,
     /// Grows as roles with handlers are included.
@@ -28,6 +44,8 @@ pub struct ActivePlay {
     pub exposed: Mutex<Vec<Arc<RoleUse>>>,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
+    /// The task under whose heading the output is, where hosts do not go in step.
+    pub heading: Mutex<Option<usize>>,
 }
 
 impl ActivePlay {
@@ -39,6 +57,12 @@ impl ActivePlay {
             .filter(|host| !lost.contains(host))
             .cloned()
             .collect()
+    }
+
+    /// The hosts of the batch that can be reached.
+    pub fn reachable_batch(&self, run: &Run) -> Vec<String> {
+        let reachable = self.batch.iter().filter(|host| !run.is_unreachable(host));
+        reachable.cloned().collect()
     }
 
     pub fn lose(&self, host: &str) {
@@ -84,8 +108,8 @@ impl ActivePlay {
 }
 
 impl Run {
-    /// Runs a play. False if no further play is to run.
-    pub(super) async fn play(self: &Arc<Self>, play: Arc<Play>) -> Result<bool, Diagnostic> {
+    /// Runs a play.
+    pub(super) async fn play(self: &Arc<Self>, play: Arc<Play>) -> Result<After, Diagnostic> {
         let bare = scope::bare(&self.settings.extra_vars, &play.context);
         let text = |node: &Node| -> Result<String, Diagnostic> {
             let value = template::evaluate(node, &bare).map_err(|error| error.diagnostic)?;
@@ -104,8 +128,11 @@ impl Run {
             .map(&text)
             .transpose()?
             .unwrap_or_else(|| pattern.clone());
-        self.show(&Event::Play { name: &name });
-        let selection = self.select(&pattern, &play.hosts.span)?;
+        let prompted = Arc::new(prompts::ask(self, &play, &bare)?);
+        let mut selection = self.select(&pattern, &play.hosts.span)?;
+        if selection.hosts.is_empty() {
+            self.show(&Event::Play { name: &name });
+        }
         for term in &selection.unmatched {
             self.show(&Event::Warning(&format!(
                 "Could not match supplied host pattern, ignoring: {term}"
@@ -113,52 +140,48 @@ impl Run {
         }
         if selection.hosts.is_empty() {
             self.show(&Event::NoHostsMatched);
-            return Ok(true);
+            return Ok(After::Next);
         }
-        let hosts: Vec<String> = selection
-            .hosts
-            .into_iter()
-            .filter(|host| !self.is_lost(host))
-            .collect();
-        if hosts.is_empty() {
-            return Ok(false);
-        }
+        batches::sort(&mut selection.hosts, &play, &bare)?;
+        let hosts = selection.hosts;
         self.check_variables(&hosts, &play.folder)?;
-        self.warn_all();
-        let number = |keyword: &str| play.get(keyword).map(&text).transpose();
-        let limit = number("max_fail_percentage")?.and_then(|text| text.trim_end_matches('%').parse().ok());
-        refuse_strategy(&play, &text)?;
-        for (number, batch) in batches(&hosts, &serial(&play, &bare)?).into_iter().enumerate() {
-            let batch: Vec<String> = batch.into_iter().filter(|host| !self.is_lost(host)).collect();
-            if batch.is_empty() {
-                continue;
-            }
-            if number > 0 {
-                self.show(&Event::Play { name: &name });
-            }
+        let keyword = |keyword: &str| play.get(keyword).map(&text).transpose();
+        let limit = keyword("max_fail_percentage")?.and_then(|text| text.trim_end_matches('%').parse().ok());
+        let strategy = match play.get("strategy") {
+            Some(node) => Strategy::parse(&text(node)?, node)?,
+            None => match self.settings.configuration.text(&table::DEFAULT_STRATEGY) {
+                Some(word) => Strategy::parse(word, &play.hosts)?,
+                None => Strategy::default(),
+            },
+        };
+        let items = self.items_of(&play, &bare)?;
+        for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
+            self.show(&Event::Play { name: &name });
+            self.warn_all();
             let mut active = ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
                 play: Arc::clone(&play),
                 name: name.clone(),
+                strategy,
                 all_hosts: hosts.clone(),
                 files: HashMap::new(),
                 exposed: Mutex::default(),
-                lost: Mutex::default(),
-                batch,
+                lost: Mutex::new(hosts.iter().filter(|host| self.is_lost(host)).cloned().collect()),
+                batch_size: batch.len(),
+                batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
+                prompted: Arc::clone(&prompted),
+                heading: Mutex::default(),
             };
             self.read_variable_files(&mut active)?;
             let active = Arc::new(active);
-            let items = items_of(&play);
             let selected = self.selection(&items);
-            let (go_on, end_play) = self.batch(active, items, selected, limit).await?;
-            if end_play {
-                return Ok(true);
-            }
-            if !go_on {
-                return Ok(false);
+            match self.batch(active, &items, selected, limit).await? {
+                After::Next => {}
+                After::EndPlay => break,
+                After::Stop => return Ok(After::Stop),
             }
         }
-        Ok(true)
+        Ok(After::Next)
     }
 
     /// `vars_files` of each host: names may depend on its variables, a list is a choice.
@@ -170,12 +193,16 @@ impl Run {
             let reading = Arc::new(ActivePlay {
                 play: Arc::clone(&active.play),
                 name: active.name.clone(),
+                strategy: active.strategy,
                 all_hosts: active.all_hosts.clone(),
                 batch: active.batch.clone(),
+                batch_size: active.batch_size,
+                prompted: Arc::clone(&active.prompted),
                 files: HashMap::new(),
                 handlers: Mutex::default(),
                 exposed: Mutex::default(),
                 lost: Mutex::default(),
+                heading: Mutex::default(),
             });
             let scope = self.scope(&host, Some(&reading), None, Vec::new());
             let mut files = Vec::new();
@@ -223,7 +250,7 @@ impl Run {
     }
 
     /// Which of the play's tasks run: tags, and `--start-at-task`.
-    pub(super) fn selection(&self, items: &[Item]) -> Box<dyn Fn(&Task) -> bool + Send + Sync> {
+    pub(super) fn selection(&self, items: &[Item]) -> Selected {
         let selection = self.settings.selection.clone();
         let before = self.before_start(items);
         Box::new(move |task: &Task| {
@@ -231,6 +258,77 @@ impl Run {
             let early = before.contains(&std::ptr::from_ref(task).addr());
             flush || (!early && selection.selects(&task.context.tags()))
         })
+    }
+
+    /// All that the play runs, in order, handlers flushed in between: after a failure too, where that is wanted.
+    fn items_of(&self, play: &Play, scope: &Arc<Scope>) -> Result<Arc<[Item]>, Diagnostic> {
+        let truth = |keyword: &str| -> Result<Option<bool>, Diagnostic> {
+            let value = play
+                .get(keyword)
+                .map(|node| template::evaluate(node, scope))
+                .transpose();
+            Ok(value
+                .map_err(|error| error.diagnostic)?
+                .and_then(|value| value.truth()))
+        };
+        let flush = || {
+            let what = What::Meta(Meta::FlushHandlers);
+            Item::Task(Arc::new(implicit(play, "meta", what, Arc::default())))
+        };
+        let force = truth("force_handlers")?.unwrap_or(self.settings.force_handlers);
+        let mut items = Vec::new();
+        let usual = self.settings.configuration.text(&table::DEFAULT_GATHERING) != Some("explicit");
+        if truth("gather_facts")?.unwrap_or(usual) {
+            items.push(Item::Task(Arc::new(self.gathering(play))));
+        }
+        let tasks = play.role_tasks.iter().chain(&play.tasks).cloned().collect();
+        for section in [play.pre_tasks.clone(), tasks, play.post_tasks.clone()] {
+            if force {
+                items.push(Item::Block(Arc::new(Block {
+                    tasks: section.into(),
+                    rescue: Arc::default(),
+                    always: Arc::new([flush()]),
+                })));
+            } else {
+                items.extend(section);
+                items.push(flush());
+            }
+        }
+        Ok(items.into())
+    }
+
+    /// The task that gathers facts before all others.
+    fn gathering(&self, play: &Play) -> Task {
+        let span = &play.context.attributes.span;
+        let mut map = Mapping::new();
+        let entry = |value: Node| Entry {
+            key: value.span.clone(),
+            value,
+        };
+        // Facts are wanted whatever the tags, unless the play has tags of its own.
+        if play.context.tags().is_empty() {
+            map.insert("tags".to_owned(), entry(Node::text("always", span)));
+        }
+        // Each host has facts of its own.
+        map.insert(
+            "run_once".to_owned(),
+            entry(Node::literal(&Value::Bool(false), span)),
+        );
+        let configured = |setting| {
+            let value = self.settings.configuration.value(setting);
+            (!matches!(value, Value::Null)).then(|| Node::literal(value, span))
+        };
+        let arguments: Mapping = GATHERING
+            .iter()
+            .filter_map(|(name, setting)| {
+                let value = play.get(name).cloned().or_else(|| configured(setting))?;
+                Some(((*name).to_owned(), entry(value)))
+            })
+            .collect();
+        Task {
+            arguments: Node::new(Kind::Map(Arc::new(arguments)), span),
+            ..implicit(play, "setup", What::Run("setup".to_owned()), Arc::new(map))
+        }
     }
 
     /// The tasks in front of the one to start at.
@@ -272,51 +370,6 @@ pub fn names_task(wanted: &str, name: &str) -> bool {
     name == wanted || glob.is_ok_and(|glob| glob.is_match(name))
 }
 
-/// All that the play runs, in order, handlers flushed in between.
-fn items_of(play: &Play) -> Arc<[Item]> {
-    let flush = || {
-        Item::Task(Arc::new(implicit(
-            play,
-            "meta",
-            What::Meta(Meta::FlushHandlers),
-            Arc::default(),
-        )))
-    };
-    let mut items = Vec::new();
-    let gathers = play
-        .get("gather_facts")
-        .and_then(|node| node.to_value().truth())
-        .unwrap_or(true);
-    if gathers {
-        let mut map = Mapping::new();
-        // Facts are wanted whatever the tags, unless the play has tags of its own.
-        if play.context.tags().is_empty() {
-            let span = &play.context.attributes.span;
-            let value = Node::text("always", span);
-            map.insert(
-                "tags".to_owned(),
-                Entry {
-                    key: span.clone(),
-                    value,
-                },
-            );
-        }
-        items.push(Item::Task(Arc::new(implicit(
-            play,
-            "setup",
-            What::Run("setup".to_owned()),
-            Arc::new(map),
-        ))));
-    }
-    items.extend(play.pre_tasks.iter().cloned());
-    items.push(flush());
-    items.extend(play.role_tasks.iter().chain(&play.tasks).cloned());
-    items.push(flush());
-    items.extend(play.post_tasks.iter().cloned());
-    items.push(flush());
-    items.into()
-}
-
 /// Every task of a list, blocks opened.
 pub fn flattened(items: &[Item]) -> Vec<&Arc<Task>> {
     items
@@ -333,21 +386,11 @@ pub fn flattened(items: &[Item]) -> Vec<&Arc<Task>> {
 
 fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
     let span = &play.context.attributes.span;
-    let arguments = match (&what, play.get("gather_subset")) {
-        (What::Run(_), Some(subset)) => Mapping::from_iter([(
-            "gather_subset".to_owned(),
-            Entry {
-                key: subset.span.clone(),
-                value: subset.clone(),
-            },
-        )]),
-        _ => Mapping::new(),
-    };
     Task {
         what,
         action: action.to_owned(),
         action_span: span.clone(),
-        arguments: Node::new(Kind::Map(Arc::new(arguments)), span),
+        arguments: Node::new(Kind::Map(Arc::default()), span),
         repeat: None,
         context: Arc::new(Context {
             attributes: Attributes {
@@ -360,94 +403,5 @@ fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
             folder: None,
         }),
         implicit: true,
-    }
-}
-
-fn refuse_strategy(
-    play: &Play,
-    text: &dyn Fn(&Node) -> Result<String, Diagnostic>,
-) -> Result<(), Diagnostic> {
-    let Some(node) = play.get("strategy") else {
-        return Ok(());
-    };
-    match short_name(&text(node)?) {
-        "linear" => Ok(()),
-        other => Err(
-            Diagnostic::error(format!("the strategy `{other}` is not supported"))
-                .at(&node.span)
-                .hint("leave it out: hosts then run task by task, as with `linear`"),
-        ),
-    }
-}
-
-/// One entry of `serial`.
-enum Size {
-    Hosts(usize),
-    Percent(f64),
-}
-
-fn serial(play: &Play, scope: &Arc<Scope>) -> Result<Vec<Size>, Diagnostic> {
-    let Some(node) = play.get("serial") else {
-        return Ok(Vec::new());
-    };
-    let value = template::evaluate(node, scope).map_err(|error| error.diagnostic)?;
-    let entries = match &value {
-        Value::List(items) => items.as_slice(),
-        other => std::slice::from_ref(other),
-    };
-    entries
-        .iter()
-        .map(|entry| {
-            let text = entry.to_string();
-            let size = match text.strip_suffix('%') {
-                Some(percent) => percent.trim().parse().ok().map(Size::Percent),
-                None => text.trim().parse().ok().map(Size::Hosts),
-            };
-            size.ok_or_else(|| {
-                Diagnostic::error(format!("`serial` takes numbers and percentages, not `{text}`"))
-                    .at(&node.span)
-            })
-        })
-        .collect()
-}
-
-/// Hosts in batches; the last size repeats.
-fn batches(hosts: &[String], sizes: &[Size]) -> Vec<Vec<String>> {
-    let mut batches = Vec::new();
-    let mut rest = hosts;
-    let mut sizes = sizes.iter().peekable();
-    while !rest.is_empty() {
-        let size = match sizes.peek() {
-            None | Some(Size::Hosts(0)) => rest.len(),
-            Some(Size::Hosts(count)) => *count,
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a share of a small number"
-            )]
-            Some(Size::Percent(percent)) => ((hosts.len() as f64 * percent / 100.0) as usize).max(1),
-        };
-        if sizes.len() > 1 {
-            sizes.next();
-        }
-        let (batch, others) = rest.split_at(size.min(rest.len()));
-        batches.push(batch.to_vec());
-        rest = others;
-    }
-    batches
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_size_repeats() {
-        let hosts: Vec<String> = (0..7).map(|number| number.to_string()).collect();
-        let sizes = |sizes: &[Size]| batches(&hosts, sizes).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes(&[]), [7]);
-        assert_eq!(sizes(&[Size::Hosts(3)]), [3, 3, 1]);
-        assert_eq!(sizes(&[Size::Hosts(1), Size::Percent(30.0)]), [1, 2, 2, 2]);
     }
 }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::links::{self, Keywords};
 use crate::actions::{Failure, Held, Pending, Target};
+use crate::configuration::table;
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
+
+/// The folder on the target for what is known of jobs.
+const ASYNC_DIR: &str = "ANSIBLE_ASYNC_DIR";
 
 impl Site {
     /// Becoming another user: variables, then keywords, then the command line.
@@ -106,6 +110,11 @@ pub struct Remote<'a> {
 }
 
 impl Remote<'_> {
+    /// The environment of the processes that a call starts.
+    pub fn environment(&self) -> Result<indexmap::IndexMap<String, String>, EvalError> {
+        self.site.environment(self.scope)
+    }
+
     fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
         let site = self.site;
         let host = self.delegate.unwrap_or(&site.host).to_owned();
@@ -136,12 +145,19 @@ impl Target for Remote<'_> {
     ) -> Pending<'a, Result<Outcome, Failure>> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
+            let mut environment = self.environment()?;
+            if matches!(module, "job" | "async_status") && !environment.contains_key(ASYNC_DIR) {
+                let configured = self.site.run.settings.configuration.value(&table::ASYNC_DIR);
+                let folder = self.scope.value("ansible_async_dir")?;
+                let folder = folder.as_ref().unwrap_or(configured).to_string();
+                environment.insert(ASYNC_DIR.to_owned(), folder);
+            }
             let call = Call {
                 module: module.to_owned(),
                 arguments,
                 check: self.check,
                 diff: self.diff,
-                environment: self.site.environment(self.scope)?,
+                environment,
             };
             let contents = std::mem::take(&mut held.contents);
             let answers = Arc::new(held);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::attempt::{End, Site};
+use super::attempt::{End, Notification, Site};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
 use crate::output::{Label, Report, State};
@@ -135,8 +135,7 @@ impl Site {
             let scope = site.scope();
             let stop = site.breaks(control, &end, &scope);
             // Each item sees what the items before it have set.
-            let effects = std::mem::take(&mut end.effects);
-            self.run.apply(&site.owner_of_facts(&end, &scope), effects);
+            site.apply(&mut end);
             let ignored = self
                 .truth("ignore_errors", &scope)
                 .ok()
@@ -183,7 +182,7 @@ impl Site {
         if matches!(self.task.what, What::IncludeTasks | What::IncludeRole) {
             return;
         }
-        self.run.report(&Report {
+        self.report(&Report {
             label: Label {
                 host: self.host.clone(),
                 delegate: end.delegate.clone(),
@@ -263,6 +262,7 @@ struct Whole {
     unreachable: bool,
     no_log: bool,
     delegate: Option<String>,
+    notify: Vec<Notification>,
 }
 
 impl Whole {
@@ -274,6 +274,11 @@ impl Whole {
         self.unreachable |= end.state == State::Unreachable;
         self.no_log |= end.no_log;
         self.delegate = end.delegate;
+        for notification in end.notify {
+            if !self.notify.contains(&notification) {
+                self.notify.push(notification);
+            }
+        }
         self.results.push(Value::Map(end.result));
     }
 
@@ -306,6 +311,7 @@ impl Whole {
         End {
             no_log: self.no_log,
             delegate: self.delegate,
+            notify: self.notify,
             ..End::new(state, result)
         }
     }

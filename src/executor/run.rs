@@ -1,16 +1,19 @@
 //! A run: what all plays share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use indexmap::IndexMap;
 
-use super::host::Memory;
+use super::fact_cache::FactCache;
+use super::host::{GATHERED, Memory};
 use super::links::Links;
 use super::settings::Settings;
+use super::strategy::After;
 use crate::actions::Effect;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
 use crate::output::{Event, Printer, Report, State, Stats};
@@ -24,16 +27,53 @@ pub struct Run {
     pub settings: Settings,
     pub loader: Loader,
     pub(super) links: Links,
+    fact_cache: FactCache,
     inventory: RwLock<Inventory>,
     memories: Mutex<HashMap<String, Memory>>,
     layers: Mutex<HashMap<String, Vec<Arc<Names>>>>,
     printer: Mutex<Box<dyn Printer>>,
     stats: Mutex<IndexMap<String, Stats>>,
     /// Hosts that later plays leave out.
-    lost: Mutex<HashSet<String>>,
+    lost: Mutex<HashMap<String, Lost>>,
+    /// Hosts and groups that plays have made: they outlive a refreshed inventory.
+    made: Mutex<Vec<Made>>,
     limit: Option<Pattern>,
     /// The task to start at has been found.
     started: AtomicBool,
+}
+
+/// Why a host is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    Failed,
+    Unreachable,
+}
+
+/// What a play adds to the inventory.
+#[derive(Debug, Clone)]
+enum Made {
+    Host {
+        name: String,
+        groups: Vec<String>,
+        variables: Names,
+    },
+    Member {
+        host: String,
+        group: String,
+    },
+}
+
+impl Made {
+    fn put_into(self, inventory: &mut Inventory) {
+        match self {
+            Self::Host {
+                name,
+                groups,
+                variables,
+            } => inventory.add_host(&name, &groups, variables),
+            Self::Member { host, group } => inventory.add_to_group(&host, &group),
+        }
+    }
 }
 
 /// How a run ended, as an exit code.
@@ -77,6 +117,7 @@ impl Run {
             .transpose()?;
         Ok(Arc::new(Self {
             links: Links::new(),
+            fact_cache: FactCache::new(&settings.configuration)?,
             settings,
             loader,
             inventory: RwLock::new(inventory),
@@ -85,9 +126,17 @@ impl Run {
             printer: Mutex::new(printer),
             stats: Mutex::default(),
             lost: Mutex::default(),
+            made: Mutex::default(),
             limit,
             started: AtomicBool::new(false),
         }))
+    }
+
+    /// Forgets the facts that earlier runs have kept of the hosts of the inventory.
+    pub fn flush_facts(&self) {
+        for host in self.host_names() {
+            self.clear_facts(&host);
+        }
     }
 
     /// Runs playbooks, one after the other, and shows the recap.
@@ -96,8 +145,8 @@ impl Run {
         'run: for playbook in playbooks {
             for play in playbook.plays {
                 match self.play(Arc::new(play)).await {
-                    Ok(true) => {}
-                    Ok(false) => break 'run,
+                    Ok(After::Next | After::EndPlay) => {}
+                    Ok(After::Stop) => break 'run,
                     Err(diagnostic) => {
                         self.show(&Event::Diagnostic(&diagnostic));
                         error = true;
@@ -118,9 +167,10 @@ impl Run {
         if !error || !stats.is_empty() {
             self.show(&Event::Recap(&stats));
         }
-        if stats.values().any(|stats| stats.unreachable > 0) {
+        let lost = held(&self.lost);
+        if lost.values().any(|lost| *lost == Lost::Unreachable) {
             Ended::Unreachable
-        } else if stats.values().any(|stats| stats.failed > 0) {
+        } else if !lost.is_empty() {
             Ended::Failed
         } else if error {
             Ended::Error
@@ -176,8 +226,8 @@ impl Run {
         change(held(&self.stats).entry(host.to_owned()).or_default());
     }
 
-    pub(super) fn lose(&self, host: &str) {
-        held(&self.lost).insert(host.to_owned());
+    pub(super) fn lose(&self, host: &str, lost: Lost) {
+        held(&self.lost).insert(host.to_owned(), lost);
     }
 
     pub(super) fn regain(&self, host: &str) {
@@ -185,30 +235,86 @@ impl Run {
     }
 
     pub(super) fn is_lost(&self, host: &str) -> bool {
-        held(&self.lost).contains(host)
+        held(&self.lost).contains_key(host)
+    }
+
+    pub(super) fn is_unreachable(&self, host: &str) -> bool {
+        held(&self.lost).get(host) == Some(&Lost::Unreachable)
+    }
+
+    /// How many hosts have failed for good so far, those that cannot be reached aside.
+    pub(super) fn failed_hosts(&self) -> usize {
+        let lost = held(&self.lost);
+        lost.values().filter(|lost| **lost == Lost::Failed).count()
     }
 
     pub(super) fn memory(&self, host: &str) -> Memory {
-        held(&self.memories).get(host).cloned().unwrap_or_default()
+        held(&self.memories)
+            .entry(host.to_owned())
+            .or_insert_with(|| self.recalled(host))
+            .clone()
     }
 
     pub(super) fn remember(&self, host: &str, change: impl FnOnce(&mut Memory)) {
-        change(held(&self.memories).entry(host.to_owned()).or_default());
+        let mut memories = held(&self.memories);
+        change(
+            memories
+                .entry(host.to_owned())
+                .or_insert_with(|| self.recalled(host)),
+        );
     }
 
-    /// What a task's result means for the variables of `host`.
-    pub(super) fn apply(&self, host: &str, effects: Vec<Effect>) {
+    /// What an earlier run has left of a host.
+    fn recalled(&self, host: &str) -> Memory {
+        Memory::with_facts(self.fact_cache.load(host).unwrap_or_default(), self.injects())
+    }
+
+    /// Whether facts are variables of their own, too.
+    fn injects(&self) -> bool {
+        self.settings.configuration.truth(&table::INJECT_FACTS_AS_VARS)
+    }
+
+    /// Adds to the facts of a host.
+    pub(super) fn gather(&self, host: &str, facts: &Map) {
+        let inject = self.injects();
+        self.remember(host, |memory| memory.gather(facts, inject));
+        if let Some(message) = self.fact_cache.store(host, self.memory(host).gathered()) {
+            self.show(&Event::Warning(&message));
+        }
+    }
+
+    /// Whether a host's facts were gathered, in this run or an earlier one.
+    pub(super) fn knows_facts(&self, host: &str) -> bool {
+        self.memory(host).gathered().contains_key(GATHERED)
+    }
+
+    pub(super) fn clear_facts(&self, host: &str) {
+        self.remember(host, Memory::clear_facts);
+        self.fact_cache.forget(host);
+    }
+
+    /// What a task's result means for the variables of `hosts`.
+    pub(super) fn apply(&self, hosts: &[String], effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Assign { names, cacheable } => self.remember(host, |memory| {
-                    if cacheable {
-                        memory.cache(&names);
+                Effect::Assign { names, cacheable } => {
+                    for host in hosts {
+                        if cacheable {
+                            self.gather(host, &names);
+                        }
+                        self.remember(host, |memory| {
+                            for (name, value) in &names {
+                                memory.assign(name, value.clone());
+                            }
+                        });
                     }
-                    for (name, value) in names {
-                        memory.assign(&name, value);
+                }
+                Effect::Gather(facts) => hosts.iter().for_each(|host| self.gather(host, &facts)),
+                Effect::Include(variables) => {
+                    for host in hosts {
+                        self.remember(host, |memory| memory.include(variables.clone()));
                     }
-                }),
-                Effect::Include(variables) => self.remember(host, |memory| memory.include(variables)),
+                }
                 Effect::AddHost {
                     name,
                     groups,
@@ -218,18 +324,57 @@ impl Run {
                         .into_iter()
                         .map(|(name, value)| (name, Variable::Value(value)))
                         .collect();
-                    self.change_inventory(|inventory| inventory.add_host(&name, &groups, variables));
+                    self.make(Made::Host {
+                        name,
+                        groups,
+                        variables,
+                    });
                 }
                 Effect::GroupBy { group, .. } => {
-                    self.change_inventory(|inventory| inventory.add_to_group(host, &group));
+                    for host in hosts {
+                        self.make(Made::Member {
+                            host: host.clone(),
+                            group: group.clone(),
+                        });
+                    }
                 }
             }
         }
     }
 
+    fn make(&self, made: Made) {
+        held(&self.made).push(made.clone());
+        self.change_inventory(|inventory| made.put_into(inventory));
+    }
+
     fn change_inventory(&self, change: impl FnOnce(&mut Inventory)) {
         change(&mut self.inventory.write().unwrap_or_else(PoisonError::into_inner));
         held(&self.layers).clear();
+    }
+
+    /// Reads the inventory's sources anew; what plays have made stays.
+    pub(super) fn refresh_inventory(&self) -> Result<(), Diagnostic> {
+        let (mut fresh, warnings) = Inventory::load(
+            &self.settings.inventories,
+            &self.settings.configuration,
+            &self.settings.extra_vars,
+        )?;
+        for made in held(&self.made).iter() {
+            made.clone().put_into(&mut fresh);
+        }
+        self.change_inventory(|inventory| *inventory = fresh);
+        for warning in &warnings {
+            self.show(&Event::Diagnostic(warning));
+        }
+        Ok(())
+    }
+
+    /// The source that named a host first, as an absolute path where it is one.
+    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
+        let inventory = self.inventory();
+        let source = inventory.source(host)?;
+        let path = std::path::absolute(source).ok().filter(|path| path.exists());
+        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
     }
 
     pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {

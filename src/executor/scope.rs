@@ -15,7 +15,7 @@ use crate::value::{Map, Value};
 use crate::yaml::Node;
 
 /// The version of the language that playbooks can ask for.
-const LANGUAGE: [i64; 3] = [2, 19, 14];
+pub const LANGUAGE_VERSION: &str = "2.19.14";
 
 impl Run {
     /// The scope of `host`, in a play and at a task where there is one; `local` are the strongest layers.
@@ -51,6 +51,7 @@ impl Run {
             for file in play.files.get(host).into_iter().flatten() {
                 layers.push(Arc::clone(file) as Arc<dyn Layer>);
             }
+            layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
             }
@@ -195,8 +196,8 @@ impl Magic {
         Some(match name {
             "inventory_hostname" => Value::from(self.host.as_str()),
             "inventory_hostname_short" => Value::from(short(&self.host)),
-            "inventory_file" => Value::from(settings.inventories.first()?.as_str()),
-            "inventory_dir" => inventory_folder(settings.inventories.first()?)?,
+            "inventory_file" => Value::from(run.inventory_source(&self.host)?),
+            "inventory_dir" => inventory_folder(&run.inventory_source(&self.host)?)?,
             "groups" => run.groups(),
             "group_names" => Value::from(run.group_names(&self.host)),
             "playbook_dir" => path(&play?.play.folder),
@@ -275,14 +276,16 @@ fn inventory_folder(source: &str) -> Option<Value> {
 }
 
 fn version() -> Value {
-    let [major, minor, revision] = LANGUAGE;
-    let text = format!("{major}.{minor}.{revision}");
+    let mut parts = LANGUAGE_VERSION
+        .split('.')
+        .map(|part| part.parse::<i64>().unwrap_or_default());
+    let mut part = || Value::Int(parts.next().unwrap_or_default());
     Value::Map(Map::from_iter([
-        ("full".to_owned(), Value::from(text.as_str())),
-        ("string".to_owned(), Value::from(text)),
-        ("major".to_owned(), Value::Int(major)),
-        ("minor".to_owned(), Value::Int(minor)),
-        ("revision".to_owned(), Value::Int(revision)),
+        ("full".to_owned(), Value::from(LANGUAGE_VERSION)),
+        ("string".to_owned(), Value::from(LANGUAGE_VERSION)),
+        ("major".to_owned(), part()),
+        ("minor".to_owned(), part()),
+        ("revision".to_owned(), part()),
     ]))
 }
 

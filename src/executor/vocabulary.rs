@@ -35,7 +35,7 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["place"];
+const INTERNAL: &[&str] = &["job", "place"];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {

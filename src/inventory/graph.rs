@@ -4,6 +4,7 @@
 //! hosts that no other group holds, whatever was declared.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
@@ -14,31 +15,50 @@ pub const ALL: &str = "all";
 pub const UNGROUPED: &str = "ungrouped";
 
 /// The variable that orders groups of equal depth; it is a setting of the group and reaches no host.
-const PRIORITY: &str = "ansible_group_priority";
+pub const PRIORITY: &str = "ansible_group_priority";
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Graph {
     hosts: IndexMap<String, Host>,
     groups: IndexMap<String, Group>,
+    /// What to do about groups' names that cannot be names of variables.
+    pub naming: Naming,
+    /// There were such names.
+    pub odd_names: bool,
+    /// What is being read: a path, or a list of hosts.
+    pub source: Option<Arc<str>>,
 }
 
-#[derive(Debug, Default)]
+/// What becomes of characters in groups' names that names of variables cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Naming {
+    #[default]
+    Keep,
+    Replace,
+}
+
+#[derive(Debug, Clone, Default)]
 pub struct Host {
     pub variables: Names,
+    /// The source that named it first.
+    pub source: Option<Arc<str>>,
     /// The groups that name this host themselves.
     groups: IndexSet<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Group {
     pub variables: Names,
-    hosts: IndexSet<String>,
+    pub hosts: IndexSet<String>,
     children: IndexSet<String>,
     parents: IndexSet<String>,
     /// The longest way from `all`.
     depth: usize,
-    priority: i64,
+    pub priority: i64,
 }
+
+/// What a group's priority is unless it says so.
+pub const USUAL_PRIORITY: i64 = 1;
 
 /// The child already holds its would-be parent.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +73,9 @@ impl Default for Graph {
         Self {
             hosts: IndexMap::new(),
             groups: IndexMap::from([(ALL.to_owned(), group(0)), (UNGROUPED.to_owned(), group(1))]),
+            naming: Naming::default(),
+            odd_names: false,
+            source: None,
         }
     }
 }
@@ -65,7 +88,7 @@ impl Group {
             children: IndexSet::new(),
             parents: IndexSet::new(),
             depth: 1,
-            priority: 1,
+            priority: USUAL_PRIORITY,
         }
     }
 }
@@ -80,11 +103,34 @@ impl Graph {
     }
 
     pub fn add_host(&mut self, name: &str) {
-        self.hosts.entry(name.to_owned()).or_default();
+        let source = &self.source;
+        self.hosts.entry(name.to_owned()).or_insert_with(|| Host {
+            source: source.clone(),
+            ..Host::default()
+        });
     }
 
-    pub fn add_group(&mut self, name: &str) {
-        self.groups.entry(name.to_owned()).or_insert_with(Group::new);
+    /// Makes a group unless it exists, and gives the name that it has here.
+    pub fn add_group(&mut self, name: &str) -> String {
+        let name = self.spelled(name);
+        self.groups.entry(name.clone()).or_insert_with(Group::new);
+        name
+    }
+
+    /// A group's name as it is spelled here.
+    pub fn spelled(&mut self, name: &str) -> String {
+        let odd = |(at, c): (usize, char)| !(c.is_alphanumeric() || c == '_') || at == 0 && c.is_numeric();
+        if !name.char_indices().any(odd) {
+            return name.to_owned();
+        }
+        self.odd_names = true;
+        match self.naming {
+            Naming::Keep => name.to_owned(),
+            Naming::Replace => name
+                .char_indices()
+                .map(|(at, c)| if odd((at, c)) { '_' } else { c })
+                .collect(),
+        }
     }
 
     /// Puts a host into a group that exists.
@@ -174,6 +220,32 @@ impl Graph {
             found.extend(self.groups[name].children.iter().map(String::as_str));
         }
         found
+    }
+
+    /// The groups directly below a group, in order; those that are below no other group are below `all`.
+    pub fn children(&self, group: &str) -> Vec<&str> {
+        let Some((name, node)) = self.groups.get_key_value(group) else {
+            return Vec::new();
+        };
+        let mut children: IndexSet<&str> = IndexSet::new();
+        if name == ALL {
+            children.insert(UNGROUPED);
+        }
+        children.extend(node.children.iter().map(String::as_str));
+        if name == ALL {
+            let tops = self.groups.iter().filter(|(_, group)| group.parents.is_empty());
+            children.extend(tops.map(|(name, _)| name.as_str()).filter(|name| *name != ALL));
+        }
+        children.into_iter().collect()
+    }
+
+    /// The hosts that a group itself names.
+    pub fn own_hosts(&self, group: &str) -> Vec<&str> {
+        match self.groups.get(group) {
+            _ if group == UNGROUPED => self.ungrouped().collect(),
+            Some(group) => group.hosts.iter().map(String::as_str).collect(),
+            None => Vec::new(),
+        }
     }
 
     /// The hosts of a group and of all groups below it, each once.

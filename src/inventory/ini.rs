@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-
 use super::graph::{Graph, UNGROUPED};
 use super::words::{self, Dialect};
 use super::{address, literal};
@@ -39,7 +37,6 @@ pub fn parse(source: &Arc<Source>, graph: &mut Graph) -> Result<(), Diagnostic> 
         variables: Vec::new(),
         children: Vec::new(),
         mentions: Vec::new(),
-        declared: IndexSet::new(),
     };
     let mut start = 0;
     for text in source.text().split_inclusive('\n') {
@@ -68,7 +65,6 @@ struct Reader<'a> {
     variables: Vec<(String, String, Node)>,
     children: Vec<(String, Span)>,
     mentions: Vec<(String, Span)>,
-    declared: IndexSet<String>,
 }
 
 impl Reader<'_> {
@@ -123,14 +119,13 @@ impl Reader<'_> {
                 .hint("the kinds are [group], [group:vars] and [group:children]"));
         };
         let name = head.part(1, 1 + group.len());
-        group.clone_into(&mut self.group);
         self.content = content;
         if content == Content::Variables {
+            self.group = self.graph.spelled(group);
             self.mentions
                 .push((format!("[{inside}] sets variables of"), name));
         } else {
-            self.graph.add_group(group);
-            self.declared.insert(group.to_owned());
+            self.group = self.graph.add_group(group);
         }
         Ok(())
     }
@@ -190,7 +185,8 @@ impl Reader<'_> {
             .map(|(parent, child)| (format!("[{parent}:children] names"), child.clone()));
         for (what, place) in self.mentions.into_iter().chain(children) {
             let group = place.text();
-            if !graph.groups().contains_key(group) {
+            let spelled = graph.spelled(group);
+            if !graph.groups().contains_key(&spelled) {
                 return Err(
                     Diagnostic::error(format!("{what} the group `{group}`, which is not declared"))
                         .at(&place)
@@ -200,7 +196,8 @@ impl Reader<'_> {
             }
         }
         for (parent, child) in self.children {
-            add_child(graph, &parent, child.text(), &child)?;
+            let name = graph.spelled(child.text());
+            add_child(graph, &parent, &name, &child)?;
         }
         for (group, name, node) in self.variables {
             graph.set_group_variable(&group, &name, node.into());

@@ -5,19 +5,25 @@
 //! | [`graph`] | hosts, groups and their relations |
 //! | `ini`, `yaml` | the two formats, from a text to a graph; they read no files |
 //! | `words`, `literal`, `address` | the small languages inside an INI inventory |
-//! | `load` | files, folders and `host,host` lists to an [`Inventory`] |
+//! | `script` | what a program says when it is asked |
+//! | `constructed` | the plugins that compute hosts, groups and variables |
+//! | `form` | which of these a source is read as |
+//! | `load` | all sources to an [`Inventory`] |
 //! | `variables` | `group_vars`, `host_vars` and the precedence of a host's variables |
 //! | [`pattern`] | `web:&staging:!db[0]` to hosts |
 //!
 //! Nothing here evaluates a template: variables are [`Node`](crate::yaml::Node)s until they are used.
-//! Inventory scripts and plugins are not supported.
+//! Inventory plugins other than those of the table in `form` are refused.
 
 mod address;
+mod constructed;
+mod form;
 mod graph;
 mod ini;
 mod literal;
 mod load;
 mod pattern;
+mod script;
 mod variables;
 pub mod words;
 mod yaml;
@@ -77,6 +83,21 @@ impl Inventory {
         hosts.map(str::to_owned).collect()
     }
 
+    /// The groups directly below a group; those that are below no other are below `all`.
+    pub fn children(&self, group: &str) -> Vec<&str> {
+        self.graph.children(group)
+    }
+
+    /// The hosts that a group itself names.
+    pub fn own_hosts(&self, group: &str) -> Vec<&str> {
+        self.graph.own_hosts(group)
+    }
+
+    /// The source that named a host first: a path, or a list of hosts.
+    pub fn source(&self, host: &str) -> Option<&str> {
+        self.graph.hosts().get(host)?.source.as_deref()
+    }
+
     /// The hosts that a pattern names. `localhost` is found even if the inventory does not have it.
     pub fn select(&self, pattern: &Pattern) -> Selection {
         pattern.evaluate(&self.graph)
@@ -105,7 +126,7 @@ impl Inventory {
 
     /// Puts a host into a group; either is made if it does not exist.
     pub fn add_to_group(&mut self, host: &str, group: &str) {
-        self.graph.add_group(group);
-        self.graph.add_to_group(host, group);
+        let group = self.graph.add_group(group);
+        self.graph.add_to_group(host, &group);
     }
 }

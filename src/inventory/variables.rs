@@ -6,11 +6,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::graph::ALL;
+use super::graph::{ALL, PRIORITY, USUAL_PRIORITY};
 use super::{Inventory, LOCALHOST, load};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use crate::template::{Names, Variable};
+use crate::value::Value;
+use crate::vault;
 use crate::yaml::{self, Node};
 
 /// What a name without an extension may end with; the empty one first, so that a folder wins over a file.
@@ -30,6 +32,13 @@ pub enum Class {
     InventoryHosts,
     InventoryHostVars,
     PlaybookHostVars,
+}
+
+impl Class {
+    /// Whether it is read from `group_vars` or `host_vars`.
+    pub fn is_of_files(self) -> bool {
+        !matches!(self, Self::InventoryGroups | Self::InventoryHosts)
+    }
 }
 
 const CLASSES: [Class; 8] = [
@@ -79,6 +88,39 @@ impl Inventory {
             }
         }
         Ok(VariableLayers { layers })
+    }
+
+    /// The variables that a group itself has, wherever they were set; its priority too, where it has one.
+    pub fn group_variables(&self, group: &str, playbook: Option<&Path>) -> Result<Names, Diagnostic> {
+        let Some(node) = self.graph.groups().get(group) else {
+            return Ok(Names::new());
+        };
+        let name = &[group.to_owned()];
+        let folders: Vec<&Path> = self
+            .folders
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(playbook)
+            .collect();
+        let files = self.files.all(&folders, "group_vars", name)?;
+        let mut names = merged([&node.variables, files.as_ref()]);
+        if node.priority != USUAL_PRIORITY {
+            names.insert(PRIORITY.to_owned(), Value::Int(node.priority).into());
+        }
+        Ok(names)
+    }
+
+    /// The variables that were set for a host itself, not for a group of it.
+    pub fn own_variables(&self, host: &str, playbook: Option<&Path>) -> Result<Names, Diagnostic> {
+        let name = &[host.to_owned()];
+        let folders: Vec<&Path> = self
+            .folders
+            .iter()
+            .map(PathBuf::as_path)
+            .chain(playbook)
+            .collect();
+        let files = self.files.all(&folders, "host_vars", name)?;
+        Ok(merged([&self.host_names(host), files.as_ref()]))
     }
 
     /// What loading variable files has warned of since the last call.
@@ -234,16 +276,7 @@ fn variables_of(root: &Node) -> Result<Names, Diagnostic> {
     if root.is_null() {
         return Ok(Names::new());
     }
-    let source = root.span.source();
-    if source.text().starts_with("$ANSIBLE_VAULT") {
-        return Err(
-            Diagnostic::error("this file is encrypted, and vaults cannot be opened yet").at(&Span::new(
-                source,
-                0,
-                source.text().find('\n').unwrap_or(0),
-            )),
-        );
-    }
+    vault::learn_from(root);
     let map = root.as_map().ok_or_else(|| {
         Diagnostic::error(format!(
             "a file of variables must be a map, not a {}",
@@ -261,6 +294,7 @@ fn variables_of(root: &Node) -> Result<Names, Diagnostic> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::configuration::Configuration;
     use std::fs;
 
     fn write(folder: &Path, files: &[(&str, &str)]) {
@@ -272,8 +306,12 @@ mod tests {
     }
 
     fn inventory(folder: &Path) -> Inventory {
-        let (inventory, warnings) =
-            Inventory::load(&[folder.join("inv/hosts.ini").display().to_string()]).unwrap();
+        let (inventory, warnings) = Inventory::load(
+            &[folder.join("inv/hosts.ini").display().to_string()],
+            &Configuration::default(),
+            &Arc::default(),
+        )
+        .unwrap();
         assert!(warnings.is_empty());
         inventory
     }
@@ -403,7 +441,7 @@ mod tests {
         );
         assert_eq!(
             error("secret"),
-            "secret.yml:1:1: this file is encrypted, and vaults cannot be opened yet"
+            "secret.yml:1:1: Attempting to decrypt but no vault secrets found"
         );
     }
 }

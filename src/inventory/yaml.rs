@@ -17,11 +17,6 @@ pub fn parse(root: &Node, graph: &mut Graph) -> Result<Vec<Diagnostic>, Diagnost
         .as_map()
         .filter(|groups| !groups.is_empty())
         .ok_or_else(|| not_groups("an inventory must be a map of groups", root))?;
-    if let Some(plugin) = groups.get("plugin") {
-        return Err(Diagnostic::error("inventory plugins are not supported")
-            .at(&plugin.key)
-            .hint("write the plugin's result to a file: ansible-inventory -i THIS --list --yaml --output hosts.yml"));
-    }
     let mut warnings = Vec::new();
     for (name, entry) in groups.iter() {
         group(name, entry, graph, &mut warnings)?;
@@ -41,7 +36,7 @@ fn group(
     graph: &mut Graph,
     warnings: &mut Vec<Diagnostic>,
 ) -> Result<(), Diagnostic> {
-    graph.add_group(name);
+    let name = &graph.add_group(name);
     if entry.value.is_null() {
         return Ok(());
     }
@@ -61,7 +56,8 @@ fn group(
             "children" => {
                 for (child, below) in members(section, name, key)?.iter() {
                     group(child, below, graph, warnings)?;
-                    add_child(graph, name, child, &below.key)?;
+                    let child = graph.spelled(child);
+                    add_child(graph, name, &child, &below.key)?;
                 }
             }
             "hosts" => {
@@ -208,15 +204,6 @@ mod tests {
           |
         3 |     a: 1
           |        ^
-        ");
-        insta::assert_snapshot!(error("plugin: aws_ec2\n"), @r"
-        error: inventory plugins are not supported
-         --> hosts.yml:1:1
-          |
-        1 | plugin: aws_ec2
-          | ^^^^^^
-          |
-          = help: write the plugin's result to a file: ansible-inventory -i THIS --list --yaml --output hosts.yml
         ");
         insta::assert_snapshot!(error("a:\n  children:\n    b:\n      children:\n        a:\n"), @r"
         error: the group `a` cannot hold `b`, which holds `a`

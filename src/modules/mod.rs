@@ -8,6 +8,7 @@
 //! [`crate::actions`].
 
 pub mod apt;
+pub mod async_status;
 mod attributes;
 pub mod blockinfile;
 pub mod command;
@@ -22,6 +23,7 @@ pub mod find;
 pub mod get_url;
 pub mod group;
 pub mod install_self;
+pub mod job;
 pub mod json_merge;
 pub mod lineinfile;
 mod mode;
@@ -61,6 +63,7 @@ use crate::wire::message::Outcome;
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
@@ -72,6 +75,7 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<get_url::GetUrl>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
+    &entry::<job::Job>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<package::Package>(),

@@ -185,16 +185,22 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Truth,
         "run on the first host only; the result counts for all",
     ),
-    refused("throttle", ALL, "limit the number of hosts with `-f` instead"),
+    works(
+        "throttle",
+        ALL,
+        Shape::Number,
+        "how many hosts may be at the task at the same time",
+    ),
     refused(
         "debugger",
         ALL,
         "there is no interactive debugger; use `-vvv` and `register` with `debug`",
     ),
-    refused(
+    works(
         "timeout",
         ALL,
-        "limit the command itself, for example with `timeout 10 command`",
+        Shape::Number,
+        "seconds that one try may take; then it has failed",
     ),
     works("delegate_to", INNER, Shape::Text, "the host to run on instead"),
     works(
@@ -222,15 +228,17 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::List,
         "which facts: `setup`'s argument",
     ),
-    refused(
+    works(
         "gather_timeout",
         PLAY,
-        "facts are gathered without commands that could hang",
+        Shape::Number,
+        "seconds for what may hang: `setup`'s argument",
     ),
-    refused(
+    works(
         "fact_path",
         PLAY,
-        "local facts are read from `/etc/ansible/facts.d`; call `setup` with `fact_path` instead",
+        Shape::Text,
+        "the folder of local facts: `setup`'s argument",
     ),
     works("roles", PLAY, Shape::List, "roles, before `tasks`"),
     works(
@@ -258,10 +266,11 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Any,
         "files of variables; of a list inside the list, the first that exists",
     ),
-    refused(
+    works(
         "vars_prompt",
         PLAY,
-        "give the values with `-e` or in a file instead",
+        Shape::List,
+        "variables that somebody types before the play starts",
     ),
     works(
         "force_handlers",
@@ -281,8 +290,19 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Any,
         "hosts to a batch: a number, a percentage, or a list of them",
     ),
-    works("strategy", PLAY, Shape::Text, "only `linear`"),
-    refused("order", PLAY, "hosts run in the inventory's order"),
+    works(
+        "strategy",
+        PLAY,
+        Shape::Text,
+        "`linear`: task by task on all hosts; `free`: each host at its own pace; `host_pinned`: so, and no host \
+         starts before it can go on to the end",
+    ),
+    works(
+        "order",
+        PLAY,
+        Shape::Text,
+        "`inventory`, `reverse_inventory`, `sorted`, `reverse_sorted` or `shuffle`",
+    ),
     refused(
         "import_playbook",
         PLAY,
@@ -351,12 +371,18 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Texts,
         "other names that `notify` may use",
     ),
-    refused(
+    works(
         "async",
         TASK,
-        "tasks run to their end; leave it out and the task is waited for",
+        Shape::Number,
+        "let the task go on by itself, for at most so many seconds",
     ),
-    refused("poll", TASK, "it goes with `async`, which is not there yet"),
+    works(
+        "poll",
+        TASK,
+        Shape::Number,
+        "seconds between questions for the result of `async`, 15 unless told otherwise; 0 does not wait",
+    ),
     // Roles
     works(
         "role",

@@ -43,7 +43,7 @@ impl Selection {
         }
         let named = self.skip.iter().any(|tag| tag != "always" && tags.contains(tag));
         let all = asked("all") && !has("always");
-        let tagged = asked("tagged") && !tags.is_empty() && !has("always");
+        let tagged = asked("tagged") && !tags.is_empty();
         let untagged = asked("untagged") && tags.is_empty();
         named || all || tagged || untagged
     }
@@ -103,5 +103,6 @@ mod tests {
         check(&[], &["a"], &["a", "b"], false);
         check(&["a"], &["b"], &["a", "b"], false);
         check(&["all"], &[], &["x"], true);
+        check(&[], &["tagged"], &["always"], false);
     }
 }

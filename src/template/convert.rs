@@ -103,5 +103,22 @@ pub(super) fn display(value: &minijinja::Value) -> Result<String, String> {
     if let Some(text) = value.as_str() {
         return Ok(text.to_owned());
     }
+    if is_omit(value) {
+        return Ok("<<Omit>>".to_owned());
+    }
     Ok(to_value(value)?.to_string())
+}
+
+/// What `{{ value }}` prints among other text: of none and of `omit` nothing.
+pub(super) fn printed(value: &minijinja::Value) -> Result<String, String> {
+    if value.is_none() || is_omit(value) {
+        return Ok(String::new());
+    }
+    display(value)
+}
+
+/// Python's `repr()` of an engine's value.
+pub(super) fn quoted(value: &minijinja::Value) -> Result<String, String> {
+    let list = Value::List(vec![to_value(value)?]).to_string();
+    Ok(list[1..list.len() - 1].to_owned())
 }

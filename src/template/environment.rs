@@ -8,7 +8,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
-use super::{convert, filters, lookups, methods, rewrite, tests};
+use super::{convert, filters, lookups, methods, native, owned, rewrite, tests};
 
 /// What a template file may choose for itself: the arguments of the `template` module.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,9 @@ impl Options {
     }
 }
 
+/// What precedes a playbook's template where the engine asks for a name: so each is compiled once.
+pub(super) const INLINE: &str = "\0";
+
 /// The engine with the usual options, made once.
 pub(super) static USUAL: LazyLock<Environment<'static>> = LazyLock::new(|| {
     build(&Options::default()).unwrap_or_else(|error| unreachable!("the usual syntax is valid: {error}"))
@@ -62,21 +65,15 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     // Only then does the engine say what was undefined.
     environment.set_debug(true);
     environment.set_recursion_limit(200);
-    environment.set_formatter(|out, state, value| {
-        if value.is_undefined() {
-            // The engine's own formatter makes the error, and names what is undefined.
-            return minijinja::escape_formatter(out, state, value);
-        }
-        if value.is_none() {
-            return Ok(());
-        }
-        let text =
-            convert::display(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
-        out.write_str(&text).map_err(Error::from)
-    });
+    environment.set_formatter(native::format);
     environment.set_unknown_method_callback(methods::call);
     environment.set_path_join_callback(|name, parent| join(name, parent).into());
     environment.set_loader(move |name| {
+        if let Some(text) = name.strip_prefix(INLINE) {
+            return Ok(Some(
+                rewrite::template(&rewrite::literal(text), &syntax).into_owned(),
+            ));
+        }
         if !Path::new(name).is_absolute() {
             return Ok(None);
         }
@@ -99,6 +96,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     environment.add_global("omit", convert::OMIT.clone());
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
     environment.add_function(rewrite::CONCAT, text);
+    environment.add_function(rewrite::OWN, owned::own);
     environment.add_filter(rewrite::PERCENT, percent);
     environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)

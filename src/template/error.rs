@@ -69,10 +69,12 @@ impl EvalError {
             .range()
             .map_or_else(|| span.clone(), |range| place(span, text, &range));
         // An operator on something undefined is another kind of error to the engine.
-        let undefined = error.kind() == ErrorKind::UndefinedError
-            || error
-                .detail()
-                .is_some_and(|detail| detail.ends_with("is undefined)"));
+        let undefined = matches!(
+            error.kind(),
+            ErrorKind::UndefinedError | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod
+        ) || error
+            .detail()
+            .is_some_and(|detail| detail.ends_with("is undefined)"));
         let diagnostic = if undefined {
             Diagnostic::error(undefined_message(error))
         } else {

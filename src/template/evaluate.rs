@@ -7,13 +7,16 @@ use std::sync::{Arc, LazyLock, RwLock};
 use minijinja::Expression;
 
 use super::convert;
-use super::environment::{self, Options, USUAL};
+use super::environment::{self, INLINE, Options, USUAL};
 use super::error::EvalError;
+use super::native;
 use super::rewrite;
 use super::scope::Scope;
+use super::undefined;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
+use crate::vault;
 use crate::yaml::{Kind, Node};
 
 /// A node's value. A top-level `omit` gives null; use [`is_omitted`] where that matters.
@@ -57,7 +60,7 @@ fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, Ev
         }
         _ => {
             let value = native(node, scope)?;
-            convert::to_value_or_omit(&value).map_err(|message| unusable(&message, &node.span))
+            convert::to_value_or_omit(&value).map_err(|message| incomplete(&message, node, scope))
         }
     }
 }
@@ -70,16 +73,17 @@ pub fn evaluate_text(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<Valu
 /// A scalar node as the engine's value.
 pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
     let Kind::Text(text) = &node.kind else {
-        if matches!(node.kind, Kind::Vault(_)) {
-            return Err(EvalError::new(
-                Diagnostic::error("this value is encrypted, and vaults cannot be opened yet").at(&node.span),
-            ));
+        if let Kind::Vault(vault) = &node.kind {
+            return match vault::opened_value(vault) {
+                Ok(text) => Ok(text.into()),
+                Err(closed) => Err(EvalError::new(closed.diagnostic().at(&node.span))),
+            };
         }
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
         Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
-        None if node.is_dynamic() => render(text, &node.span, scope).map(minijinja::Value::from),
+        None if node.is_dynamic() => render(text, &node.span, scope),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -115,7 +119,7 @@ fn single_expression(text: &str) -> Option<&str> {
 static COMPILED: LazyLock<RwLock<HashMap<String, Arc<Expression<'static, 'static>>>>> =
     LazyLock::new(RwLock::default);
 
-fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, minijinja::Error> {
+pub(super) fn compile(expression: &str) -> Result<Arc<Expression<'static, 'static>>, minijinja::Error> {
     if let Some(compiled) = COMPILED
         .read()
         .ok()
@@ -140,21 +144,20 @@ fn expression_value(
         .map_err(|error| failure(&error, span, expression, scope))?;
     let value = rewrite::Chain::unwrap(&value);
     if value.is_undefined() {
-        return Err(undefined(expression, span, scope));
+        return Err(undefined::describe(expression, span, scope));
     }
     Ok(value)
 }
 
-fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<String, EvalError> {
-    let syntax = Options::default()
-        .syntax()
-        .map_err(|error| EvalError::from_engine(&error, span, text))?;
-    USUAL
-        .render_str(
-            &rewrite::template(&rewrite::literal(text), &syntax),
-            scope.context(),
-        )
-        .map_err(|error| failure(&error, span, text, scope))
+/// What a text with more in it than one expression comes to.
+fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
+    let render = || -> Result<minijinja::Value, minijinja::Error> {
+        let template = USUAL.get_template(&format!("{INLINE}{text}"))?;
+        let captured = template.render_captured(scope.context())?;
+        let outcome = native::outcome(captured.state(), captured.output());
+        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
+    };
+    render().map_err(|error| failure(&error, span, text, scope))
 }
 
 /// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
@@ -165,7 +168,8 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         Kind::Text(text) => {
             let expression = single_expression(text.trim()).unwrap_or(text.trim());
             if expression.contains("{{") || expression.contains("{%") {
-                let text = render(text, &node.span, scope)?;
+                let text = convert::display(&render(text, &node.span, scope)?)
+                    .map_err(|message| unusable(&message, &node.span))?;
                 return condition(&Node::text(&text, &node.span), scope);
             }
             let value = expression_value(expression, &node.span, scope)?;
@@ -253,47 +257,21 @@ fn failure(error: &minijinja::Error, span: &Span, text: &str, scope: &Arc<Scope>
         return failed;
     }
     let place = failed.diagnostic.span.clone().unwrap_or_else(|| span.clone());
-    let name = undefined_name(error).unwrap_or_else(|| place.text().to_owned());
-    if name.is_empty() {
+    undefined::explain(error, text, &place, scope).unwrap_or(failed)
+}
+
+/// The error for a value with something in it that is no data.
+fn incomplete(message: &str, node: &Node, scope: &Arc<Scope>) -> EvalError {
+    let failed = unusable(message, &node.span);
+    let text = node.as_str().unwrap_or_default();
+    let expression = single_expression(text).unwrap_or(text);
+    if failed.undefined {
+        undefined::search(expression, scope)
+            .map(|name| undefined::describe(&name, &node.span, scope))
+            .unwrap_or(failed)
+    } else {
         failed
-    } else {
-        undefined(&name, &place, scope)
     }
-}
-
-/// The expression that the engine says is undefined.
-fn undefined_name(error: &minijinja::Error) -> Option<String> {
-    let detail = error.detail()?;
-    let (_, rest) = detail.split_once('`')?;
-    Some(rest.split_once('`')?.0.to_owned())
-}
-
-/// The error for an expression that came to nothing: which part of it is missing, and what may be meant.
-fn undefined(expression: &str, span: &Span, scope: &Arc<Scope>) -> EvalError {
-    let root: String = expression
-        .trim()
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    if let Some(mut cause) = scope.cause(&root) {
-        cause.diagnostic = cause.diagnostic.via(format!("needed for `{root}`"), span);
-        return cause;
-    }
-    let at = span.text().find(expression).map_or_else(
-        || span.clone(),
-        |offset| span.part(offset, offset + expression.len()),
-    );
-    let diagnostic = if root.is_empty() || scope.get(&root).is_some() {
-        Diagnostic::error(format!("'{expression}' is undefined"))
-            .at(&at)
-            .hint(format!("`{root}` is defined, but has no such part"))
-    } else {
-        let names = scope.names();
-        Diagnostic::error(format!("'{root}' is undefined"))
-            .at(&at)
-            .nearest(&root, names.iter().map(String::as_str))
-    };
-    EvalError::undefined(diagnostic)
 }
 
 fn unusable(message: &str, span: &Span) -> EvalError {
@@ -353,7 +331,9 @@ loop_b: "{{ loop_a }}"
         check("{{ port }}{{ port }}", r#""8080""#);
         check("{{ flags }}", r#"[1,true,null,"it's"]"#);
         check("{{ nested }}", r#"{"a":{"b":"deep"},"t":"web-80"}"#);
-        check("{% if true %}{{ port }}{% endif %}", r#""80""#);
+        check("{% if true %}{{ port }}{% endif %}", "80");
+        check("{% if true %}{{ port }} {% endif %}", r#""80 ""#);
+        check("{% if false %}x{% endif %}", "null");
         check("{{ {'a': '}}'} }}", r#"{"a":"}}"}"#);
         check("plain", r#""plain""#);
     }
@@ -383,8 +363,14 @@ loop_b: "{{ loop_a }}"
     fn undefined_is_named() {
         assert_eq!(run("{{ nmae }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("a {{ nmae }}").unwrap_err(), "'nmae' is undefined");
-        assert_eq!(run("{{ nested.x }}").unwrap_err(), "'nested.x' is undefined");
-        assert_eq!(run("{{ nested.x.y }}").unwrap_err(), "'nested.x' is undefined");
+        assert_eq!(
+            run("{{ nested.x }}").unwrap_err(),
+            "object of type 'dict' has no attribute 'x'"
+        );
+        assert_eq!(
+            run("a {{ nested['x'].y }}").unwrap_err(),
+            "object of type 'dict' has no attribute 'x'"
+        );
         assert_eq!(run("{{ broken }}").unwrap_err(), "'nowhere' is undefined");
         assert_eq!(run("{{ nmae == 'x' }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(

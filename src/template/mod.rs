@@ -18,10 +18,14 @@ mod evaluate;
 mod filters;
 mod lookups;
 mod methods;
+mod native;
+mod owned;
 mod random;
 mod rewrite;
 mod scope;
 mod tests;
+mod tree;
+mod undefined;
 
 pub use self::environment::Options;
 pub use self::error::EvalError;

@@ -4,6 +4,7 @@
 //!   and whatever hangs from the wrapper may be missing;
 //! - `a ~ b` prints its sides as Python does;
 //! - `a % b` formats where `a` is a text, `a - b` subtracts dates;
+//! - lists and dicts can be changed (`r.append(1)`) where a template does so, see [`super::owned`];
 //! - a backslash in a text of a playbook's `{{ }}` is itself, see [`literal`].
 //!
 //! The edits are made at the places that the engine's own parser reports; a text that it cannot parse is left
@@ -13,15 +14,21 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::Value;
-use minijinja::machinery::ast::{BinOpKind, CallArg, Expr, Stmt};
+use minijinja::machinery::ast::{BinOpKind, Expr, Stmt};
 use minijinja::machinery::{Span, parse, parse_expr};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Object, ObjectRepr};
+
+use super::owned::MUTATORS;
+use super::tree;
 
 /// The function that wraps a chain's root.
 pub(super) const CHAIN: &str = "__chain__";
 /// The function behind `~`.
 pub(super) const CONCAT: &str = "__concat__";
+
+/// The function that makes lists and dicts changeable.
+pub(super) const OWN: &str = "__own__";
 
 /// The filter behind `-` where there are dates.
 pub(super) const MINUS: &str = "__minus__";
@@ -166,11 +173,26 @@ fn may_need(text: &str) -> bool {
         || text.contains("default")
         || text.contains("defined")
         || text.contains("d(")
+        || MUTATORS.iter().any(|method| text.contains(method))
 }
 
 /// Only what makes dates can lead to subtracting them.
 fn has_dates(text: &str) -> bool {
     text.contains("to_datetime") || text.contains("now(")
+}
+
+/// Whether an expression looks at whether what it is applied to is there.
+pub(super) fn forgives(expr: &Expr) -> bool {
+    let short = |name: &'_ str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    match expr {
+        Expr::Filter(e) => e.expr.is_some() && FORGIVING_FILTERS.contains(&short(e.name).as_str()),
+        Expr::Test(e) => FORGIVING_TESTS.contains(&short(e.name).as_str()),
+        _ => false,
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    matches!(expr, Expr::List(_) | Expr::Map(_))
 }
 
 /// What to insert, by offset, and the bytes to leave out.
@@ -214,183 +236,59 @@ impl<'t> Edits<'t> {
         self.insertions.push((span.end_offset as usize, after.to_owned()));
     }
 
-    fn stmts(&mut self, stmts: &[Stmt]) {
-        for stmt in stmts {
-            self.stmt(stmt);
-        }
-    }
-
     fn stmt(&mut self, stmt: &Stmt) {
-        match stmt {
-            Stmt::Template(s) => self.stmts(&s.children),
-            Stmt::EmitExpr(s) => self.expr(&s.expr),
-            Stmt::ForLoop(s) => {
-                self.expr(&s.iter);
-                self.exprs(s.filter_expr.iter());
-                self.stmts(&s.body);
-                self.stmts(&s.else_body);
-            }
-            Stmt::IfCond(s) => {
-                self.expr(&s.expr);
-                self.stmts(&s.true_body);
-                self.stmts(&s.false_body);
-            }
-            Stmt::WithBlock(s) => {
-                self.exprs(s.assignments.iter().map(|(_, value)| value));
-                self.stmts(&s.body);
-            }
-            Stmt::Set(s) => self.expr(&s.expr),
-            Stmt::SetBlock(s) => self.stmts(&s.body),
-            Stmt::AutoEscape(s) => self.stmts(&s.body),
-            Stmt::FilterBlock(s) => self.stmts(&s.body),
-            Stmt::Block(s) => self.stmts(&s.body),
-            Stmt::Macro(s) => {
-                self.exprs(&s.defaults);
-                self.stmts(&s.body);
-            }
-            Stmt::CallBlock(s) => {
-                self.args(&s.call.args);
-                self.stmts(&s.macro_decl.body);
-            }
-            Stmt::Do(s) => self.args(&s.call.args),
-            _ => {}
+        if MUTATORS.iter().any(|method| self.text.contains(method)) {
+            tree::expressions(stmt, &mut |expr| self.literals(expr));
+            tree::assigned(stmt, &mut |expr| {
+                if !is_literal(expr) {
+                    self.wrap(self.extent(expr), &format!("{OWN}("), ")");
+                }
+            });
         }
+        tree::expressions(stmt, &mut |expr| self.expr(expr));
     }
 
-    fn exprs<'e, 's: 'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr<'s>>) {
-        for expr in exprs {
-            self.expr(expr);
+    /// Makes the lists and dicts that are written out changeable.
+    fn literals(&mut self, expr: &Expr) {
+        if is_literal(expr) {
+            self.wrap(self.extent(expr), &format!("{OWN}("), ")");
+        } else {
+            for child in tree::children(expr) {
+                self.literals(child);
+            }
         }
-    }
-
-    fn args(&mut self, args: &[CallArg]) {
-        self.exprs(args.iter().map(|arg| match arg {
-            CallArg::Pos(expr)
-            | CallArg::Kwarg(_, expr)
-            | CallArg::PosSplat(expr)
-            | CallArg::KwargSplat(expr) => expr,
-        }));
     }
 
     fn expr(&mut self, expr: &Expr) {
         match expr {
-            Expr::Filter(e) => {
-                if let Some(inner) = &e.expr {
-                    if FORGIVING_FILTERS.contains(&e.name) {
-                        self.chain(inner);
-                    }
-                    self.expr(inner);
+            _ if forgives(expr) => {
+                if let Some(inner) = tree::children(expr).first() {
+                    self.chain(inner);
                 }
-                self.args(&e.args);
-            }
-            Expr::Test(e) => {
-                if FORGIVING_TESTS.contains(&e.name) {
-                    self.chain(&e.expr);
-                }
-                self.expr(&e.expr);
-                self.args(&e.args);
             }
             Expr::BinOp(e) => {
-                if matches!(e.op, BinOpKind::Concat) {
-                    let (left, right) = (self.extent(&e.left), self.extent(&e.right));
-                    self.concat(left, right);
+                let (left, right) = (self.extent(&e.left), self.extent(&e.right));
+                match e.op {
+                    BinOpKind::Concat => self.concat(left, right),
+                    BinOpKind::Sub if has_dates(self.text) => self.operator('-', MINUS, left, right),
+                    BinOpKind::Rem => self.operator('%', PERCENT, left, right),
+                    _ => {}
                 }
-                if matches!(e.op, BinOpKind::Sub) && has_dates(self.text) {
-                    self.operator('-', MINUS, self.extent(&e.left), self.extent(&e.right));
-                }
-                if matches!(e.op, BinOpKind::Rem) {
-                    self.operator('%', PERCENT, self.extent(&e.left), self.extent(&e.right));
-                }
-                self.expr(&e.left);
-                self.expr(&e.right);
             }
-            Expr::Compare(e) => {
-                self.expr(&e.expr);
-                self.exprs(e.ops.iter().map(|op| &op.expr));
-            }
-            Expr::UnaryOp(e) => self.expr(&e.expr),
-            Expr::IfExpr(e) => {
-                self.expr(&e.test_expr);
-                self.expr(&e.true_expr);
-                self.exprs(e.false_expr.iter());
-            }
-            Expr::GetAttr(e) => self.expr(&e.expr),
-            Expr::GetItem(e) => {
-                self.expr(&e.expr);
-                self.expr(&e.subscript_expr);
-            }
-            Expr::Slice(e) => {
-                self.expr(&e.expr);
-                self.exprs([&e.start, &e.stop, &e.step].into_iter().flatten());
-            }
-            Expr::Call(e) => {
-                self.expr(&e.expr);
-                self.args(&e.args);
-            }
-            Expr::List(e) => self.exprs(&e.items),
-            Expr::Tuple(e) => self.exprs(&e.items),
-            Expr::Map(e) => {
-                self.exprs(&e.keys);
-                self.exprs(&e.values);
-            }
-            Expr::Var(_) | Expr::Const(_) => {}
+            _ => {}
+        }
+        for child in tree::children(expr) {
+            self.expr(child);
         }
     }
 
-    /// The whole of an expression: the parser's span of `a | upper` starts at the filter's name.
     fn extent(&self, expr: &Expr) -> Span {
-        let mut span = expr.span();
-        let first = match expr {
-            Expr::Filter(e) => e.expr.as_ref(),
-            Expr::Test(e) => Some(&e.expr),
-            Expr::BinOp(e) => Some(&e.left),
-            Expr::Compare(e) => Some(&e.expr),
-            Expr::IfExpr(e) => Some(&e.true_expr),
-            Expr::GetAttr(e) => Some(&e.expr),
-            Expr::GetItem(e) => Some(&e.expr),
-            Expr::Slice(e) => Some(&e.expr),
-            Expr::Call(e) => Some(&e.expr),
-            _ => None,
-        };
-        if let Some(first) = first {
-            let first = self.extent(first);
-            span.start_offset = span.start_offset.min(self.opening(first));
-        }
-        span
-    }
-
-    /// Where the parentheses around an expression open: as many as close after it.
-    fn opening(&self, inner: Span) -> u32 {
-        let (start, end) = (inner.start_offset as usize, inner.end_offset as usize);
-        let (Some(before), Some(after)) = (self.text.get(..start), self.text.get(end..)) else {
-            return inner.start_offset;
-        };
-        let closing = after
-            .chars()
-            .take_while(|c| *c == ')' || c.is_whitespace())
-            .filter(|c| *c == ')')
-            .count();
-        let mut opening = inner.start_offset;
-        let parentheses = before
-            .char_indices()
-            .rev()
-            .take_while(|(_, c)| *c == '(' || c.is_whitespace());
-        for (at, _) in parentheses.filter(|(_, c)| *c == '(').take(closing) {
-            opening = u32::try_from(at).unwrap_or(opening);
-        }
-        opening
+        tree::extent(self.text, expr)
     }
 
     /// Wraps the root of `root.a[b].c`; a plain name needs nothing.
     fn chain(&mut self, expr: &Expr) {
-        let mut root = expr;
-        while let Some(inner) = match root {
-            Expr::GetAttr(e) => Some(&e.expr),
-            Expr::GetItem(e) => Some(&e.expr),
-            _ => None,
-        } {
-            root = inner;
-        }
+        let root = tree::root(expr);
         if !std::ptr::eq(root, expr) {
             self.wrap(self.extent(root), &format!("{CHAIN}("), ")");
         }

@@ -40,6 +40,13 @@ pub trait Scopes: fmt::Debug + Send + Sync {
     fn names(&self) -> Vec<String>;
 }
 
+impl Variable {
+    /// Data that is read often and changes rarely, as the engine wants it: facts.
+    pub fn prepared(value: &Value) -> Self {
+        Self::Native(convert::from_value(value))
+    }
+}
+
 impl From<Value> for Variable {
     fn from(value: Value) -> Self {
         Self::Value(value)

@@ -8,7 +8,8 @@
 //!
 //! An agent is at `FOLDER/agent-HASH`, FOLDER being private to its user: the user's cache, else one under
 //! `/var/tmp` or `/tmp`. It gets there by temporary name and rename, so what has that name is whole; the size
-//! is compared all the same, for a file whose blocks a power failure has lost.
+//! is compared all the same, for a file whose blocks a power failure has lost. The agent itself runs under the
+//! user's own umask: what tasks create has the modes that the user's login gives.
 
 use std::fmt::Write as _;
 
@@ -34,10 +35,11 @@ pub struct Offer {
 
 /// The script in parts; `@...@` are filled in.
 const SCRIPT: &str = r#"
-mark="@MARK@"; umask 077;
+mark="@MARK@"; usual=$(umask); umask 077;
 say() { printf "%s%s\n" "$mark" "$*"; };
+start() { say ready "$1"; umask "$usual"; exec "$1" agent@ARGUMENTS@; };
 own="@OWN@";
-if [ -n "$own" ] && [ -x "$own" ]; then say ready "$own"; exec "$own" agent@ARGUMENTS@; fi;
+if [ -n "$own" ] && [ -x "$own" ]; then start "$own"; fi;
 machine=$(uname -sm);
 case $machine in @OFFERS@ *) say unsupported "$machine"; exit 1;; esac;
 uid=$(id -u); cache=${XDG_CACHE_HOME:-${HOME:+$HOME/.cache}};
@@ -46,7 +48,7 @@ for folder in "$@"; do
   file=$folder/$name;
   if [ -L "$folder" ]; then continue; fi;
   if [ -O "$folder" ] && [ -O "$file" ] && [ -x "$file" ] && [ "$(wc -c <"$file")" -eq "$size" ]; then
-    say ready "$file"; exec "$file" agent@ARGUMENTS@;
+    start "$file";
   fi;
 done;
 tried=; chosen=;
@@ -68,7 +70,7 @@ say need "$machine";
 if reason=$(head -c "$size" 2>&1 >"$temporary") && [ "$(wc -c <"$temporary")" -eq "$size" ]
     && reason=$(chmod 700 "$temporary" 2>&1 && mv -f "$temporary" "$file" 2>&1); then
   find "$chosen" -type f \( -name "agent-*" -o -name ".agent-*" \) -mtime +@DAYS@ -exec rm -f {} + 2>/dev/null;
-  say ready "$file"; exec "$file" agent@ARGUMENTS@;
+  start "$file";
 fi;
 say failed "cannot write $file: ${reason:-the transfer was cut short}"; exit 1
 "#;
@@ -216,7 +218,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     /// Stands in for the agent: a program that says which arguments it got.
-    const AGENT: &[u8] = b"#!/bin/sh\necho \"running $*\"\n";
+    const AGENT: &[u8] = b"#!/bin/sh\necho \"running $* under $(umask)\"\n";
 
     fn shells() -> Vec<Vec<&'static str>> {
         let busybox = Path::new("/bin/busybox").exists() || Path::new("/usr/bin/busybox").exists();
@@ -251,7 +253,7 @@ mod tests {
         let mut child = Command::new(shell[0])
             .args(&shell[1..])
             .arg("-c")
-            .arg(format!("{before}{}", command(&script)))
+            .arg(format!("umask 027; {before}{}", command(&script)))
             .env("HOME", home)
             .env_remove("XDG_CACHE_HOME")
             .stdin(Stdio::piped())
@@ -284,12 +286,12 @@ mod tests {
                 "{shell:?}: {greetings:?}"
             );
             assert_eq!(greetings[1..], *std::slice::from_ref(&ready), "{shell:?}");
-            assert_eq!(rest, "running agent --flag\n");
+            assert_eq!(rest, "running agent --flag under 0027\n");
             let mode = fs::metadata(&path).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o700);
             let (greetings, rest) = start(&shell, home.path(), "printf noise; ", b"");
             assert_eq!(greetings, [ready], "{shell:?}");
-            assert_eq!(rest, "running agent --flag\n");
+            assert_eq!(rest, "running agent --flag under 0027\n");
         }
     }
 

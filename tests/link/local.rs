@@ -44,6 +44,18 @@ async fn the_agent_ends_with_its_input() {
 }
 
 #[tokio::test]
+async fn what_an_agent_creates_is_as_public_as_its_user_wants() {
+    let umask = |process: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find(|line| line.starts_with("Umask:"));
+        line.unwrap().to_owned()
+    };
+    let link = open(&Transport::Local).await.unwrap();
+    assert_eq!(umask(&link.hello().pid.to_string()), umask("self"));
+    link.close().await;
+}
+
+#[tokio::test]
 async fn an_agent_that_is_killed_is_an_error_that_says_so() {
     let mut link = open(&Transport::Local).await.unwrap();
     let pid = rustix::process::Pid::from_raw(i32::try_from(link.hello().pid).unwrap()).unwrap();

@@ -18,6 +18,7 @@ use super::context::Context;
 use super::role::Role;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
+use crate::vault;
 use crate::yaml::{self, Node};
 
 /// What the tree has to know of the modules and of variables, without depending on either.
@@ -78,17 +79,12 @@ impl Loader {
         })?;
         let text = String::from_utf8(bytes)
             .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", shown(path))))?;
-        if text.starts_with("$ANSIBLE_VAULT;") {
-            let failed = Diagnostic::error(format!(
-                "{} is encrypted, and vaults cannot be opened yet",
-                shown(path)
-            ));
-            return Err(match referrer {
-                Some(span) => failed.at(span),
-                None => failed,
-            });
-        }
-        let document = yaml::load(&Source::new(shown(path), text))?;
+        let source = vault::opened(Source::new(shown(path), text)).map_err(|error| match referrer {
+            Some(span) => error.via("read from here", span),
+            None => error,
+        })?;
+        let document = yaml::load(&source)?;
+        vault::learn_from(&document.root);
         self.warn(document.warnings);
         Ok(document.root)
     }

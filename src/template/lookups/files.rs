@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
     row("file", "The contents of files", file),
+    row("unvault", "The contents of files, encrypted or not", unvault),
     row("template", "What template files come to", template),
     row("fileglob", "The files that match patterns", fileglob),
 ];
@@ -28,6 +29,13 @@ fn file(request: &Request) -> Answer {
         texts.push(text.into());
     }
     Ok(texts)
+}
+
+fn unvault(request: &Request) -> Answer {
+    let terms = request.terms.iter();
+    terms
+        .map(|term| Ok(request.read(&request.find("files", &term.to_string())?)?.into()))
+        .collect()
 }
 
 fn template(request: &Request) -> Answer {

@@ -23,6 +23,7 @@ use super::scope::{Context, SCOPE, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 use crate::value::{Map, Value};
+use crate::vault;
 
 /// What a lookup is asked.
 struct Request<'r> {
@@ -100,6 +101,8 @@ impl Request<'_> {
     fn read(&self, path: &std::path::Path) -> Result<String, EvalError> {
         let bytes = std::fs::read(path)
             .map_err(|error| self.fail(format!("cannot read {}: {error}", path.display())))?;
+        let bytes = vault::opened_bytes(bytes)
+            .map_err(|closed| self.fail(format!("{} stays encrypted: {closed}", path.display())))?;
         String::from_utf8(bytes).map_err(|_| self.fail(format!("{} is not UTF-8 text", path.display())))
     }
 

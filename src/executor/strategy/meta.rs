@@ -1,0 +1,164 @@
+//! `meta`: tasks that steer the run itself.
+
+use std::sync::Arc;
+
+use super::Batch;
+use crate::diagnostic::Diagnostic;
+use crate::executor::attempt::{End, Site};
+use crate::executor::iterator::Cursor;
+use crate::output::{Event, Label, Report, State};
+use crate::playbook::{Item, Meta, Task};
+
+/// Whose conditions decide, and whom it concerns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Each host for itself.
+    Each,
+    /// The first host decides for all.
+    All,
+    /// Conditions are not looked at.
+    Always,
+}
+
+fn reach(meta: Meta) -> Reach {
+    match meta {
+        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole => Reach::Each,
+        Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors => Reach::All,
+        Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection => Reach::Always,
+    }
+}
+
+impl Batch {
+    pub(super) async fn meta(
+        &mut self,
+        meta: Meta,
+        task: &Arc<Task>,
+        at: &[usize],
+    ) -> Result<(), Diagnostic> {
+        if !task.implicit {
+            self.site(at[0], task).banner();
+        }
+        let wanted = self.wanted(meta, task, at)?;
+        self.take_handler(at);
+        match meta {
+            Meta::FlushHandlers => self.flush(task, &wanted)?,
+            Meta::EndHost => {
+                for index in &wanted {
+                    self.active.lose(&self.lanes[*index].host);
+                    self.lanes[*index].cursor.end();
+                }
+            }
+            Meta::EndRole => {
+                for index in &wanted {
+                    self.lanes[*index].moves(&self.selected, Cursor::end_role);
+                }
+            }
+            Meta::EndBatch if !wanted.is_empty() => self.end_all(),
+            Meta::EndPlay if !wanted.is_empty() => {
+                self.end_all();
+                self.end_play = true;
+            }
+            Meta::ClearFacts if !wanted.is_empty() => {
+                for lane in &self.lanes {
+                    self.run.clear_facts(&lane.host);
+                }
+            }
+            Meta::ClearHostErrors if !wanted.is_empty() => {
+                for lane in &mut self.lanes {
+                    self.run.regain(&lane.host);
+                    self.active.regain(&lane.host);
+                    (lane.unreachable, lane.stopped) = (false, false);
+                }
+            }
+            Meta::ResetConnection => {
+                for index in at {
+                    self.run.links.reset(&self.lanes[*index].host).await;
+                }
+            }
+            Meta::RefreshInventory => self.run.refresh_inventory()?,
+            _ => {}
+        }
+        let moved = |index: &usize| match meta {
+            Meta::FlushHandlers | Meta::EndHost | Meta::EndRole => wanted.contains(index),
+            _ => false,
+        };
+        let stay: Vec<usize> = at.iter().copied().filter(|index| !moved(index)).collect();
+        for index in stay {
+            self.lanes[index].cursor.advance();
+        }
+        Ok(())
+    }
+
+    /// The lanes for which the conditions hold; the others are shown as skipped.
+    fn wanted(&self, meta: Meta, task: &Arc<Task>, at: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+        let reach = reach(meta);
+        if reach == Reach::Always {
+            if !task.context.conditions().is_empty() {
+                let name = Meta::TABLE
+                    .iter()
+                    .find(|(_, other)| *other == meta)
+                    .map_or("", |(name, _)| *name);
+                self.run.show(&Event::Warning(&format!(
+                    "{name} task does not support when conditional"
+                )));
+            }
+            return Ok(at.to_vec());
+        }
+        let asked = if reach == Reach::All { &at[..1] } else { at };
+        let mut wanted = Vec::new();
+        for index in asked {
+            let site = self.site(*index, task);
+            let condition = site
+                .false_condition(&site.scope())
+                .map_err(|error| error.diagnostic)?;
+            match condition {
+                None => wanted.push(*index),
+                Some(_) if task.implicit => {}
+                Some(condition) => show_skipped(&site, &End::skipped(condition)),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn end_all(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.cursor.end());
+    }
+
+    /// The handlers that these lanes have notified run next.
+    fn flush(&mut self, task: &Task, wanted: &[usize]) -> Result<(), Diagnostic> {
+        if wanted.iter().any(|index| self.lanes[*index].cursor.in_handlers()) {
+            return Err(Diagnostic::error("flush_handlers cannot be used as a handler").at(&task.action_span));
+        }
+        let handlers: Arc<[Item]> = self.active.handlers().into_iter().map(Item::Task).collect();
+        for index in wanted {
+            let notifications = std::mem::take(&mut self.lanes[*index].notifications);
+            let scope = self
+                .run
+                .scope(&self.lanes[*index].host, Some(&self.active), None, Vec::new());
+            for name in notifications {
+                self.lanes[*index]
+                    .notified
+                    .extend(self.active.handlers_called(&name, &scope));
+            }
+            self.lanes[*index].cursor.flush(Arc::clone(&handlers));
+        }
+        Ok(())
+    }
+}
+
+fn show_skipped(site: &Site, end: &End) {
+    site.report(&Report {
+        label: Label {
+            host: site.host.clone(),
+            delegate: None,
+        },
+        state: State::Skipped,
+        ignored: false,
+        item: None,
+        result: end.visible(),
+        diff: Vec::new(),
+        always: false,
+        action: site.task.action.clone(),
+        diagnostic: None,
+    });
+}
