@@ -126,20 +126,9 @@ impl Diagnostic {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
         groups.push(group);
-<<<<<<< HEAD
         for (note, span) in self.failed.iter().chain(&self.trail) {
-            groups.push(
-                Group::with_title(Level::NOTE.secondary_title(note.as_str())).element(snippet(
-                    span,
-                    AnnotationKind::Context,
-                    None,
-                )),
-            );
-=======
-        for (note, span) in &self.trail {
             let group = Group::with_title(Level::NOTE.secondary_title(note.as_str()));
             groups.push(place(group, span, AnnotationKind::Context, None));
->>>>>>> executor
         }
         renderer.render(&groups)
     }

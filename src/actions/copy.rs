@@ -58,7 +58,7 @@ impl Action for Copy {
                 (Value::Null, _) => Err(Failure::new("src (or content) is required")),
                 (content, _) => {
                     let text = match content {
-                        Value::Map(_) | Value::List(_) => crate::output::human::json(content, false),
+                        Value::Map(_) | Value::List(_) => crate::output::json(content, None),
                         other => other.to_string(),
                     };
                     let bytes: Arc<[u8]> = text.into_bytes().into();

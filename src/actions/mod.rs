@@ -158,6 +158,8 @@ pub struct Done {
     pub effects: Vec<Effect>,
     /// The result is shown whatever the verbosity.
     pub shown: bool,
+    /// Set by the run: a module has said that it failed.
+    pub by_module: bool,
 }
 
 /// What a result changes on the controller.

@@ -12,6 +12,7 @@ pub mod arguments;
 pub mod extra_vars;
 pub mod init;
 pub mod keyring;
+mod output;
 pub mod play;
 pub mod playbook_lookup;
 pub mod registry;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::arguments::Arguments;
 use super::settings::{PasswordSource, Settings, Surroundings};
+use super::output::{self, Wanted};
 use super::{extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
 use crate::inventory::Inventory;
-use crate::output::human::Human;
-use crate::output::{Event, Paint};
+use crate::output::{Event, Line};
 use crate::playbook::{Loader, Playbook, Selection};
 use crate::value::Secret;
 use crate::vault;
@@ -61,9 +61,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Diagnostic::error(format!("cannot start: {error}")), MISSING),
     };
+    let line = output::progress_line(&configuration);
     let code = runtime.block_on(async {
         // The main thread's own stack is small: the run is a task of the runtime.
-        let running = tokio::spawn(async move { play(settings, configuration, warnings).await });
+        let shown = line.clone();
+        let running = tokio::spawn(async move { play(settings, configuration, warnings, shown).await });
         tokio::select! {
             ended = running => match ended {
                 Ok(Ok(code)) => ExitCode::from(code),
@@ -71,6 +73,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 Err(error) => fail(&Diagnostic::error(format!("the run broke off: {error}")), 250),
             },
             () = interruption() => {
+                if let Some(line) = &line {
+                    line.hide();
+                }
                 fail(&Diagnostic::error("interrupted"), INTERRUPTED)
             }
         }
@@ -103,6 +108,7 @@ async fn play(
     settings: Settings,
     configuration: Configuration,
     mut warnings: Vec<Diagnostic>,
+    line: Option<Line>,
 ) -> Result<u8, Stop> {
     let code = |code: u8| move |error: Diagnostic| (error, code);
     let files: Vec<PathBuf> = settings
@@ -136,16 +142,13 @@ async fn play(
     } else {
         ask(&settings).map_err(code(MISSING))?
     };
-    let paint = Paint(settings.colour);
-    let err_paint = Paint(settings.colour && io::stderr().is_terminal());
-    let printer = Human::new(
-        io::stdout(),
-        io::stderr(),
-        paint,
-        err_paint,
-        settings.verbosity,
-        settings.diff,
-    );
+    let wanted = Wanted {
+        verbosity: settings.verbosity,
+        check: settings.check,
+        colour: settings.colour,
+        printer: settings.printer.as_deref(),
+    };
+    let output = output::output(&configuration, &wanted, line).map_err(code(USAGE))?;
     let listing = settings.listing;
     let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
@@ -153,7 +156,7 @@ async fn play(
         translated(settings, configuration, extra, passwords),
         inventory,
         loader,
-        Box::new(printer),
+        output,
     )
     .map_err(code(MISSING))?;
     for warning in &warnings {

@@ -46,6 +46,8 @@ pub struct Settings {
     pub flush_cache: bool,
     pub verbosity: u8,
     pub colour: bool,
+    /// The printer of standard output, if not the configuration's.
+    pub printer: Option<String>,
 }
 
 /// Where a password comes from.
@@ -149,6 +151,7 @@ impl Settings {
                 given => given,
             },
             colour: colour(configuration, around),
+            printer: arguments.output,
         })
     }
 }

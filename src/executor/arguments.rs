@@ -12,9 +12,21 @@ use crate::yaml::Node;
 
 /// Evaluated but not yet checked.
 pub fn evaluate(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalError> {
-    let mut arguments = defaults(task, module, scope)?;
-    arguments.extend(map(&task.arguments, scope)?);
-    Ok(arguments)
+    let given = defaults(task, module, scope).and_then(|mut arguments| {
+        arguments.extend(map(&task.arguments, scope)?);
+        Ok(arguments)
+    });
+    given.map_err(|error| {
+        let name = if task.action.contains('.') {
+            task.action.clone()
+        } else {
+            format!("ansible.builtin.{}", task.action)
+        };
+        error.failing(
+            format!("Finalization of task args for '{name}' failed"),
+            &task.action_span,
+        )
+    })
 }
 
 /// A map of arguments; `args: "{{ map }}"` among them is a map of more.
@@ -24,7 +36,12 @@ fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
         if template::is_omitted(&entry.value, scope)? {
             continue;
         }
-        let value = template::evaluate(&entry.value, scope)?;
+        let value = template::evaluate(&entry.value, scope).map_err(|error| {
+            error.failing(
+                format!("Error while resolving value for '{name}'"),
+                &entry.value.span,
+            )
+        })?;
         match (name.as_str(), value) {
             ("args", Value::Map(more)) => {
                 for (name, value) in more {

@@ -3,7 +3,8 @@
 //! The order is fixed: delegation, conditions, arguments, the run itself, `changed_when`, `failed_when`,
 //! `until`. Loops are [`super::repeat`]'s, what follows from the result the strategy's.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::arguments;
@@ -12,13 +13,12 @@ use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
 use super::scope::layer;
-use super::strategy::Strategy;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
 use crate::configuration::table;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Announced, Event, State};
 use crate::playbook::{Task, What};
 use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
@@ -30,10 +30,6 @@ use crate::yaml::Node;
 const RETRIES: i64 = 3;
 /// Seconds between tries.
 const DELAY: i64 = 5;
-/// What takes the place of a result that is not to be seen.
-const CENSORED: &str =
-    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
-
 /// Where and with which variables a task runs.
 #[derive(Clone)]
 pub struct Site {
@@ -47,6 +43,8 @@ pub struct Site {
     pub once: bool,
     /// The task is a handler, or included by one.
     pub handler: bool,
+    /// What the output calls it.
+    pub announced: Arc<Announced>,
 }
 
 /// How it ended.
@@ -58,6 +56,8 @@ pub struct End {
     pub diff: Vec<Diff>,
     pub effects: Vec<Effect>,
     pub diagnostic: Option<Diagnostic>,
+    /// A module has said that it failed, not the controller.
+    pub by_module: bool,
     pub delegate: Option<String>,
     /// What it notifies, if it has changed something.
     pub notify: Vec<Notification>,
@@ -76,6 +76,7 @@ impl End {
             diff: Vec::new(),
             effects: Vec::new(),
             diagnostic: None,
+            by_module: false,
             delegate: None,
             notify: Vec::new(),
             no_log: false,
@@ -111,19 +112,6 @@ impl End {
         );
         result.insert("false_condition".to_owned(), condition.to_value());
         Self::new(State::Skipped, result)
-    }
-
-    /// The result as it may be shown.
-    pub fn visible(&self) -> Value {
-        if !self.no_log {
-            return Value::Map(self.result.clone());
-        }
-        let mut result = Map::from_iter([("censored".to_owned(), Value::from(CENSORED))]);
-        result.insert(
-            "changed".to_owned(),
-            self.result.get("changed").cloned().unwrap_or(Value::Bool(false)),
-        );
-        Value::Map(result)
     }
 }
 
@@ -175,9 +163,7 @@ impl Site {
 
     /// The end of a task that could not be evaluated.
     pub fn broken(&self, error: EvalError) -> End {
-        let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-        let diagnostic = error.diagnostic.via("in this task", name);
-        let message = diagnostic.message.clone();
+        let message = led_by("Task failed", &error.diagnostic.whole_message());
         let no_log = self
             .task
             .context
@@ -185,7 +171,7 @@ impl Site {
             .is_some_and(|node| node.to_value().truth() != Some(false));
         End {
             no_log,
-            ..End::failed(message, Some(diagnostic))
+            ..End::failed(message, Some(error.diagnostic))
         }
     }
 
@@ -220,7 +206,7 @@ impl Site {
     /// The first of the task's conditions that does not hold.
     pub fn false_condition(&self, scope: &Arc<Scope>) -> Result<Option<&Node>, EvalError> {
         for condition in self.task.context.conditions() {
-            if !template::condition(condition, scope)? {
+            if !holds(condition, scope)? {
                 return Ok(Some(condition));
             }
         }
@@ -259,15 +245,11 @@ impl Site {
                 }
                 return Ok(end);
             }
-            let label = Label {
-                host: self.host.clone(),
-                delegate: delegate.map(str::to_owned),
-            };
-            let left = u32::try_from(retries - tried + 1).unwrap_or(0);
             self.run.show(&Event::Retrying {
-                label: &label,
-                task: &self.name(scope),
-                left,
+                label: &self.label(delegate),
+                task: &own_name(&self.task, scope),
+                left: u32::try_from(retries - tried + 1).unwrap_or(0),
+                result: &end.visible(),
             });
             tokio::time::sleep(Duration::from_secs(u64::try_from(delay).unwrap_or(0))).await;
         }
@@ -296,17 +278,16 @@ impl Site {
                 End {
                     diff,
                     effects,
+                    by_module: done.by_module,
                     shown: done.shown,
                     ..End::new(state, result)
                 }
             }
-            Err(Failure::Failed { message, diagnostic }) => {
-                let name = self.task.name().map_or(&self.task.action_span, |node| &node.span);
-                End::failed(
-                    message,
-                    diagnostic.map(|diagnostic| diagnostic.via("in this task", name)),
-                )
-            }
+            Err(Failure::Failed { message, diagnostic }) => match diagnostic {
+                // The arguments could not be evaluated: nothing was done.
+                Some(diagnostic) if !diagnostic.failed.is_empty() => self.broken(EvalError::new(*diagnostic)),
+                diagnostic => End::failed(message, diagnostic.map(|diagnostic| *diagnostic)),
+            },
             Err(Failure::Unreachable(message)) => {
                 let mut result = Map::from_iter([("msg".to_owned(), Value::from(message))]);
                 result.insert("changed".to_owned(), Value::Bool(false));
@@ -357,6 +338,7 @@ impl Site {
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
+            end.by_module &= end.state == State::Failed;
             end.state = if failed { State::Failed } else { State::Ok };
             if !failed {
                 end.diagnostic = None;
@@ -390,7 +372,7 @@ impl Site {
         };
         let conditions = node.as_list().unwrap_or(std::slice::from_ref(node));
         for condition in conditions {
-            if !template::condition(condition, &scope)? {
+            if !holds(condition, &scope)? {
                 return Ok(false);
             }
         }
@@ -423,46 +405,6 @@ impl Site {
         }
     }
 
-    /// Announces the task, where hosts go in step.
-    pub fn banner(&self) {
-        if self.play.strategy == Strategy::Linear {
-            self.announce();
-        }
-    }
-
-    /// Announces the task where hosts do not go in step and the output is at another one.
-    pub fn heading(&self) {
-        if self.play.strategy == Strategy::Linear {
-            return;
-        }
-        let task = Arc::as_ptr(&self.task).addr();
-        let mut heading = self.play.heading.lock().unwrap_or_else(PoisonError::into_inner);
-        if heading.replace(task) != Some(task) {
-            self.announce();
-        }
-    }
-
-    fn announce(&self) {
-        let name = if self.task.implicit {
-            "Gathering Facts".to_owned()
-        } else {
-            self.name(&self.scope())
-        };
-        let place = self.task.span().to_string();
-        let place = place.rsplit_once(':').map_or(place.as_str(), |(place, _)| place);
-        self.run.show(&Event::Task {
-            name: &name,
-            place,
-            handler: self.handler,
-        });
-    }
-
-    /// Shows a result.
-    pub fn report(&self, report: &Report) {
-        self.heading();
-        self.run.report(report);
-    }
-
     pub fn register(&self) -> Option<&str> {
         self.task.own("register")?.as_str()
     }
@@ -483,14 +425,19 @@ impl Site {
             delegate,
             check,
             diff,
+            failed: &AtomicBool::new(false),
         };
         let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
-            if let Some(background) = background {
-                return Ok(remote.start(module, arguments, background).await?.into());
-            }
-            return Ok(remote.call(module, arguments, Held::default()).await?.into());
+            let outcome = match background {
+                Some(background) => remote.start(module, arguments, background).await?,
+                None => remote.call(module, arguments, Held::default()).await?,
+            };
+            return Ok(Done {
+                by_module: true,
+                ..outcome.into()
+            });
         };
         if background.is_some() {
             return Err(Failure::new(format!(
@@ -502,7 +449,11 @@ impl Site {
         } else {
             self.arguments(module, spec, scope)?
         };
-        self.act(action, arguments, scope, &remote).await
+        let done = self.act(action, arguments, scope, &remote).await?;
+        Ok(Done {
+            by_module: remote.has_failed(),
+            ..done
+        })
     }
 
     async fn act(
@@ -528,11 +479,6 @@ impl Site {
         let given = arguments::evaluate(&self.task, module, scope)?;
         spec.resolve(&given)
             .map_err(|error| arguments::refused(&self.task, spec, &error).into())
-    }
-
-    /// The task's name as the banner shows it; as written where it cannot be evaluated.
-    pub fn name(&self, scope: &Arc<Scope>) -> String {
-        task_name(&self.task, scope)
     }
 
     /// The nearest value of a keyword, as a boolean.
@@ -583,9 +529,30 @@ impl Site {
     }
 }
 
+/// Whether a condition holds.
+fn holds(condition: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+    template::condition(condition, scope).map_err(|error| {
+        // What a condition came to says itself that it is about one.
+        if error.diagnostic.message.to_lowercase().starts_with("conditional") {
+            error
+        } else {
+            error.failing("Error while evaluating conditional", &condition.span)
+        }
+    })
+}
+
 /// A task's name; the module's where it has none, the role's in front.
 pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
-    let own = match task.name() {
+    let own = own_name(task, scope);
+    match task.context.role() {
+        Some(role) => format!("{} : {own}", role.role.name),
+        None => own,
+    }
+}
+
+/// A task's name; the module's where it has none. As written where it cannot be evaluated.
+fn own_name(task: &Task, scope: &Arc<Scope>) -> String {
+    match task.name() {
         Some(node) => template::evaluate(node, scope)
             .unwrap_or_else(|_| node.to_value())
             .to_string(),
@@ -595,9 +562,5 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
             format!("{} : {}", task.action, role.unwrap_or_default())
         }
         None => task.action.clone(),
-    };
-    match task.context.role() {
-        Some(role) => format!("{} : {own}", role.role.name),
-        None => own,
     }
 }

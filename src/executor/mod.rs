@@ -30,6 +30,7 @@ mod run;
 mod scope;
 mod settings;
 mod strategy;
+mod telling;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};

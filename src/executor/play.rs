@@ -44,8 +44,6 @@ pub struct ActivePlay {
     pub exposed: Mutex<Vec<Arc<RoleUse>>>,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
-    /// The task under whose heading the output is, where hosts do not go in step.
-    pub heading: Mutex<Option<usize>>,
 }
 
 impl ActivePlay {
@@ -128,10 +126,16 @@ impl Run {
             .map(&text)
             .transpose()?
             .unwrap_or_else(|| pattern.clone());
+        let check = play.get("check_mode").and_then(|node| node.to_value().truth());
+        let announced = |tasks: usize| Event::Play {
+            name: &name,
+            check: check.unwrap_or(self.settings.check),
+            tasks,
+        };
         let prompted = Arc::new(prompts::ask(self, &play, &bare)?);
         let mut selection = self.select(&pattern, &play.hosts.span)?;
         if selection.hosts.is_empty() {
-            self.show(&Event::Play { name: &name });
+            self.show(&announced(0));
         }
         for term in &selection.unmatched {
             self.show(&Event::Warning(&format!(
@@ -156,7 +160,7 @@ impl Run {
         };
         let items = self.items_of(&play, &bare)?;
         for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
-            self.show(&Event::Play { name: &name });
+            self.show(&announced(flattened(&items).len()));
             self.warn_all();
             let mut active = ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
@@ -170,7 +174,6 @@ impl Run {
                 batch_size: batch.len(),
                 batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
                 prompted: Arc::clone(&prompted),
-                heading: Mutex::default(),
             };
             self.read_variable_files(&mut active)?;
             let active = Arc::new(active);
@@ -202,7 +205,6 @@ impl Run {
                 handlers: Mutex::default(),
                 exposed: Mutex::default(),
                 lost: Mutex::default(),
-                heading: Mutex::default(),
             });
             let scope = self.scope(&host, Some(&reading), None, Vec::new());
             let mut files = Vec::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::attempt::{End, Notification, Site};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
-use crate::output::{Label, Report, State};
+use crate::output::{Extent, State};
 use crate::playbook::What;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
@@ -136,15 +136,7 @@ impl Site {
             let stop = site.breaks(control, &end, &scope);
             // Each item sees what the items before it have set.
             site.apply(&mut end);
-            let ignored = self
-                .truth("ignore_errors", &scope)
-                .ok()
-                .flatten()
-                .unwrap_or(false);
-            // That a failure is ignored is said once, at the end.
-            let last = index + 1 == count || matches!(stop, Ok(true));
-            let failed = whole.failed || end.state == State::Failed;
-            self.show_item(&end, label, ignored && failed && last);
+            self.show_item(&end, label);
             let unreachable = end.state == State::Unreachable;
             whole.add(end);
             if unreachable {
@@ -177,29 +169,12 @@ impl Site {
             .map_or_else(|_| item.to_string(), |control| label(&control, item, scope))
     }
 
-    fn show_item(&self, end: &End, label: String, ignored: bool) {
+    fn show_item(&self, end: &End, label: String) {
         // An inclusion shows what it includes instead.
         if matches!(self.task.what, What::IncludeTasks | What::IncludeRole) {
             return;
         }
-        self.report(&Report {
-            label: Label {
-                host: self.host.clone(),
-                delegate: end.delegate.clone(),
-            },
-            state: end.state,
-            ignored,
-            item: Some(if end.no_log {
-                "(censored due to no_log)".to_owned()
-            } else {
-                label
-            }),
-            result: end.visible(),
-            diff: if end.no_log { Vec::new() } else { end.diff.clone() },
-            always: end.shown && !end.no_log,
-            action: self.task.action.clone(),
-            diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
-        });
+        self.report(end, Extent::Item(label), false);
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Console {
     line: Option<Line>,
     /// Warnings and errors are said once.
     said: HashSet<String>,
+    /// Whether warnings that something will go are said at all.
+    deprecations: bool,
 }
 
 impl Console {
@@ -44,6 +46,7 @@ impl Console {
             log: None,
             line: None,
             said: HashSet::new(),
+            deprecations: true,
         }
     }
 
@@ -54,6 +57,10 @@ impl Console {
 
     pub fn set_log(&mut self, log: Log) {
         self.log = Some(log);
+    }
+
+    pub fn set_deprecations(&mut self, said: bool) {
+        self.deprecations = said;
     }
 
     pub fn set_line(&mut self, line: Line) {
@@ -108,6 +115,10 @@ impl Console {
 
     /// `[DEPRECATION WARNING]: ...`, once.
     pub fn deprecate(&mut self, text: &str) {
+        if !self.deprecations {
+            return;
+        }
+        self.warn("Deprecation warnings can be disabled by setting `deprecation_warnings=False` in ansible.cfg.");
         let text = format!("[DEPRECATION WARNING]: {text}");
         self.say_once(Stream::Err, &text, Colour::Deprecated, Level::Info);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::colour::{Colour, Paint};
 use super::console::{Console, Stream};
 use super::dump::{self, Layout, dump};
-use super::event::{Announced, Detail, Event, Extent, Job, Label, Report, Role, State, Stats, Summary};
+use super::event::{Announced, Detail, Event, Extent, JobState, Label, Report, Role, State, Stats, Summary};
 use super::settings::Settings;
 use super::{Printer, diff, told};
 use crate::playbook::short_name;
@@ -283,11 +283,11 @@ impl Printer for Default {
                 left,
                 result,
             } => self.retrying(label, task, *left, result, console),
-            Event::Job { host, id, state } => {
+            Event::Job { host, job, state } => {
                 let text = match state {
-                    Job::Running => format!("ASYNC POLL on {host}: jid={id} started=True finished=False"),
-                    Job::Finished => format!("ASYNC OK on {host}: jid={id}"),
-                    Job::Failed => format!("ASYNC FAILED on {host}: jid={id}"),
+                    JobState::Running => format!("ASYNC POLL on {host}: jid={job} started=True finished=False"),
+                    JobState::Ok => format!("ASYNC OK on {host}: jid={job}"),
+                    JobState::Failed => format!("ASYNC FAILED on {host}: jid={job}"),
                 };
                 console.show(&text, Some(Colour::Debug));
             }

@@ -97,11 +97,11 @@ pub struct Report {
     pub error: Option<Diagnostic>,
 }
 
-/// Where a job in the background is.
+/// What is known of a task that goes on by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Job {
+pub enum JobState {
     Running,
-    Finished,
+    Ok,
     Failed,
 }
 
@@ -164,10 +164,11 @@ pub enum Event<'a> {
         left: u32,
         result: &'a Map,
     },
+    /// A task with `async` that is waited for.
     Job {
         host: &'a str,
-        id: &'a str,
-        state: Job,
+        job: &'a str,
+        state: JobState,
     },
     Notified {
         handler: &'a str,
@@ -186,6 +187,10 @@ pub enum Event<'a> {
         exchanges: u64,
         sent: u64,
         received: u64,
+    },
+    /// The hosts that have failed were written to a file.
+    Retry {
+        file: &'a Path,
     },
     Recap(&'a Summary),
 }

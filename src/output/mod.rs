@@ -26,12 +26,14 @@ mod tree;
 use crate::configuration::Configuration;
 use crate::diagnostic::{Diagnostic, Severity};
 
-pub use self::colour::{Colour, Paint};
-pub use self::console::{Console, Stream};
+pub use self::colour::{Colour, Paint, USES};
+pub use self::console::{COLUMNS, Console, Stream};
+pub use self::dump::json;
 pub use self::event::{
-    Announced, Detail, Event, Extent, Job, Label, Report, Role, State, Stats, Summary,
+    Announced, Detail, Event, Extent, JobState, Label, Report, Role, State, Stats, Summary,
 };
 pub use self::printers::{Kind, PRINTERS, Row};
+pub use self::log::Log;
 pub use self::progress::Line;
 pub use self::settings::{Format, Settings};
 pub use self::told::absolute;
@@ -69,6 +71,10 @@ impl Output {
             Event::Warning(text) => self.console.warn(text),
             Event::Diagnostic(diagnostic) => self.diagnostic(diagnostic),
             Event::Chatter { verbosity, text } => self.chatter(*verbosity, text),
+            Event::Retry { file } => {
+                let text = format!("\tto retry, use: --limit @{}", file.display());
+                self.console.show(&text, None);
+            }
             Event::Traffic {
                 host,
                 exchanges,

@@ -31,7 +31,6 @@ pub struct Settings {
     pub check_markers: bool,
     pub path_on_failure: bool,
     pub arguments: bool,
-    pub deprecations: bool,
     /// Lines around each change of a diff.
     pub diff_context: usize,
     /// Where what `-v` adds goes.
@@ -58,7 +57,6 @@ impl Settings {
             check_markers: truth(&table::CHECK_MODE_MARKERS),
             path_on_failure: truth(&table::SHOW_TASK_PATH_ON_FAILURE),
             arguments: truth(&table::DISPLAY_ARGS_TO_STDOUT),
-            deprecations: truth(&table::DEPRECATION_WARNINGS),
             diff_context: configuration
                 .integer(&table::DIFF_CONTEXT)
                 .and_then(|lines| usize::try_from(lines).ok())

@@ -45,32 +45,41 @@ pub fn told(diagnostic: &Diagnostic) -> String {
     format!("{text}{end}")
 }
 
-/// From what failed to why, each with its place; what has the same place is one step.
-fn steps(diagnostic: &Diagnostic) -> Vec<(String, Option<Span>)> {
-    let places = diagnostic.failed.iter().rev().chain(diagnostic.trail.iter().rev());
-    let mut steps: Vec<(String, Option<Span>)> = Vec::new();
-    let own = (&diagnostic.message, diagnostic.span.as_ref());
-    for (message, span) in places
-        .map(|(message, span)| (message, Some(span)))
-        .chain([own])
-    {
-        match steps.last_mut() {
-            Some((before, place)) if same(place.as_ref(), span) => *before = led_by(before, message),
-            Some((before, _)) => {
-                if !before.ends_with(['.', '!', '?']) {
-                    before.push('.');
-                }
-                steps.push((message.clone(), span.cloned()));
-            }
-            None => steps.push((message.clone(), span.cloned())),
-        }
+/// A part of the message, and where that is.
+type Step = (String, Option<Span>);
+
+/// From what failed to why; what is at the same place, or inside of it, is one step.
+fn steps(diagnostic: &Diagnostic) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (what, span) in diagnostic.failed.iter().rev() {
+        add(&mut steps, Some(what), what, Some(span));
     }
+    for (note, span) in diagnostic.trail.iter().rev() {
+        add(&mut steps, None, note, Some(span));
+    }
+    let message = &diagnostic.message;
+    add(&mut steps, Some(message), message, diagnostic.span.as_ref());
     steps
 }
 
-/// A step without a place belongs to the one before it.
-fn same(one: Option<&Span>, other: Option<&Span>) -> bool {
-    other.is_none() || one == other
+/// `also` goes on in a step that is there, `alone` starts a new one.
+fn add(steps: &mut Vec<Step>, also: Option<&String>, alone: &str, span: Option<&Span>) {
+    if let Some((before, place)) = steps.last_mut() {
+        let inside = |inner: &Span| place.as_ref().is_some_and(|outer| outer.contains(inner));
+        if span.is_none_or(inside) {
+            if let Some(also) = also {
+                *before = led_by(before, also);
+            }
+            if span.is_some() {
+                *place = span.cloned();
+            }
+            return;
+        }
+        if !before.ends_with(['.', '!', '?']) {
+            before.push('.');
+        }
+    }
+    steps.push((alone.to_owned(), span.cloned()));
 }
 
 /// `Origin: FILE:LINE:COLUMN`, the line and what is before it, and a caret.
@@ -174,6 +183,22 @@ mod tests {
                        ^ column 14
 
         say what `x` is
+        ");
+    }
+
+    #[test]
+    fn the_narrowest_place_is_shown() {
+        let text = "- debug: msg={{ a.b }}\n";
+        let error = Diagnostic::error("'b' is undefined")
+            .at(&place(text, "b }}"))
+            .via("needed for `a`", &place(text, "a.b"))
+            .failing("Error while resolving value for 'msg'", &place(text, "{{ a.b }}"));
+        insta::assert_snapshot!(told(&error), @r"
+        Error while resolving value for 'msg': 'b' is undefined
+        Origin: /site.yml:1:19
+
+        1 - debug: msg={{ a.b }}
+                              ^ column 19
         ");
     }
 

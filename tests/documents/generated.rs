@@ -280,6 +280,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("globset", "shell patterns"),
     ("similar", "unified differences"),
+    ("unicode-width", "how many columns a banner's text takes"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
     ("url", "URLs"),

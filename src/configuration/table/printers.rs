@@ -4,6 +4,7 @@ use crate::configuration::setting::{Kind, Setting, settings};
 
 #[rustfmt::skip]
 settings! { unused: false;
+    PROGRESS_LINE: Truth = "true", ["defaults.progress_line"], ["REGDEPLOY_PROGRESS_LINE"], "on a terminal a line says what runs now";
     CALLBACK_TREE_DIR: Path = "~/.ansible/tree", ["callback_tree.directory"], ["ANSIBLE_CALLBACK_TREE_DIR"], "the folder that `tree` writes to";
     JUNIT_OUTPUT_DIR: Path = "~/.ansible.log", [], ["JUNIT_OUTPUT_DIR"], "the folder that `junit` writes to";
     JUNIT_TASK_CLASS: Truth = "false", [], ["JUNIT_TASK_CLASS"], "`junit` has one class for each file";

@@ -11,6 +11,7 @@ use crate::playbook::keyword::Level;
 
 impl Batch {
     pub(super) fn include(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+        let announced = self.announce(task, at);
         let level = if self.lanes[at[0]].cursor.in_handlers() {
             Level::Handler
         } else {
@@ -20,10 +21,9 @@ impl Batch {
         let mut known = Inclusions::default();
         let mut shown: Vec<(Included, Vec<String>)> = Vec::new();
         for index in at {
-            let site = self.site(*index, task);
+            let site = self.site(*index, task, &announced);
             match self.run.inclusion(&site, &mut known, level) {
                 Ok(Inclusion { lists, shown: files }) => {
-                    site.heading();
                     for file in files {
                         match shown.iter_mut().find(|(name, _)| *name == file) {
                             Some((_, hosts)) if !hosts.contains(&site.host) => hosts.push(site.host.clone()),
@@ -42,6 +42,7 @@ impl Batch {
         }
         for (included, hosts) in &shown {
             self.run.show(&Event::Included {
+                task: &announced,
                 file: &included.file,
                 item: included.item.as_deref(),
                 hosts,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Batch;
+use super::{Batch, Strategy};
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
+use crate::executor::attempt::End;
 use crate::executor::iterator::Cursor;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Announced, Event, Extent};
 use crate::playbook::{Item, Meta, Task};
 
 /// Whose conditions decide, and whom it concerns.
@@ -29,16 +29,13 @@ fn reach(meta: Meta) -> Reach {
 }
 
 impl Batch {
-    pub(super) async fn meta(
-        &mut self,
-        meta: Meta,
-        task: &Arc<Task>,
-        at: &[usize],
-    ) -> Result<(), Diagnostic> {
-        if !task.implicit {
-            self.site(at[0], task).banner();
-        }
-        let wanted = self.wanted(meta, task, at)?;
+    pub(super) async fn meta(&mut self, meta: Meta, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+        let announced = if task.implicit || self.active.strategy != Strategy::Linear {
+            self.described(at[0], task)
+        } else {
+            self.announce(task, at)
+        };
+        let wanted = self.wanted(meta, task, at, &announced)?;
         self.take_handler(at);
         match meta {
             Meta::FlushHandlers => self.flush(task, &wanted)?,
@@ -90,7 +87,7 @@ impl Batch {
     }
 
     /// The lanes for which the conditions hold; the others are shown as skipped.
-    fn wanted(&self, meta: Meta, task: &Arc<Task>, at: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+    fn wanted(&self, meta: Meta, task: &Arc<Task>, at: &[usize], announced: &Arc<Announced>) -> Result<Vec<usize>, Diagnostic> {
         let reach = reach(meta);
         if reach == Reach::Always {
             if !task.context.conditions().is_empty() {
@@ -107,14 +104,12 @@ impl Batch {
         let asked = if reach == Reach::All { &at[..1] } else { at };
         let mut wanted = Vec::new();
         for index in asked {
-            let site = self.site(*index, task);
-            let condition = site
-                .false_condition(&site.scope())
-                .map_err(|error| error.diagnostic)?;
+            let site = self.site(*index, task, announced);
+            let condition = site.false_condition(&site.scope()).map_err(|error| error.diagnostic)?;
             match condition {
                 None => wanted.push(*index),
                 Some(_) if task.implicit => {}
-                Some(condition) => show_skipped(&site, &End::skipped(condition)),
+                Some(condition) => site.report(&End::skipped(condition), Extent::Task, false),
             }
         }
         Ok(wanted)
@@ -144,21 +139,4 @@ impl Batch {
         }
         Ok(())
     }
-}
-
-fn show_skipped(site: &Site, end: &End) {
-    site.report(&Report {
-        label: Label {
-            host: site.host.clone(),
-            delegate: None,
-        },
-        state: State::Skipped,
-        ignored: false,
-        item: None,
-        result: end.visible(),
-        diff: Vec::new(),
-        always: false,
-        action: site.task.action.clone(),
-        diagnostic: None,
-    });
 }
