@@ -272,7 +272,8 @@ impl Printer for Default {
                 console.show(&text, Some(Colour::Ok));
             }
             Event::Result(report) => self.report(report, console),
-            Event::Included { file, item, hosts, .. } => {
+            Event::Included { task, file, item, hosts } => {
+                self.ensure_banner(task, console);
                 let item = item.map(|item| format!(" => (item={item})")).unwrap_or_default();
                 let text = format!("included: {file} for {}{item}", hosts.join(", "));
                 console.show(&text, Some(Colour::Included));

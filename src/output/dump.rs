@@ -77,8 +77,8 @@ pub fn dump(result: &Map, layout: Layout, settings: &Settings) -> String {
             }
             let style = Style {
                 indent: if lossy { INDENT } else { 2 },
-                sort_keys: true,
-                flow_leaves: false,
+                literal: true,
+                ..Style::default()
             };
             let value = Value::Map(shown);
             let value = if lossy { readable(value) } else { value };
