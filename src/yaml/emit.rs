@@ -294,19 +294,13 @@ impl Emitter {
             1 if !body.is_empty() => {}
             _ => self.put("+"),
         }
-        for line in string.strip_suffix('\n').unwrap_or(string).split('\n') {
-            if line.is_empty() {
-                self.char('\n');
-            } else {
-                self.fresh_line(level);
+        for line in string.split('\n') {
+            self.char('\n');
+            if !line.is_empty() {
+                self.put(&" ".repeat(level));
                 self.put(line);
             }
         }
-    }
-
-    fn fresh_line(&mut self, level: usize) {
-        self.char('\n');
-        self.put(&" ".repeat(level));
     }
 
     fn line(&mut self, level: usize) {
