@@ -220,11 +220,20 @@ fn mode_of(path: &Path) -> Option<String> {
     Some(format!("{mode:04o}"))
 }
 
-fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) -> Result<Value, Failure> {
+/// A file of the controller that a call may ask for.
+pub(super) struct Holding {
+    pub sha256: String,
+    pub sha1: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Holds a file ready, decrypted if it is a vault and that is wanted: a small one is sent along.
+pub(super) fn hold(path: &Path, decrypt: bool, held: &mut Held) -> Result<Holding, Failure> {
     let problem = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
     let mut size = path.metadata().map_err(problem)?.len();
-    let vault = reading.decrypt && starts_as_vault(path).map_err(problem)?;
-    let (digest, sha1) = if size <= LENT || vault {
+    let vault = decrypt && starts_as_vault(path).map_err(problem)?;
+    let (sha256, sha1) = if size <= LENT || vault {
         let mut bytes = std::fs::read(path).map_err(problem)?;
         if vault {
             bytes = vault::opened_bytes(bytes)
@@ -243,6 +252,11 @@ fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) 
         held.files.insert(digests.0.clone(), path.to_path_buf());
         digests
     };
+    Ok(Holding { sha256, sha1, size })
+}
+
+fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) -> Result<Value, Failure> {
+    let holding = hold(path, reading.decrypt, held)?;
     let Value::Map(mut map) = entry(
         relative,
         "file",
@@ -250,9 +264,9 @@ fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) 
     ) else {
         return Err(Failure::new("an entry is a map"));
     };
-    map.insert("digest".to_owned(), Value::from(digest));
-    map.insert("sha1".to_owned(), Value::from(sha1));
-    map.insert("size".to_owned(), Value::from(size));
+    map.insert("digest".to_owned(), Value::from(holding.sha256));
+    map.insert("sha1".to_owned(), Value::from(holding.sha1));
+    map.insert("size".to_owned(), Value::from(holding.size));
     Ok(Value::Map(map))
 }
 

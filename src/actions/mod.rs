@@ -5,16 +5,21 @@
 //! in neither table is no module; one that is only in [`crate::modules::MODULES`] is sent as it is.
 
 mod add_host;
+mod argument_spec;
+mod assemble;
 mod assert;
 mod certificate;
 mod copy;
 mod debug;
 mod fail;
+mod fetch;
 mod group_by;
 mod include_vars;
 mod pause;
+mod script;
 mod set_fact;
 mod template;
+mod validate_argument_spec;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -38,17 +43,21 @@ use crate::yaml::Node;
 /// Every action, by name.
 pub static ACTIONS: &[&dyn Action] = &[
     &add_host::AddHost,
+    &assemble::Assemble,
     &assert::Assert,
     &certificate::Authority,
     &certificate::Certificate,
     &copy::Copy,
     &debug::Debug,
     &fail::Fail,
+    &fetch::Fetch,
     &group_by::GroupBy,
     &include_vars::IncludeVars,
     &pause::Pause,
+    &script::Script,
     &set_fact::SetFact,
     &template::Template,
+    &validate_argument_spec::ValidateArgumentSpec,
 ];
 
 /// The action of this name.

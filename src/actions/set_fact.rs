@@ -3,6 +3,8 @@
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
 use crate::modules::{Arg, Spec};
+use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::names::{HINT, check_variable};
 use crate::template;
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -35,34 +37,30 @@ impl Action for SetFact {
 }
 
 fn set_fact(task: &Invocation) -> Result<Done, Failure> {
-    let Value::Map(mut names) = template::evaluate(task.raw, &task.scope)? else {
-        return Err(Diagnostic::error("`set_fact` takes a map of names and values")
-            .at(&task.raw.span)
-            .into());
-    };
-    let cacheable = names
-        .shift_remove("cacheable")
-        .and_then(|value| value.truth())
-        .unwrap_or(false);
-    names.shift_remove(crate::playbook::arguments::RAW);
+    let mut names = Map::new();
+    let mut cacheable = false;
+    for (key, entry) in task.raw.as_map().into_iter().flat_map(|map| map.iter()) {
+        if key == RAW || template::is_omitted(&entry.value, &task.scope)? {
+            continue;
+        }
+        let value = template::evaluate(&entry.value, &task.scope)?;
+        match (key.as_str(), value) {
+            ("cacheable", value) => cacheable = value.truth().unwrap_or(false),
+            (VARIABLE, Value::Map(more)) => names.extend(more),
+            (_, value) => {
+                let name = template::evaluate(&Node::text(key, &entry.key), &task.scope)?;
+                let name = check_variable(&name)
+                    .map_err(|message| Diagnostic::error(message).at(&entry.key).hint(HINT))?;
+                names.insert(name.to_owned(), value);
+            }
+        }
+    }
     if names.is_empty() {
         return Err(Diagnostic::error(
             "No key/value pairs provided, at least one is required for this action to succeed",
         )
         .at(&task.raw.span)
         .into());
-    }
-    if let Some(name) = names.keys().find(|name| !is_identifier(name)) {
-        let message = format!(
-            "The variable name '{name}' is not valid. Variables must start with a letter or underscore character, \
-             and contain only letters, numbers and underscores."
-        );
-        let span = task
-            .raw
-            .as_map()
-            .and_then(|map| map.get(name))
-            .map_or(&task.raw.span, |entry| &entry.key);
-        return Err(Diagnostic::error(message).at(span).into());
     }
     // `key=value` arguments are texts; these words are meant as booleans all the same.
     if task
@@ -88,11 +86,4 @@ fn booleans(names: &mut Map, raw: &Node) {
             *value = Value::Bool(value.truth().unwrap_or(false));
         }
     }
-}
-
-pub(super) fn is_identifier(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

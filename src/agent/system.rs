@@ -34,6 +34,7 @@ impl System for AgentSystem<'_> {
         fn metadata(path: &Path, follow: Follow) -> Result<Option<Metadata>>;
         fn read(path: &Path) -> Result<Vec<u8>>;
         fn open(path: &Path) -> Result<Box<dyn Read + Send>>;
+        fn read_part(path: &Path, offset: u64, length: usize) -> Result<Vec<u8>>;
         fn read_dir(path: &Path) -> Result<Vec<PathBuf>>;
         fn read_link(path: &Path) -> Result<PathBuf>;
         fn canonicalize(path: &Path) -> Result<PathBuf>;

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
 use crate::inventory::Inventory;
 use crate::output::{Event, Line};
-use crate::playbook::{Loader, Playbook, Selection};
+use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::value::Secret;
 use crate::vault;
 
@@ -111,12 +111,6 @@ async fn play(
     line: Option<Line>,
 ) -> Result<u8, Stop> {
     let code = |code: u8| move |error: Diagnostic| (error, code);
-    let files: Vec<PathBuf> = settings
-        .playbooks
-        .iter()
-        .map(|name| playbook_lookup::find(name, Path::new("")))
-        .collect::<Result<_, _>>()
-        .map_err(code(MISSING))?;
     let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
     warnings.extend(more);
     let extra = Arc::new(extra);
@@ -126,11 +120,16 @@ async fn play(
     let words = Words {
         extra_vars: Arc::clone(&extra),
     };
-    let configured = configuration.list(&table::DEFAULT_ROLES_PATH).into_iter();
-    // Where this program's own playbooks have theirs.
-    let usual = std::env::current_dir().unwrap_or_default().join("roles");
-    let role_path = configured.map(PathBuf::from).chain([usual]).collect();
-    let loader = Loader::new(Box::new(words), role_path);
+    let loader = Loader::new(Box::new(words), places(&configuration));
+    let files: Vec<PathBuf> = settings
+        .playbooks
+        .iter()
+        .map(|name| match loader.find_playbook(name, Path::new("")) {
+            Some(file) => Ok(file),
+            None => playbook_lookup::find(name, Path::new("")),
+        })
+        .collect::<Result<_, _>>()
+        .map_err(code(MISSING))?;
     let playbooks: Vec<Playbook> = files
         .iter()
         .map(|file| loader.playbook(file))
@@ -199,6 +198,21 @@ async fn play(
         run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
+}
+
+/// Where roles and collections are.
+fn places(configuration: &Configuration) -> Places {
+    let paths = |setting| configuration.list(setting).into_iter().map(PathBuf::from);
+    // Where this program's own playbooks have theirs.
+    let usual = std::env::current_dir().unwrap_or_default().join("roles");
+    let private = &table::DEFAULT_PRIVATE_ROLE_VARS;
+    Places {
+        roles: paths(&table::DEFAULT_ROLES_PATH).chain([usual]).collect(),
+        collections: paths(&table::COLLECTIONS_PATHS).collect(),
+        private_role_vars: configuration
+            .is_set(private)
+            .then(|| configuration.truth(private)),
+    }
 }
 
 /// Tags and a task to start at that no task has: nothing would run, and nothing would say why. What is included

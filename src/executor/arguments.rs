@@ -5,18 +5,15 @@ use std::sync::Arc;
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::modules::spec::ArgumentError;
+use crate::playbook::arguments::{RAW, VARIABLE};
 use crate::playbook::{Task, short_name};
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
-/// Evaluated but not yet checked.
-pub fn evaluate(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalError> {
-    let given = defaults(task, module, scope).and_then(|mut arguments| {
-        arguments.extend(map(&task.arguments, scope)?);
-        Ok(arguments)
-    });
-    given.map_err(|error| {
+/// Evaluated but not yet checked. `free_form`: the module takes a text that is no `key=value`.
+pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    given(task, module, free_form, scope).map_err(|error| {
         let name = if task.action.contains('.') {
             task.action.clone()
         } else {
@@ -29,7 +26,27 @@ pub fn evaluate(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, Ev
     })
 }
 
-/// A map of arguments; `args: "{{ map }}"` among them is a map of more.
+fn given(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    let mut arguments = defaults(task, module, scope)?;
+    let mut own = map(&task.arguments, scope)?;
+    if !free_form && let Some(raw) = own.shift_remove(RAW) {
+        // `debug: "{{ map }}"`: a template may give all arguments.
+        let Value::Map(more) = raw else {
+            return Err(EvalError::new(
+                Diagnostic::error(format!("Action '{}' does not support raw params.", task.action))
+                    .at(&task.arguments.span)
+                    .hint(format!("`{module}` takes key=value, or a map below its name")),
+            ));
+        };
+        for (name, value) in more {
+            own.entry(name).or_insert(value);
+        }
+    }
+    arguments.extend(own);
+    Ok(arguments)
+}
+
+/// A map of arguments; that of [`VARIABLE`] is a map of more.
 fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
     let mut arguments = Map::new();
     for (name, entry) in node.as_map().into_iter().flat_map(|map| map.iter()) {
@@ -43,10 +60,17 @@ fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
             )
         })?;
         match (name.as_str(), value) {
-            ("args", Value::Map(more)) => {
+            (VARIABLE, Value::Map(more)) => {
                 for (name, value) in more {
                     arguments.entry(name).or_insert(value);
                 }
+            }
+            (VARIABLE, _) => {
+                return Err(EvalError::new(
+                    Diagnostic::error("The value of the task `args` keyword is invalid.")
+                        .at(&entry.value.span)
+                        .hint("a map is required"),
+                ));
             }
             (_, value) => {
                 arguments.insert(name.clone(), value);

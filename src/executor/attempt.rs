@@ -19,7 +19,7 @@ use crate::configuration::table;
 use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
 use crate::output::{Announced, Event, State};
-use crate::playbook::{Task, What};
+use crate::playbook::{Task, What, short_name};
 use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
@@ -413,12 +413,18 @@ impl Site {
         let What::Run(module) = &self.task.what else {
             return Err(Failure::new("this is no module"));
         };
+        let module = &self.module(module, scope)?;
         let check = self
             .truth("check_mode", scope)?
             .unwrap_or(self.run.settings.check);
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
-        let spec =
-            vocabulary::spec(module).ok_or_else(|| Failure::new(format!("there is no module `{module}`")))?;
+        let spec = vocabulary::spec(module).ok_or_else(|| {
+            Failure::from(
+                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
+                    .at(&self.task.action_span)
+                    .hint("a module in Python cannot be run"),
+            )
+        })?;
         let remote = Remote {
             site: self,
             scope,
@@ -456,6 +462,15 @@ impl Site {
         })
     }
 
+    /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
+    fn module(&self, name: &str, scope: &Arc<Scope>) -> Result<String, EvalError> {
+        if !name.contains("{{") {
+            return Ok(name.to_owned());
+        }
+        let name = template::evaluate(&Node::text(name, &self.task.action_span), scope)?;
+        Ok(short_name(&name.to_string()).to_owned())
+    }
+
     async fn act(
         &self,
         action: &'static dyn Action,
@@ -476,7 +491,7 @@ impl Site {
     }
 
     fn arguments(&self, module: &str, spec: &Spec, scope: &Arc<Scope>) -> Result<Map, Failure> {
-        let given = arguments::evaluate(&self.task, module, scope)?;
+        let given = arguments::evaluate(&self.task, module, spec.free_form.is_some(), scope)?;
         spec.resolve(&given)
             .map_err(|error| arguments::refused(&self.task, spec, &error).into())
     }
@@ -545,7 +560,7 @@ fn holds(condition: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
 pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
     let own = own_name(task, scope);
     match task.context.role() {
-        Some(role) => format!("{} : {own}", role.role.name),
+        Some(role) => format!("{} : {own}", role.role.full_name()),
         None => own,
     }
 }

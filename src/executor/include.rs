@@ -6,9 +6,8 @@ use std::sync::Arc;
 use super::attempt::{End, Site};
 use super::run::Run;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::arguments::RAW;
 use crate::playbook::keyword::Level;
-use crate::playbook::{Attributes, Context, Include, Item, Placed, Task, What};
+use crate::playbook::{Attributes, Context, Include, Item, Placed, What, file_argument, role_name};
 use crate::template::{self, EvalError};
 use crate::value::{Map, Value};
 use crate::yaml::{Entry, Kind, Mapping, Node};
@@ -107,20 +106,13 @@ impl Run {
         let scope = site.scope();
         let broken = |diagnostic: Diagnostic| Box::new(site.broken(EvalError::new(diagnostic)));
         let context = with_variables(&site.task.context, &variables);
-        let text = |name: &str| -> Result<Option<(String, &Node)>, Box<End>> {
-            let Some(node) = site.task.arguments.get(name) else {
-                return Ok(None);
-            };
+        let text = |node: &Node| -> Result<String, Box<End>> {
             let value = template::evaluate(node, &scope).map_err(|error| Box::new(site.broken(error)))?;
-            Ok(Some((value.to_string(), node)))
+            Ok(value.to_string())
         };
         if site.task.what == What::IncludeTasks {
-            let (name, node) = match text(RAW)? {
-                Some(found) => found,
-                None => text("file")?.ok_or_else(|| {
-                    broken(Diagnostic::error("which file is to be included?").at(&site.task.action_span))
-                })?,
-            };
+            let node = file_argument(&site.task).map_err(broken)?;
+            let name = text(node)?;
             let path = self
                 .loader
                 .find_tasks(&name, &site.task.context, &node.span)
@@ -140,15 +132,11 @@ impl Run {
             known.0.insert(key, Arc::clone(&list));
             return Ok((list, shown));
         }
-        let (name, _) = match text("name")? {
-            Some(found) => found,
-            None => text("role")?.ok_or_else(|| {
-                broken(Diagnostic::error("which role? `name` is missing").at(&site.task.action_span))
-            })?,
-        };
+        let name = text(role_name(&site.task).map_err(broken)?)?;
         let from: Vec<String> = ["tasks_from", "vars_from", "defaults_from", "handlers_from"]
             .iter()
-            .map(|key| text(key).map(|found| found.map(|(text, _)| text).unwrap_or_default()))
+            .map(|key| site.task.arguments.get(key).map(&text).transpose())
+            .map(|found| found.map(Option::unwrap_or_default))
             .collect::<Result<_, _>>()?;
         let key = format!("{name}\0{}\0{}", from.join("\0"), Value::Map(variables));
         if let Some(list) = known.0.get(&key) {
@@ -163,24 +151,11 @@ impl Run {
             .loader
             .role_task(&site.task, &context, Include::Dynamic, &evaluate)
             .map_err(broken)?;
-        let uses = if is_public(&site.task) {
-            placed.uses
-        } else {
-            Vec::new()
-        };
-        site.play.take_in(uses, placed.handlers);
+        site.play.take_in(placed.uses, placed.handlers);
         let list: Arc<[Item]> = placed.items.into();
         known.0.insert(key, Arc::clone(&list));
         Ok((list, name))
     }
-}
-
-/// `public: true` shows the role's variables to the tasks that follow.
-fn is_public(task: &Task) -> bool {
-    task.arguments
-        .get("public")
-        .and_then(|node| node.to_value().truth())
-        .unwrap_or(false)
 }
 
 /// The context with a loop's variables among its own.
@@ -213,5 +188,6 @@ fn with_variables(context: &Arc<Context>, variables: &Map) -> Arc<Context> {
         include: context.include,
         role: context.role.clone(),
         folder: context.folder.clone(),
+        variables: context.variables.clone(),
     })
 }

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::playbook::{Block, Item, RoleUse, Task};
+use crate::playbook::{Block, Item, Meta, RoleUse, Task, What};
 
 /// What decides which tasks a host runs.
 #[derive(Clone, Copy)]
@@ -160,7 +160,8 @@ impl Cursor {
         let role = self.task().and_then(|task| task.context.role().cloned());
         let ends = |task: &Task| {
             let belongs = |role: &Arc<RoleUse>| task.context.role().is_some_and(|own| Arc::ptr_eq(own, role));
-            (choice.selected)(task) && !role.as_ref().is_some_and(belongs)
+            let completes = task.what == What::Meta(Meta::RoleComplete);
+            (choice.selected)(task) && (completes || !role.as_ref().is_some_and(belongs))
         };
         self.advance();
         self.settle(Choice {
@@ -291,8 +292,9 @@ impl Frame {
 mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
-    use crate::playbook::{Context, Loader, Vocabulary};
-    use crate::yaml::Node;
+    use crate::playbook::{Context, Loader, Places, Vocabulary};
+    use crate::value::Value;
+    use crate::yaml::{Mapping, Node};
 
     struct Anything;
 
@@ -300,17 +302,14 @@ mod tests {
         fn modules(&self) -> Vec<&'static str> {
             vec!["debug", "fail"]
         }
-        fn is_free_form(&self, _: &str) -> bool {
-            true
-        }
-        fn check_argument(&self, _: &str, _: &str) -> Result<(), (String, Option<String>)> {
+        fn check_include(&self, _: &str, _: &Mapping) -> Result<(), Diagnostic> {
             Ok(())
         }
         fn lookups(&self) -> Vec<&'static str> {
             Vec::new()
         }
-        fn evaluate(&self, node: &Node, _: &Context) -> Result<String, Diagnostic> {
-            Ok(node.to_value().to_string())
+        fn value(&self, node: &Node, _: &Context) -> Result<Value, Diagnostic> {
+            Ok(node.to_value())
         }
     }
 
@@ -319,7 +318,7 @@ mod tests {
         let file = folder.path().join("play.yml");
         let play = format!("- hosts: all\n  tasks:\n{text}");
         std::fs::write(&file, play).unwrap();
-        let loader = Loader::new(Box::new(Anything), Vec::new());
+        let loader = Loader::new(Box::new(Anything), Places::default());
         let mut playbook = loader
             .playbook(&file)
             .unwrap_or_else(|error| panic!("{}", error.render(false)));

@@ -106,7 +106,7 @@ fn tasks(run: &Run, play: &Play, wanted: Listing, out: &mut String) {
             let name = task
                 .context
                 .role()
-                .map_or(own.clone(), |role| format!("{} : {own}", role.role.name));
+                .map_or(own.clone(), |role| format!("{} : {own}", role.role.full_name()));
             let _ = writeln!(out, "      {name}\tTAGS: [{}]", tags.join(", "));
         }
         all_tags.extend(tags);

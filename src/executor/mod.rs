@@ -26,11 +26,13 @@ mod play;
 mod prompts;
 mod remote;
 mod repeat;
+mod roles;
 mod run;
 mod scope;
 mod settings;
 mod strategy;
 mod telling;
+mod vars_files;
 mod vocabulary;
 
 pub use self::list::{Known, Listing, known_words, list};

@@ -1,14 +1,16 @@
 //! A play while it runs.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::batches;
 use super::prompts;
+use super::roles::RoleProgress;
 use super::run::Run;
 use super::scope;
 use super::strategy::{After, Selected, Strategy};
 use crate::configuration::{Setting, table};
+use super::vars_files::VariableFiles;
 use crate::diagnostic::Diagnostic;
 use crate::output::Event;
 use crate::playbook::{Attributes, Block, Context, Include, Item, Meta, Play, RoleUse, Task, What};
@@ -36,12 +38,13 @@ pub struct ActivePlay {
     pub batch_size: usize,
     /// The answers to `vars_prompt`.
     pub prompted: Arc<Names>,
-    /// `vars_files` of each host, later files first.
-    pub files: HashMap<String, Vec<Arc<Mapping>>>,
+    /// `vars_files`.
+    pub files: OnceLock<VariableFiles>,
     /// Grows as roles with handlers are included.
     pub handlers: Mutex<Vec<Arc<Task>>>,
-    /// Roles that an inclusion made public.
+    /// Roles that were included.
     pub exposed: Mutex<Vec<Arc<RoleUse>>>,
+    pub progress: RoleProgress,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
 }
@@ -92,8 +95,8 @@ impl ActivePlay {
         }
     }
 
-    /// Whose variables are seen by every task: the play's roles, then those that were exposed.
-    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+    /// All roles of the play, those that were included at the end.
+    pub fn roles(&self) -> Vec<Arc<RoleUse>> {
         let mut roles = self.play.roles.clone();
         roles.extend(
             self.exposed
@@ -102,6 +105,15 @@ impl ActivePlay {
                 .unwrap_or_default(),
         );
         roles
+    }
+
+    /// Whose variables are seen by every task: the play's roles, each after those that it depends on.
+    pub fn visible_roles(&self) -> Vec<Arc<RoleUse>> {
+        self.roles()
+            .iter()
+            .filter(|used| used.public)
+            .flat_map(|used| used.dependencies().iter().chain([used]).cloned())
+            .collect()
     }
 }
 
@@ -162,21 +174,22 @@ impl Run {
         for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
             self.show(&announced(flattened(&items).len()));
             self.warn_all();
-            let mut active = ActivePlay {
+            let active = Arc::new(ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
                 play: Arc::clone(&play),
                 name: name.clone(),
                 strategy,
                 all_hosts: hosts.clone(),
-                files: HashMap::new(),
+                files: OnceLock::new(),
                 exposed: Mutex::default(),
+                progress: RoleProgress::default(),
                 lost: Mutex::new(hosts.iter().filter(|host| self.is_lost(host)).cloned().collect()),
                 batch_size: batch.len(),
                 batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
                 prompted: Arc::clone(&prompted),
-            };
-            self.read_variable_files(&mut active)?;
-            let active = Arc::new(active);
+            });
+            let files = self.read_variable_files(&active)?;
+            active.files.get_or_init(|| files);
             let selected = self.selection(&items);
             match self.batch(active, &items, selected, limit).await? {
                 After::Next => {}
@@ -185,70 +198,6 @@ impl Run {
             }
         }
         Ok(After::Next)
-    }
-
-    /// `vars_files` of each host: names may depend on its variables, a list is a choice.
-    fn read_variable_files(self: &Arc<Self>, active: &mut ActivePlay) -> Result<(), Diagnostic> {
-        let Some(node) = active.play.get("vars_files").cloned() else {
-            return Ok(());
-        };
-        for host in active.batch.clone() {
-            let reading = Arc::new(ActivePlay {
-                play: Arc::clone(&active.play),
-                name: active.name.clone(),
-                strategy: active.strategy,
-                all_hosts: active.all_hosts.clone(),
-                batch: active.batch.clone(),
-                batch_size: active.batch_size,
-                prompted: Arc::clone(&active.prompted),
-                files: HashMap::new(),
-                handlers: Mutex::default(),
-                exposed: Mutex::default(),
-                lost: Mutex::default(),
-            });
-            let scope = self.scope(&host, Some(&reading), None, Vec::new());
-            let mut files = Vec::new();
-            for entry in node.as_list().unwrap_or(std::slice::from_ref(&node)) {
-                let choices = entry.as_list().unwrap_or(std::slice::from_ref(entry));
-                files.push(self.variable_file(choices, entry, &active.play, &scope)?);
-            }
-            files.reverse();
-            active.files.insert(host, files);
-        }
-        Ok(())
-    }
-
-    fn variable_file(
-        &self,
-        choices: &[Node],
-        entry: &Node,
-        play: &Play,
-        scope: &Arc<Scope>,
-    ) -> Result<Arc<Mapping>, Diagnostic> {
-        let mut looked_for = Vec::new();
-        for choice in choices {
-            let name = match template::evaluate(choice, scope) {
-                Ok(name) => name.to_string(),
-                // One of several may depend on what is not known.
-                Err(error) if error.undefined && choices.len() > 1 => continue,
-                Err(error) => return Err(error.diagnostic),
-            };
-            let candidates = [play.folder.join(&name), play.folder.join("vars").join(&name)];
-            if let Some(path) = candidates.iter().find(|path| path.is_file()) {
-                let root = self.loader.file(path, Some(&choice.span))?;
-                return match root.as_map() {
-                    Some(map) => Ok(Arc::clone(map)),
-                    None if root.is_null() => Ok(Arc::default()),
-                    None => Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not {}",
-                        root.described()
-                    ))
-                    .at(&root.span)),
-                };
-            }
-            looked_for.push(name);
-        }
-        Err(Diagnostic::error(format!("vars file {} was not found", looked_for.join(", "))).at(&entry.span))
     }
 
     /// Which of the play's tasks run: tags, and `--start-at-task`.
@@ -362,7 +311,7 @@ pub fn start_names(task: &Task) -> Vec<String> {
         .name()
         .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
     let role = task.context.role();
-    let full = role.map(|role| format!("{} : {name}", role.role.name));
+    let full = role.map(|role| format!("{} : {name}", role.role.full_name()));
     std::iter::once(name).chain(full).collect()
 }
 
@@ -403,6 +352,7 @@ fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
             include: Include::Static,
             role: None,
             folder: None,
+            variables: Vec::new(),
         }),
         implicit: true,
     }

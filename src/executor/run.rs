@@ -382,6 +382,14 @@ impl Run {
         held(&self.layers).clear();
     }
 
+    /// The source that named a host first, as an absolute path where it is one.
+    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
+        let inventory = self.inventory();
+        let source = inventory.source(host)?;
+        let path = std::path::absolute(source).ok().filter(|path| path.exists());
+        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
+    }
+
     /// Reads the inventory's sources anew; what plays have made stays.
     pub(super) fn refresh_inventory(&self) -> Result<(), Diagnostic> {
         let (mut fresh, warnings) = Inventory::load(
@@ -397,14 +405,6 @@ impl Run {
             self.show(&Event::Diagnostic(warning));
         }
         Ok(())
-    }
-
-    /// The source that named a host first, as an absolute path where it is one.
-    pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
-        let inventory = self.inventory();
-        let source = inventory.source(host)?;
-        let path = std::path::absolute(source).ok().filter(|path| path.exists());
-        Some(path.map_or_else(|| source.to_owned(), |path| path.display().to_string()))
     }
 
     pub(super) fn inventory(&self) -> RwLockReadGuard<'_, Inventory> {

@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 
 use super::play::ActivePlay;
 use super::run::Run;
-use crate::playbook::{Context, Include};
+use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
-use crate::yaml::Node;
+use crate::yaml::{Mapping, Node};
 
 /// The version of the language that playbooks can ask for.
 pub const LANGUAGE_VERSION: &str = "2.19.14";
@@ -25,6 +25,19 @@ impl Run {
         play: Option<&Arc<ActivePlay>>,
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
+    ) -> Arc<Scope> {
+        let files = play.map(|play| self.variable_files(host, play)).unwrap_or_default();
+        self.scope_of(host, play, context, local, &files)
+    }
+
+    /// The same, with what `vars_files` hold.
+    pub(super) fn scope_of(
+        self: &Arc<Self>,
+        host: &str,
+        play: Option<&Arc<ActivePlay>>,
+        context: Option<&Arc<Context>>,
+        local: Vec<Arc<dyn Layer>>,
+        files: &[Arc<Mapping>],
     ) -> Arc<Scope> {
         let memory = self.memory(host);
         let mut layers = local;
@@ -48,9 +61,7 @@ impl Run {
             for role in play.visible_roles().iter().rev() {
                 layers.push(Arc::clone(&role.role.vars) as Arc<dyn Layer>);
             }
-            for file in play.files.get(host).into_iter().flatten() {
-                layers.push(Arc::clone(file) as Arc<dyn Layer>);
-            }
+            layers.extend(files.iter().map(|file| Arc::clone(file) as Arc<dyn Layer>));
             layers.push(Arc::clone(&play.prompted) as Arc<dyn Layer>);
             for outer in play.play.context.chain() {
                 layers.extend(variables(outer));
@@ -93,20 +104,33 @@ fn parameters(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
 /// Of the task and the blocks and imports around it, short of the play.
 fn inner_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
     for context in context.chain() {
-        if context.include == Include::Static && context.parent.is_some() {
+        let is_inner = context.parent.is_some() && context.role.is_none();
+        if context.include == Include::Static && is_inner {
             layers.extend(variables(context));
         }
     }
 }
 
+/// Of the roles around the task, the innermost first: what stands beside the role's name, the role's own, those
+/// of the roles that it depends on.
 fn role_variables(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
-    let roles = context.chain().filter_map(|context| context.role.as_ref());
-    layers.extend(roles.map(|role| Arc::clone(&role.role.vars) as Arc<dyn Layer>));
+    for context in context.chain() {
+        if let Some(used) = &context.role {
+            layers.extend(variables(context));
+            layers.push(Arc::clone(&used.role.vars) as Arc<dyn Layer>);
+            let others = used.dependencies().iter().rev();
+            layers.extend(others.map(|other| Arc::clone(&other.role.vars) as Arc<dyn Layer>));
+        }
+    }
 }
 
 fn role_defaults(context: &Context, layers: &mut Vec<Arc<dyn Layer>>) {
-    let roles = context.chain().filter_map(|context| context.role.as_ref());
-    layers.extend(roles.map(|role| Arc::clone(&role.role.defaults) as Arc<dyn Layer>));
+    let roles = || context.chain().filter_map(|context| context.role.as_ref());
+    layers.extend(roles().map(|used| Arc::clone(&used.role.defaults) as Arc<dyn Layer>));
+    for used in roles() {
+        let others = used.dependencies().iter().rev();
+        layers.extend(others.map(|other| Arc::clone(&other.role.defaults) as Arc<dyn Layer>));
+    }
 }
 
 /// The roles' folders, the folders of the files around the task, the playbook's.
@@ -150,6 +174,9 @@ pub const MAGIC_VARIABLES: &[&str] = &[
     "ansible_parent_role_names",
     "ansible_play_role_names",
     "role_names",
+    "ansible_role_names",
+    "ansible_dependent_role_names",
+    "ansible_parent_role_paths",
     "ansible_play_name",
     "ansible_play_hosts",
     "ansible_play_hosts_all",
@@ -202,16 +229,18 @@ impl Magic {
             "group_names" => Value::from(run.group_names(&self.host)),
             "playbook_dir" => path(&play?.play.folder),
             "role_path" => path(&role?.role.path),
-            "role_name" | "ansible_role_name" => Value::from(role?.role.name.as_str()),
-            "ansible_parent_role_names" => Value::from(self.parent_roles()),
-            "ansible_play_role_names" | "role_names" => Value::from(
-                play?
-                    .play
-                    .roles
-                    .iter()
-                    .map(|role| role.role.name.clone())
-                    .collect::<Vec<_>>(),
-            ),
+            "role_name" => Value::from(role?.role.name.as_str()),
+            "ansible_role_name" => Value::from(role?.role.full_name()),
+            "ansible_parent_role_names" => Value::from(self.parent_roles(Role::full_name)),
+            "ansible_parent_role_paths" => {
+                Value::from(self.parent_roles(|role| role.path.display().to_string()))
+            }
+            "ansible_play_role_names" | "role_names" => Value::from(names_of(&play?.roles())),
+            "ansible_dependent_role_names" => Value::from(names_of(&dependencies_of(&play?.roles()))),
+            "ansible_role_names" => {
+                let roles = play?.roles();
+                Value::from(names_of(&[dependencies_of(&roles), roles].concat()))
+            }
             "ansible_play_name" => Value::from(play?.name.as_str()),
             "ansible_play_hosts" => Value::from(play?.active_hosts()),
             "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),
@@ -245,7 +274,7 @@ impl Magic {
         node.and_then(|node| node.to_value().as_bool()).unwrap_or(usual)
     }
 
-    fn parent_roles(&self) -> Vec<String> {
+    fn parent_roles(&self, part: impl Fn(&Role) -> String) -> Vec<String> {
         let Some(context) = &self.context else {
             return Vec::new();
         };
@@ -253,9 +282,27 @@ impl Magic {
             .chain()
             .filter_map(|context| context.role.as_ref())
             .skip(1)
-            .map(|role| role.role.name.clone())
+            .map(|used| part(&used.role))
             .collect()
     }
+}
+
+/// Each name once.
+fn names_of(roles: &[Arc<RoleUse>]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in roles.iter().map(|used| used.role.full_name()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn dependencies_of(roles: &[Arc<RoleUse>]) -> Vec<Arc<RoleUse>> {
+    roles
+        .iter()
+        .flat_map(|used| used.dependencies().iter().cloned())
+        .collect()
 }
 
 fn short(host: &str) -> &str {
@@ -328,6 +375,8 @@ pub fn bare(extra: &Arc<Names>, context: &Context) -> Arc<Scope> {
     parameters(context, &mut layers);
     inner_variables(context, &mut layers);
     role_variables(context, &mut layers);
+    let files = context.chain().flat_map(|context| &context.variables);
+    layers.extend(files.map(|file| Arc::clone(file) as Arc<dyn Layer>));
     layers.extend(context.chain().filter_map(variables));
     role_defaults(context, &mut layers);
     let folder = context

@@ -9,7 +9,8 @@ use crate::modules::{self, AnyModule, Spec};
 use crate::playbook::arguments::RAW;
 use crate::playbook::{Context, Vocabulary};
 use crate::template::{self, Names};
-use crate::yaml::Node;
+use crate::value::Value;
+use crate::yaml::{Mapping, Node};
 
 /// Names that the executor itself understands.
 const BUILT_IN: &[(&str, &[&str])] = &[
@@ -35,7 +36,7 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["job", "place"];
+const INTERNAL: &[&str] = &["job", "place", "read_part", "run_script"];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {
@@ -64,37 +65,18 @@ impl Vocabulary for Words {
         names
     }
 
-    fn is_free_form(&self, module: &str) -> bool {
-        match spec(module) {
-            Some(spec) => spec.free_form.is_some(),
-            None => BUILT_IN
-                .iter()
-                .any(|(name, arguments)| *name == module && arguments.contains(&RAW)),
-        }
-    }
-
-    fn check_argument(&self, module: &str, argument: &str) -> Result<(), (String, Option<String>)> {
-        if let Some((_, arguments)) = BUILT_IN.iter().find(|(name, _)| *name == module) {
-            return if arguments.contains(&argument) {
-                Ok(())
-            } else {
-                let nearest = crate::diagnostic::nearest(argument, arguments.iter().copied());
-                Err((
-                    format!("Invalid options for {module}: {argument}"),
-                    nearest.map(str::to_owned),
-                ))
-            };
-        }
-        // These take any name: it becomes a variable.
-        if matches!(module, "set_fact" | "add_host") {
+    fn check_include(&self, action: &str, arguments: &Mapping) -> Result<(), Diagnostic> {
+        let Some((_, known)) = BUILT_IN.iter().find(|(name, _)| *name == action) else {
             return Ok(());
-        }
-        match spec(module) {
-            Some(spec) => spec
-                .check_name(argument)
-                .map(|_| ())
-                .map_err(|error| (error.message, error.nearest)),
+        };
+        // What is imported inherits everything as it is.
+        let refused =
+            |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
+        match arguments.iter().find(|(name, _)| refused(name)) {
             None => Ok(()),
+            Some((name, entry)) => Err(Diagnostic::error(format!("Invalid options for {action}: {name}"))
+                .at(&entry.key)
+                .nearest(name, known.iter().copied())),
         }
     }
 
@@ -102,12 +84,12 @@ impl Vocabulary for Words {
         template::lookup_documentation().map(|(name, _)| name).collect()
     }
 
-    fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic> {
+    fn value(&self, node: &Node, context: &Context) -> Result<Value, Diagnostic> {
         if !node.is_dynamic() {
-            return Ok(node.to_value().to_string());
+            return Ok(node.to_value());
         }
         let scope = scope::bare(&self.extra_vars, context);
-        template::evaluate(node, &scope).map(|value| value.to_string()).map_err(|error| {
+        template::evaluate(node, &scope).map_err(|error| {
             error.diagnostic.hint(
                 "names in static imports are evaluated before there are hosts: use an `include_*` for what depends on facts or the inventory",
             )

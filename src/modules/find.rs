@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use globset::{GlobBuilder, GlobMatcher};
-use regex::bytes::Regex;
 use serde::Deserialize;
 
 use super::attributes::parse_mode;
 use super::editing::{chomped, lines};
 use super::path::expand;
-use super::{Arg, Error, Module, Plan, Spec, pattern, stat};
+use super::pattern::{self, Pattern};
+use super::{Arg, Error, Module, Plan, Spec, stat};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -218,7 +218,7 @@ struct Filter {
     kind: Option<FileKind>,
     names: Option<Names>,
     excludes: Option<Names>,
-    contains: Option<Regex>,
+    contains: Option<Pattern>,
     whole: bool,
     age: Option<i64>,
     stamp: fn(&Metadata) -> SystemTime,
@@ -229,7 +229,7 @@ struct Filter {
 
 enum Names {
     Globs(Vec<GlobMatcher>),
-    Patterns(Vec<Regex>),
+    Patterns(Vec<Pattern>),
 }
 
 impl Names {

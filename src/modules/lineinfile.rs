@@ -2,12 +2,12 @@
 //!
 //! Bytes throughout: a file in another encoding is not spoilt. More than a line is `blockinfile`'s work.
 
-use regex::bytes::Regex;
 use serde::Deserialize;
 
 use super::attributes::{FileArgs, with_file_args};
 use super::editing::{Edited, Editing, Options, bare, chomped, lines};
-use super::{Arg, Error, Module, Plan, Rule, Spec, pattern};
+use super::pattern::{self, Pattern};
+use super::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::System;
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -114,8 +114,8 @@ impl Module for Lineinfile {
 enum Place {
     Start,
     End,
-    After(Regex),
-    Before(Regex),
+    After(Pattern),
+    Before(Pattern),
 }
 
 impl Args {
@@ -134,7 +134,7 @@ impl Args {
     }
 
     /// What tells the lines that are meant, if anything but the line itself does.
-    fn finder(&self) -> Result<Option<Regex>, Error> {
+    fn finder(&self) -> Result<Option<Pattern>, Error> {
         match (&self.regexp, &self.search_string) {
             (Some(regexp), _) => pattern::compile("regexp", regexp).map(Some),
             (None, Some(text)) => pattern::compile("search_string", &regex::escape(text)).map(Some),
@@ -180,12 +180,16 @@ impl Args {
             .and_then(|finder| self.pick(&all, |now| finder.is_match(chomped(now))));
         // A line that is already there is as good as one that was found.
         if let Some(at) = found.or_else(|| all.iter().rposition(|now| bare(now) == line)) {
-            let captures = finder
+            let groups = finder
                 .as_ref()
                 .filter(|_| self.backrefs && found.is_some())
-                .and_then(|finder| finder.captures(chomped(&all[at])));
-            let new = match captures {
-                Some(captures) => pattern::expand(&captures, self.line.as_deref().unwrap_or_default()),
+                .and_then(|finder| finder.find_at(chomped(&all[at]), 0));
+            let new = match groups {
+                Some(groups) => pattern::expand(
+                    &groups,
+                    chomped(&all[at]),
+                    self.line.as_deref().unwrap_or_default(),
+                ),
                 None => line.to_vec(),
             };
             let new = ended(new);

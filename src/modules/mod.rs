@@ -8,12 +8,15 @@
 //! [`crate::actions`].
 
 pub mod apt;
+pub mod assemble;
 pub mod async_status;
 mod attributes;
 pub mod blockinfile;
 pub mod command;
 mod content;
 pub mod copy;
+pub mod deb822_repository;
+pub mod debconf;
 pub mod dnf;
 pub mod docker;
 mod editing;
@@ -21,21 +24,29 @@ mod expand;
 pub mod file;
 pub mod find;
 pub mod get_url;
+pub mod getent;
 pub mod group;
 pub mod install_self;
 pub mod job;
 pub mod json_merge;
+pub mod known_hosts;
 pub mod lineinfile;
 mod mode;
 pub mod package;
+pub mod package_facts;
 mod path;
 mod pattern;
 pub mod ping;
 pub mod place;
 mod placing;
+pub mod raw;
+pub mod read_part;
 pub mod registry_probe;
 pub mod relocate;
+pub mod replace;
+pub mod run_script;
 pub mod service;
+pub mod service_facts;
 pub mod setup;
 pub mod shell;
 pub mod slurp;
@@ -43,6 +54,7 @@ pub mod spec;
 pub mod stat;
 mod steps;
 pub mod systemd_service;
+pub mod tempfile;
 #[cfg(test)]
 mod testing;
 mod tool;
@@ -63,32 +75,44 @@ use crate::wire::message::Outcome;
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<apt::Apt>(),
+    &entry::<assemble::Assemble>(),
     &entry::<async_status::AsyncStatus>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<command::Command>(),
     &entry::<copy::Copy>(),
+    &entry::<deb822_repository::Deb822Repository>(),
+    &entry::<debconf::Debconf>(),
     &entry::<dnf::Dnf>(),
     &entry::<docker::container::DockerContainer>(),
     &entry::<docker::image::DockerImage>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),
+    &entry::<getent::Getent>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
     &entry::<job::Job>(),
     &entry::<json_merge::JsonMerge>(),
+    &entry::<known_hosts::KnownHosts>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<package::Package>(),
+    &entry::<package_facts::PackageFacts>(),
     &entry::<ping::Ping>(),
     &entry::<place::Place>(),
+    &entry::<raw::Raw>(),
+    &entry::<read_part::ReadPart>(),
     &entry::<registry_probe::RegistryProbe>(),
     &entry::<relocate::Relocate>(),
+    &entry::<replace::Replace>(),
+    &entry::<run_script::RunScript>(),
     &entry::<service::Service>(),
+    &entry::<service_facts::ServiceFacts>(),
     &entry::<setup::Setup>(),
     &entry::<shell::Shell>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
     &entry::<systemd_service::SystemdService>(),
+    &entry::<tempfile::Tempfile>(),
     &entry::<uri::Uri>(),
     &entry::<user::User>(),
     &entry::<wait_for::WaitFor>(),

@@ -12,7 +12,7 @@ use crate::system::System;
 use crate::wire::message::Outcome;
 
 /// What Ansible runs lines with unless told otherwise.
-const DEFAULT_SHELL: &str = "/bin/sh";
+pub(super) const DEFAULT_SHELL: &str = "/bin/sh";
 
 pub struct Shell;
 

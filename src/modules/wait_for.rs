@@ -5,16 +5,17 @@
 
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use regex::bytes::Regex;
 use serde::Deserialize;
 
 use super::attributes;
 use super::path::expand;
+use super::pattern::{self, Pattern};
 use super::web::seconds;
-use super::{Arg, Error, Module, Plan, Rule, Spec, pattern};
+use super::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -53,8 +54,8 @@ pub struct Wait {
 enum What {
     /// Time alone.
     Nothing,
-    Port(u16, Option<Regex>),
-    File(PathBuf, Option<Regex>),
+    Port(u16, Option<Pattern>),
+    File(PathBuf, Option<Pattern>),
     /// Connections to a port, in these states of `/proc/net/tcp`.
     Connections(u16, Vec<String>),
 }
@@ -194,20 +195,19 @@ impl Wait {
         })
     }
 
-    fn searched(&self, search: &Regex, text: &[u8]) -> Option<Map> {
-        let Some(captures) = search.captures(text).filter(|_| self.present) else {
+    fn searched(&self, search: &Pattern, text: &[u8]) -> Option<Map> {
+        let Some(found) = search.find_at(text, 0).filter(|_| self.present) else {
             return (search.is_match(text) == self.present).then(Map::new);
         };
-        let text = |group: Option<regex::bytes::Match<'_>>| -> Value {
+        let value = |group: Option<Range<usize>>| -> Value {
             group
-                .map(|group| String::from_utf8_lossy(group.as_bytes()).into_owned())
+                .map(|range| String::from_utf8_lossy(&text[range]).into_owned())
                 .into()
         };
-        let groups: Vec<Value> = captures.iter().skip(1).map(text).collect();
-        let named: Map = search
-            .capture_names()
-            .flatten()
-            .map(|name| (name.to_owned(), text(captures.name(name))))
+        let groups: Vec<Value> = found.groups().map(value).collect();
+        let named: Map = found
+            .named_groups()
+            .map(|(name, group)| (name.to_owned(), value(group)))
             .collect();
         Some(Map::from([
             ("match_groups".to_owned(), Value::List(groups)),
@@ -304,7 +304,7 @@ fn states(args: &Args) -> Result<Vec<String>, Error> {
 }
 
 /// Reads until the pattern is found, nothing more comes, or the time is over.
-fn listen(connection: &mut dyn Read, search: &Regex, deadline: SystemTime, system: &dyn System) -> Vec<u8> {
+fn listen(connection: &mut dyn Read, search: &Pattern, deadline: SystemTime, system: &dyn System) -> Vec<u8> {
     let mut said = Vec::new();
     let mut buffer = [0; 4096];
     while said.len() < MAX_SAID && system.now() < deadline {

@@ -82,6 +82,24 @@ pub struct Fetched {
 }
 
 impl WebArgs {
+    /// A plain request, as other modules make one.
+    pub fn of(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            headers: None,
+            http_agent: "ansible-httpget".to_owned(),
+            url_username: None,
+            url_password: None,
+            force_basic_auth: false,
+            validate_certs: true,
+            ca_path: None,
+            client_cert: None,
+            client_key: None,
+            use_proxy: true,
+            timeout: 10.0,
+        }
+    }
+
     pub fn fetch(
         &self,
         method: &str,

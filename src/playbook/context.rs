@@ -40,6 +40,8 @@ pub struct Context {
     pub role: Option<Arc<RoleUse>>,
     /// The folder of the file in which this stands, where it differs from the parent's.
     pub folder: Option<std::path::PathBuf>,
+    /// Files of variables that can be read before there are hosts; of a play.
+    pub variables: Vec<Arc<Mapping>>,
 }
 
 impl Context {

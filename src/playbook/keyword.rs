@@ -1,5 +1,6 @@
 //! The keywords: one table, from which the parser, its error messages and the documentation derive.
 
+use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::yaml::{Entry, Mapping, Node};
@@ -24,6 +25,17 @@ impl Level {
             Self::Handler => "a handler",
         }
     }
+
+    /// As messages of Ansible call it.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Play => "Play",
+            Self::Role => "RoleInclude",
+            Self::Block => "Block",
+            Self::Task => "Task",
+            Self::Handler => "Handler",
+        }
+    }
 }
 
 /// What a keyword takes; templates are allowed wherever a text is.
@@ -40,6 +52,8 @@ enum Shape {
     Texts,
     List,
     Map,
+    /// A map whose keys are names of variables.
+    Variables,
 }
 
 /// One keyword.
@@ -101,7 +115,7 @@ pub static KEYWORDS: &[Keyword] = &[
         Shape::Texts,
         "words for `--tags` and `--skip-tags`; everything inside inherits them",
     ),
-    works("vars", ALL, Shape::Map, "variables for everything inside"),
+    works("vars", ALL, Shape::Variables, "variables for everything inside"),
     works(
         "when",
         INNER,
@@ -414,11 +428,12 @@ impl Shape {
             Self::Any => "anything",
             Self::Truth => "a boolean",
             Self::Number => "a number",
-            Self::Name => "a name of letters, digits and underscores",
+            Self::Name => "the name of a variable",
             Self::Text => "a text",
             Self::Texts => "a text or a list of texts",
             Self::List => "a list",
             Self::Map => "a map",
+            Self::Variables => "a map of variables",
         }
     }
 }
@@ -440,38 +455,50 @@ impl Keyword {
         }
         let value = &entry.value;
         let templated = value.as_str().is_some_and(|text| text.contains("{{"));
-        let fits = match self.shape {
-            Shape::Truth => templated || is_truth(value),
-            Shape::Number => templated || is_number(value),
-            Shape::Name => value.as_str().is_some_and(is_name),
-            Shape::Text => value.as_list().is_none() && value.as_map().is_none(),
-            Shape::Texts => value.as_map().is_none(),
-            Shape::List => templated || value.is_null() || value.as_list().is_some(),
-            Shape::Map => value.is_null() || value.as_map().is_some(),
-            Shape::Any => true,
+        let message = match self.shape {
+            Shape::Truth if !templated && !is_truth(value) => self.no_type(value, "bool"),
+            Shape::Number if !templated && !is_number(value) => self.no_type(value, "float"),
+            Shape::Name => match names::check_variable(&value.to_value()) {
+                Ok(_) => return Ok(()),
+                Err(message) => format!("Invalid '{}' specified: {message}", self.name),
+            },
+            Shape::Text if value.as_list().is_some() || value.as_map().is_some() => self.no_shape(value),
+            Shape::Texts if value.as_map().is_some() => self.no_shape(value),
+            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => self.no_shape(value),
+            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => self.no_shape(value),
+            Shape::Variables => return check_names(value),
+            _ => return Ok(()),
         };
-        if fits {
-            return Ok(());
-        }
-        Err(Diagnostic::error(format!(
-            "`{}` takes {}, not {}",
-            self.name,
-            self.takes(),
-            value.described()
-        ))
-        .at(&value.span))
+        Err(Diagnostic::error(message).at(&value.span))
     }
+
+    fn no_shape(&self, value: &Node) -> String {
+        format!("`{}` takes {}, not {}", self.name, self.takes(), value.described())
+    }
+
+    fn no_type(&self, value: &Node, wanted: &str) -> String {
+        let value = crate::value::Value::List(vec![value.to_value()]).to_string();
+        let value = value.trim_start_matches('[').trim_end_matches(']');
+        format!(
+            "Error processing keyword '{}': The value {value} could not be converted to '{wanted}'.",
+            self.name
+        )
+    }
+}
+
+fn check_names(map: &Node) -> Result<(), Diagnostic> {
+    for (name, entry) in map.as_map().into_iter().flat_map(|map| map.iter()) {
+        if !names::is_variable(name) {
+            return Err(Diagnostic::error(format!("Invalid variable name '{name}'."))
+                .at(&entry.key)
+                .hint(names::HINT));
+        }
+    }
+    Ok(())
 }
 
 fn is_truth(value: &Node) -> bool {
     value.is_null() || value.to_value().truth().is_some()
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_number(value: &Node) -> bool {
@@ -515,28 +542,44 @@ const OF_INCLUDES: &[&str] = &[
 /// Checks the keywords of a task that includes others.
 pub fn check_include(map: &Mapping, action: &str) -> Result<(), Diagnostic> {
     match map.iter().find(|(name, _)| !OF_INCLUDES.contains(&name.as_str())) {
-        Some((name, entry)) => Err(Diagnostic::error(format!("`{name}` has no effect on `{action}`"))
-            .at(&entry.key)
-            .hint(format!(
-                "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
-            ))),
+        Some((name, entry)) => Err(Diagnostic::error(format!(
+            "'{name}' is not a valid attribute for a {}",
+            if action == "include_role" {
+                "IncludeRole"
+            } else {
+                "TaskInclude"
+            }
+        ))
+        .at(&entry.key)
+        .hint(format!(
+            "put it under `apply:` of `{action}`: it is meant for the tasks that are included"
+        ))),
         None => Ok(()),
     }
 }
 
 /// The error for a name that is no keyword here.
 pub fn unknown(name: &str, span: &Span, level: Level) -> Diagnostic {
-    let diagnostic = Diagnostic::error(format!("`{name}` is not a keyword of {}", level.name())).at(span);
-    let elsewhere: Vec<&str> = KEYWORDS
-        .iter()
-        .filter(|keyword| keyword.name == name)
-        .flat_map(|keyword| keyword.levels.iter().map(|level| level.name()))
-        .collect();
+    let diagnostic = Diagnostic::error(format!(
+        "'{name}' is not a valid attribute for a {}",
+        level.class()
+    ))
+    .at(span);
+    let elsewhere = elsewhere(name);
     if elsewhere.is_empty() {
         diagnostic.nearest(name, names(level))
     } else {
         diagnostic.hint(format!("it belongs to {}", elsewhere.join(", ")))
     }
+}
+
+/// Where a keyword may stand.
+pub fn elsewhere(name: &str) -> Vec<&'static str> {
+    KEYWORDS
+        .iter()
+        .filter(|keyword| keyword.name == name)
+        .flat_map(|keyword| keyword.levels.iter().map(|level| level.name()))
+        .collect()
 }
 
 #[cfg(test)]

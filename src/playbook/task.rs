@@ -59,6 +59,8 @@ pub enum Meta {
     ResetConnection,
     EndBatch,
     EndRole,
+    /// Stands at the end of each role's tasks; no word of playbooks.
+    RoleComplete,
 }
 
 impl Meta {
@@ -99,30 +101,5 @@ impl Task {
     /// Where the task starts.
     pub fn span(&self) -> &Span {
         &self.context.attributes.span
-    }
-}
-
-/// The collections whose modules exist here under their short names.
-const COLLECTIONS: &[&str] = &[
-    "ansible.builtin.",
-    "ansible.legacy.",
-    "ansible.posix.",
-    "community.docker.",
-    "community.general.",
-    "community.crypto.",
-    "regdeploy.builtin.",
-];
-
-/// A module's name without its collection, aliases resolved.
-pub fn short_name(name: &str) -> &str {
-    let short = COLLECTIONS
-        .iter()
-        .find_map(|prefix| name.strip_prefix(prefix))
-        .unwrap_or(name);
-    match short {
-        "systemd" => "systemd_service",
-        "yum" => "dnf",
-        "gather_facts" => "setup",
-        other => other,
     }
 }

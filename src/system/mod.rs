@@ -213,6 +213,8 @@ pub trait System {
     fn metadata(&self, path: &Path, follow: Follow) -> Result<Option<Metadata>>;
     fn read(&self, path: &Path) -> Result<Vec<u8>>;
     fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>>;
+    /// At most `length` bytes from `offset` on; fewer only at the end.
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>>;
     /// Names, sorted.
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>>;
     fn read_link(&self, path: &Path) -> Result<PathBuf>;

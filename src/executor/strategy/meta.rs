@@ -22,7 +22,7 @@ enum Reach {
 
 fn reach(meta: Meta) -> Reach {
     match meta {
-        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole => Reach::Each,
+        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole | Meta::RoleComplete => Reach::Each,
         Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors => Reach::All,
         Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection => Reach::Always,
     }
@@ -48,6 +48,11 @@ impl Batch {
             Meta::EndRole => {
                 for index in &wanted {
                     self.lanes[*index].moves(&self.selected, Cursor::end_role);
+                }
+            }
+            Meta::RoleComplete => {
+                for index in at {
+                    self.active.progress.complete(task, &self.lanes[*index].host);
                 }
             }
             Meta::EndBatch if !wanted.is_empty() => self.end_all(),

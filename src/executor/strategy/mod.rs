@@ -63,6 +63,7 @@ pub type Selected = Box<dyn Fn(&Task) -> bool + Send + Sync>;
 
 /// A host's way through the play.
 struct Lane {
+    active: Arc<ActivePlay>,
     host: String,
     cursor: Cursor,
     /// What the host has notified since the last flush, in order.
@@ -76,8 +77,9 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(host: String, items: Arc<[Item]>) -> Self {
+    fn new(active: &Arc<ActivePlay>, host: String, items: Arc<[Item]>) -> Self {
         Self {
+            active: Arc::clone(active),
             host,
             cursor: Cursor::new(items),
             notifications: Vec::new(),
@@ -98,8 +100,9 @@ impl Lane {
     }
 
     fn moves(&mut self, selected: &Selected, by: impl FnOnce(&mut Cursor, Choice<'_>) -> Moved) {
+        let (progress, host) = (&self.active.progress, &self.host);
         let choice = Choice {
-            selected: &**selected,
+            selected: &|task| selected(task) && !progress.has_done(task, host),
             notified: &self.notified,
         };
         if by(&mut self.cursor, choice) == Moved::Stopped {
@@ -145,7 +148,7 @@ impl Run {
             .batch
             .iter()
             .map(|host| {
-                let mut lane = Lane::new(host.clone(), Arc::clone(items));
+                let mut lane = Lane::new(&active, host.clone(), Arc::clone(items));
                 if smart && gathers(items) && self.knows_facts(host) {
                     lane.cursor.advance();
                 }

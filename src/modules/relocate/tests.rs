@@ -85,6 +85,9 @@ impl System for Mortal {
     fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         self.machine.open(path)
     }
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        self.machine.read_part(path, offset, length)
+    }
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {
         self.machine.read_dir(path)
     }

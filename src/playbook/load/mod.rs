@@ -5,10 +5,14 @@
 //! functions.
 
 mod plays;
+mod role_files;
 mod roles;
+mod search;
 mod tasks;
 
-pub use self::roles::Placed;
+pub use self::roles::{Placed, role_name};
+pub use self::search::Places;
+pub use self::tasks::file_argument;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,37 +22,40 @@ use super::context::Context;
 use super::role::Role;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
+use crate::value::Value;
 use crate::vault;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Mapping, Node};
 
 /// What the tree has to know of the modules and of variables, without depending on either.
 pub trait Vocabulary: Send + Sync {
     /// All modules and actions, for the nearest name.
     fn modules(&self) -> Vec<&'static str>;
-    /// Whether the module takes a free-form text.
-    fn is_free_form(&self, module: &str) -> bool;
-    /// Whether the module has an argument of this name; the message and the nearest name if not.
-    fn check_argument(&self, module: &str, argument: &str) -> Result<(), (String, Option<String>)>;
+    /// Whether an import or include takes these arguments; nothing is said of modules.
+    fn check_include(&self, action: &str, arguments: &Mapping) -> Result<(), Diagnostic>;
     /// The lookups that `with_NAME` may name.
     fn lookups(&self) -> Vec<&'static str>;
     /// A text that must be known before the play runs: the name in a static import.
-    fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic>;
+    fn evaluate(&self, node: &Node, context: &Context) -> Result<String, Diagnostic> {
+        Ok(self.value(node, context)?.to_string())
+    }
+    /// The same, with its type.
+    fn value(&self, node: &Node, context: &Context) -> Result<Value, Diagnostic>;
 }
 
 /// Reads files and keeps what it read.
 pub struct Loader {
     vocabulary: Box<dyn Vocabulary>,
-    /// Folders in which roles are looked for after the playbook's own `roles`.
-    role_path: Vec<PathBuf>,
-    roles: Mutex<HashMap<PathBuf, Arc<Role>>>,
+    places: Places,
+    /// By path, and which of its files were asked for.
+    roles: Mutex<HashMap<(PathBuf, String), Arc<Role>>>,
     warnings: Mutex<Vec<Diagnostic>>,
 }
 
 impl Loader {
-    pub fn new(vocabulary: Box<dyn Vocabulary>, role_path: Vec<PathBuf>) -> Self {
+    pub fn new(vocabulary: Box<dyn Vocabulary>, places: Places) -> Self {
         Self {
             vocabulary,
-            role_path,
+            places,
             roles: Mutex::default(),
             warnings: Mutex::default(),
         }

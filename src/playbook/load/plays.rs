@@ -1,15 +1,16 @@
 //! Plays and playbooks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Loader;
 use super::roles::Placed;
 use crate::diagnostic::Diagnostic;
+use crate::playbook::collection::short_name;
 use crate::playbook::context::{Attributes, Context, Include};
 use crate::playbook::keyword::{self, Level};
 use crate::playbook::play::{Play, Playbook};
-use crate::playbook::task::{Item, short_name};
+use crate::playbook::task::Item;
 use crate::source::shown;
 use crate::yaml::{Mapping, Node};
 
@@ -43,36 +44,123 @@ impl Loader {
         let root = self.file(path, None)?;
         if root.is_null() {
             return Err(
-                Diagnostic::error(format!("the playbook {} is empty", shown(path))).hint(PLAY_STARTS),
+                Diagnostic::error(format!("Empty playbook, nothing to do: {}", shown(path)))
+                    .hint(PLAY_STARTS),
             );
         }
         let Some(nodes) = root.as_list() else {
             return Err(Diagnostic::error(format!(
-                "a playbook is a list of plays, not {}",
-                root.described()
+                "A playbook must be a list of plays, got {} instead: {}",
+                root.described(),
+                shown(path)
             ))
             .at(&root.span)
             .hint(PLAY_STARTS));
         };
         for node in nodes {
             let map = node.as_map().ok_or_else(|| {
-                Diagnostic::error(format!("a play is a map, not {}", node.described())).at(&node.span)
+                Diagnostic::error(
+                    "playbook entries must be either valid plays or 'import_playbook' statements",
+                )
+                .at(&node.span)
+                .hint(PLAY_STARTS)
             })?;
             let import = map.iter().find(|(name, _)| short_name(name) == "import_playbook");
             match import {
                 Some((_, entry)) => {
-                    let name = entry.value.as_str().unwrap_or_default();
-                    let file = folder_of(path).join(name);
-                    if !file.is_file() {
-                        return Err(super::not_found("the playbook", name, &[file], &entry.value.span));
-                    }
-                    let context = import_context(map, outer, node);
-                    self.plays(&file, Some(&context), depth + 1, plays)?;
+                    let (file, context) = self.import_playbook(map, &entry.value, path, outer, node)?;
+                    self.plays(&file, Some(&context), depth + 1, plays)
+                        .map_err(|error| error.via("imported here", &entry.value.span))?;
                 }
                 None => plays.push(self.play(node, map, path, outer)?),
             }
         }
         Ok(())
+    }
+
+    /// The playbook that an import names, and what stands beside it: that surrounds every play it brings.
+    fn import_playbook(
+        &self,
+        import: &Mapping,
+        name: &Node,
+        path: &Path,
+        outer: Option<&Arc<Context>>,
+        node: &Node,
+    ) -> Result<(PathBuf, Arc<Context>), Diagnostic> {
+        let mut kept = Mapping::new();
+        for (key, entry) in import {
+            match key.as_str() {
+                "name" => {}
+                key if short_name(key) == "import_playbook" => {}
+                "tags" | "vars" | "when" => {
+                    if let Some(keyword) = keyword::find(key, Level::Block) {
+                        keyword.check(entry)?;
+                    }
+                    kept.insert(key.to_owned(), entry.clone());
+                }
+                key => {
+                    return Err(Diagnostic::error(format!(
+                        "'{key}' is not a valid attribute for a PlaybookInclude"
+                    ))
+                    .at(&entry.key)
+                    .hint("beside `import_playbook` stand only `name`, `tags`, `vars` and `when`"));
+                }
+            }
+        }
+        let surroundings = |map: Mapping| {
+            Arc::new(Context {
+                attributes: Attributes {
+                    map: Arc::new(map),
+                    span: node.span.clone(),
+                },
+                parent: outer.cloned(),
+                include: Include::Static,
+                role: None,
+                folder: None,
+                variables: Vec::new(),
+            })
+        };
+        let context = surroundings(kept.clone());
+        let kept = self.with_settled_tags(kept, &context)?;
+        let context = surroundings(kept);
+        if name.is_null() {
+            return Err(
+                Diagnostic::error("The field 'import_playbook' is required but was not set.").at(&node.span),
+            );
+        }
+        let text = self.vocabulary.evaluate(name, &context)?;
+        let folder = folder_of(path);
+        let candidates = [folder.join(&text)];
+        let file = match candidates[0].is_file() {
+            true => Some(candidates[0].clone()),
+            false => self.find_playbook(&text, &folder),
+        };
+        match file {
+            Some(file) => Ok((file, context)),
+            None => Err(super::not_found("the playbook", &text, &candidates, &name.span)),
+        }
+    }
+
+    /// `vars_files` that can be read before there are hosts: static imports and tags may depend on them. What
+    /// is wrong in them is said when the play starts.
+    fn known_files(&self, context: &Context) -> Vec<Arc<Mapping>> {
+        let Some(node) = context.attributes.get("vars_files") else {
+            return Vec::new();
+        };
+        let folder = context.folder.clone().unwrap_or_default();
+        let entries = node.as_list().unwrap_or(std::slice::from_ref(node));
+        let read = |choice: &Node| {
+            let name = self.vocabulary.evaluate(choice, context).ok()?;
+            let path = [folder.join("vars").join(&name), folder.join(&name)]
+                .into_iter()
+                .find(|path| path.is_file())?;
+            self.file(&path, None).ok()?.as_map().cloned()
+        };
+        let first = |entry: &Node| {
+            let choices = entry.as_list().unwrap_or(std::slice::from_ref(entry));
+            choices.iter().find_map(read)
+        };
+        entries.iter().rev().filter_map(first).collect()
     }
 
     fn play(
@@ -82,26 +170,28 @@ impl Loader {
         path: &Path,
         outer: Option<&Arc<Context>>,
     ) -> Result<Play, Diagnostic> {
-        if !map.contains_key("hosts")
-            && let Some(entry) = map
-                .iter()
-                .find(|(name, _)| self.vocabulary.modules().contains(&short_name(name)))
-                .map(|(_, entry)| entry)
-        {
-            return Err(Diagnostic::error("a task cannot stand among plays")
-                .at(&entry.key)
+        let is_task = |name: &str| {
+            keyword::find(name, Level::Play).is_none()
+                && self.vocabulary.modules().contains(&short_name(name))
+        };
+        if let Some((name, entry)) = map.iter().find(|(name, _)| is_task(name)) {
+            return Err(keyword::unknown(name, &entry.key, Level::Play)
                 .hint("put it under `tasks:` of a play, which starts with `- hosts: ...`"));
         }
         keyword::check_all(map, Level::Play)?;
-        let hosts = map
-            .get("hosts")
-            .filter(|entry| !is_empty(&entry.value))
-            .ok_or_else(|| {
-                Diagnostic::error("the play names no hosts")
-                    .at(&node.span)
-                    .hint("add `hosts: all`, or a group or pattern of the inventory")
-            })?;
-        let context = Arc::new(Context {
+        let hosts = map.get("hosts").ok_or_else(|| {
+            Diagnostic::error("The field 'hosts' is required but was not set.")
+                .at(&node.span)
+                .hint("add `hosts: all`, or a group or pattern of the inventory")
+        })?;
+        if is_empty(&hosts.value) {
+            return Err(
+                Diagnostic::error("Hosts list cannot be empty. Please check your playbook")
+                    .at(&hosts.value.span)
+                    .hint("write `hosts: all`, or a group or pattern of the inventory"),
+            );
+        }
+        let bare = Context {
             attributes: Attributes {
                 map: Arc::clone(map),
                 span: node.span.clone(),
@@ -110,12 +200,26 @@ impl Loader {
             include: Include::Static,
             role: None,
             folder: Some(folder_of(path)),
+            variables: Vec::new(),
+        };
+        let bare = Context {
+            variables: self.known_files(&bare),
+            ..bare
+        };
+        let attributes = self.with_settled_tags(map.as_ref().clone(), &bare)?;
+        let context = Arc::new(Context {
+            attributes: Attributes {
+                map: Arc::new(attributes),
+                span: node.span.clone(),
+            },
+            ..bare
         });
         let null = Node::null(node.span.source());
         let section = |name: &str| map.get(name).map_or(&null, |entry| &entry.value);
         let mut placed = Placed::default();
         for role in section("roles").as_list().unwrap_or_default() {
-            self.place_role(role, &context, &mut placed, &mut Vec::new())?;
+            let used = self.place_role(role, &context, &mut placed)?;
+            placed.uses.push(used);
         }
         let role_tasks = std::mem::take(&mut placed.items);
         // In the order of loading: of handlers with one name in several places the last wins.
@@ -139,25 +243,6 @@ impl Loader {
             context,
         })
     }
-}
-
-/// What stands beside `import_playbook` surrounds every play that it brings.
-fn import_context(import: &Mapping, outer: Option<&Arc<Context>>, node: &Node) -> Arc<Context> {
-    let kept: Mapping = import
-        .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "tags" | "vars" | "when"))
-        .map(|(name, entry)| (name.clone(), entry.clone()))
-        .collect();
-    Arc::new(Context {
-        attributes: Attributes {
-            map: Arc::new(kept),
-            span: node.span.clone(),
-        },
-        parent: outer.cloned(),
-        include: Include::Static,
-        role: None,
-        folder: None,
-    })
 }
 
 fn is_empty(node: &Node) -> bool {

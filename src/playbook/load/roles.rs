@@ -1,302 +1,133 @@
-//! Roles: where they are, what they hold, and their tasks in place.
+//! Roles in a play: their tasks, handlers and variables in place, dependencies before their dependants.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::Loader;
+use super::role_files::From;
 use super::tasks::{refuse_loop, with_apply};
-use super::{Loader, not_found};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::context::{Attributes, Context, Include};
 use crate::playbook::keyword::{self, Level};
 use crate::playbook::role::{Role, RoleUse};
-use crate::playbook::task::{Item, Task};
-use crate::source::Span;
-use crate::yaml::{Kind, Mapping, Node};
+use crate::playbook::task::{Item, Meta, Task, What};
+use crate::source::{Span, shown};
+use crate::value::Value;
+use crate::yaml::{Entry, Kind, Mapping, Node};
 
-/// A role brought into a play: itself and its dependencies, in the order in which they run.
+/// What roles bring into a play.
 #[derive(Debug, Default)]
 pub struct Placed {
     pub uses: Vec<Arc<RoleUse>>,
     pub items: Vec<Item>,
     pub handlers: Vec<Arc<Task>>,
-    /// What tells uses of the same role apart: parameters, variables, conditions and tags.
-    identities: Vec<(Arc<Role>, Mapping)>,
 }
 
-/// Which of a role's files are meant, where not `main`.
-#[derive(Debug, Clone)]
-pub struct Entry<'a> {
-    pub tasks: &'a str,
-    pub handlers: &'a str,
-    pub vars: &'a str,
-    pub defaults: &'a str,
+/// A role that is about to be placed.
+struct Placing<'a> {
+    role: Arc<Role>,
+    /// Who names it.
+    span: &'a Span,
+    attributes: Mapping,
+    params: Mapping,
+    /// By `import_role` or `include_role`, with what they say.
+    included: Option<Included>,
 }
 
-impl Default for Entry<'_> {
-    fn default() -> Self {
-        Self {
-            tasks: "main",
-            handlers: "main",
-            vars: "main",
-            defaults: "main",
-        }
-    }
+/// What `import_role` and `include_role` say of a role besides its name.
+struct Included {
+    include: Include,
+    public: Option<bool>,
+    duplicates: bool,
+    validate: bool,
+    /// Their `vars`.
+    variables: Option<Node>,
 }
 
 impl Loader {
-    /// The role of this name as seen from `context`.
-    pub fn role(&self, name: &str, context: &Context, span: &Span) -> Result<Arc<Role>, Diagnostic> {
-        self.role_from(name, context, span, &Entry::default())
-    }
-
-    fn role_from(
-        &self,
-        name: &str,
-        context: &Context,
-        span: &Span,
-        entry: &Entry,
-    ) -> Result<Arc<Role>, Diagnostic> {
-        let candidates = self.role_candidates(name, context);
-        let path = candidates.iter().find(|path| path.is_dir()).ok_or_else(|| {
-            let error = not_found("the role", name, &candidates, span);
-            let siblings = siblings(&candidates);
-            error.nearest(name, siblings.iter().map(String::as_str))
-        })?;
-        let key = path.join(format!(
-            "{}|{}|{}|{}",
-            entry.tasks, entry.handlers, entry.vars, entry.defaults
-        ));
-        if let Some(role) = self.roles.lock().ok().and_then(|roles| roles.get(&key).cloned()) {
-            return Ok(role);
-        }
-        let role = Arc::new(Role {
-            name: name.to_owned(),
-            path: path.clone(),
-            defaults: self.role_variables(path, "defaults", entry.defaults)?,
-            vars: self.role_variables(path, "vars", entry.vars)?,
-            tasks: self.role_file(path, "tasks", entry.tasks, span)?,
-            handlers: self.role_file(path, "handlers", entry.handlers, span)?,
-            meta: self.role_file(path, "meta", "main", span)?,
-        });
-        if let Ok(mut roles) = self.roles.lock() {
-            roles.insert(key, Arc::clone(&role));
-        }
-        Ok(role)
-    }
-
-    /// The playbook's `roles`, then the project's, then beside the role that asks.
-    fn role_candidates(&self, name: &str, context: &Context) -> Vec<PathBuf> {
-        let name = name
-            .rsplit_once('.')
-            .filter(|_| name.matches('.').count() == 2)
-            .map_or(name, |(_, last)| last);
-        if name.contains('/') {
-            let path = Path::new(name);
-            if path.is_absolute() {
-                return vec![path.to_path_buf()];
-            }
-        }
-        let mut candidates: Vec<PathBuf> = Vec::new();
-        let playbook = context
-            .chain()
-            .filter_map(|context| context.folder.as_ref())
-            .last();
-        candidates.extend(playbook.map(|folder| folder.join("roles").join(name)));
-        candidates.extend(self.role_path.iter().map(|folder| folder.join(name)));
-        candidates.extend(
-            context
-                .role()
-                .and_then(|role| Some(role.role.path.parent()?.join(name))),
-        );
-        candidates.extend(playbook.map(|folder| folder.join(name)));
-        let mut seen = Vec::new();
-        candidates.retain(|path| {
-            let new = !seen.contains(path);
-            seen.push(path.clone());
-            new
-        });
-        candidates
-    }
-
-    fn role_file(&self, role: &Path, kind: &str, name: &str, span: &Span) -> Result<Node, Diagnostic> {
-        let folder = role.join(kind);
-        let candidates = named(&folder, name);
-        match candidates.iter().find(|path| path.is_file()) {
-            Some(path) => self.file(path, None),
-            None if name == "main" => Ok(Node::null(span.source())),
-            None => Err(not_found(
-                &format!("the role's file of {kind}"),
-                name,
-                &candidates,
-                span,
-            )),
-        }
-    }
-
-    /// `defaults/main.yml` or all files of `defaults/main/`.
-    fn role_variables(&self, role: &Path, kind: &str, name: &str) -> Result<Arc<Mapping>, Diagnostic> {
-        let folder = role.join(kind);
-        let inner = folder.join(name);
-        let mut files: Vec<PathBuf> = if inner.is_dir() {
-            let entries = std::fs::read_dir(&inner)
-                .map_err(|error| Diagnostic::error(format!("cannot read {}: {error}", inner.display())))?;
-            entries
-                .flatten()
-                .map(|entry| entry.path())
-                .filter(|path| path.is_file())
-                .collect()
-        } else {
-            named(&folder, name)
-                .into_iter()
-                .filter(|path| path.is_file())
-                .take(1)
-                .collect()
-        };
-        files.sort();
-        let mut all = Mapping::new();
-        for path in files {
-            let root = self.file(&path, None)?;
-            match &root.kind {
-                Kind::Map(map) => all.extend(map.iter().map(|(name, entry)| (name.clone(), entry.clone()))),
-                _ if root.is_null() => {}
-                _ => {
-                    return Err(Diagnostic::error(format!(
-                        "a file of variables holds a map, not {}",
-                        root.described()
-                    ))
-                    .at(&root.span));
-                }
-            }
-        }
-        Ok(Arc::new(all))
-    }
-
-    /// An element of `roles:`: the role, after the roles that it depends on.
+    /// An element of `roles:` or of `dependencies:`.
     pub(super) fn place_role(
         &self,
         node: &Node,
         parent: &Arc<Context>,
         placed: &mut Placed,
-        trail: &mut Vec<String>,
-    ) -> Result<(), Diagnostic> {
-        let (name, span, attributes, params) = self.role_entry(node, parent)?;
-        let role = self.role(&name, parent, &span)?;
-        self.place(&role, &span, attributes, params, parent, placed, trail)
+    ) -> Result<Arc<RoleUse>, Diagnostic> {
+        let (name, attributes, params) = role_entry(node)?;
+        let placing = Placing {
+            role: self.role(
+                &self.vocabulary.evaluate(&name, parent)?,
+                parent,
+                &name.span,
+                &From::default(),
+            )?,
+            span: &name.span,
+            attributes,
+            params,
+            included: None,
+        };
+        self.place(placing, parent, placed)
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a different part of one use of a role"
-    )]
+    /// A role after those that it depends on.
     fn place(
         &self,
-        role: &Arc<Role>,
-        span: &Span,
-        attributes: Mapping,
-        params: Mapping,
+        placing: Placing<'_>,
         parent: &Arc<Context>,
         placed: &mut Placed,
-        trail: &mut Vec<String>,
-    ) -> Result<(), Diagnostic> {
-        if trail.contains(&role.name) {
-            let path = trail.join(" -> ");
-            return Err(Diagnostic::error(format!(
-                "the roles depend on each other in a circle: {path} -> {}",
-                role.name
-            ))
-            .at(span));
-        }
-        let mut identity = params.clone();
-        identity.extend(
-            attributes
-                .iter()
-                .filter(|(name, _)| matches!(name.as_str(), "vars" | "when" | "tags"))
-                .map(|(name, entry)| (name.clone(), entry.clone())),
-        );
-        let known = placed
-            .identities
-            .iter()
-            .any(|(used, theirs)| Arc::ptr_eq(used, role) && same(theirs, &identity));
-        let duplicates = role
-            .meta
-            .get("allow_duplicates")
-            .is_some_and(|node| node.to_value().truth().unwrap_or(false));
-        if known && !duplicates {
-            return Ok(());
-        }
-        trail.push(role.name.clone());
-        let used = Arc::new(RoleUse {
-            role: Arc::clone(role),
-            params: Arc::new(params),
-        });
+    ) -> Result<Arc<RoleUse>, Diagnostic> {
+        refuse_circle(&placing, parent)?;
+        let role = &placing.role;
+        let used = Arc::new(self.role_use(&placing));
+        let attributes = self.with_settled_tags(placing.attributes, parent)?;
         let context = Arc::new(Context {
             attributes: Attributes {
                 map: Arc::new(attributes),
-                span: span.clone(),
+                span: placing.span.clone(),
             },
             parent: Some(Arc::clone(parent)),
             include: Include::Static,
             role: Some(Arc::clone(&used)),
             folder: Some(role.path.join("tasks")),
+            variables: Vec::new(),
         });
-        for dependency in role
-            .meta
-            .get("dependencies")
-            .and_then(Node::as_list)
-            .unwrap_or_default()
-        {
-            self.place_role(dependency, &context, placed, trail)?;
+        let listed = role.meta.get("dependencies").and_then(Node::as_list);
+        let mut dependencies = Vec::new();
+        for dependency in listed.unwrap_or_default() {
+            let dependency = self.place_role(dependency, &context, placed)?;
+            dependencies.extend(dependency.dependencies().iter().cloned());
+            dependencies.push(dependency);
         }
-        trail.pop();
-        placed.identities.push((Arc::clone(role), identity));
-        placed.uses.push(used);
+        used.dependencies.get_or_init(|| dependencies);
+        let validates = placing.included.as_ref().is_none_or(|included| included.validate);
+        if let Some(spec) = role.argument_spec().filter(|spec| validates && is_filled(spec)) {
+            placed.items.push(validation(&used, spec, &context));
+        }
         let items = self.items(&role.tasks, &context, Level::Task, placed)?;
         placed.items.extend(items);
+        placed.items.push(completion(&context));
         placed.handlers.extend(self.handlers(&role.handlers, &context)?);
-        Ok(())
+        Ok(used)
     }
 
-    /// Name, keywords and parameters of an element of `roles:` or of `dependencies:`.
-    fn role_entry(
-        &self,
-        node: &Node,
-        parent: &Context,
-    ) -> Result<(String, Span, Mapping, Mapping), Diagnostic> {
-        if node.as_str().is_some() {
-            return Ok((
-                self.vocabulary.evaluate(node, parent)?,
-                node.span.clone(),
-                Mapping::new(),
-                Mapping::new(),
-            ));
+    fn role_use(&self, placing: &Placing<'_>) -> RoleUse {
+        let role = &placing.role;
+        let included = placing.included.as_ref();
+        let is_static = included.is_none_or(|included| included.include == Include::Static);
+        let usual = self
+            .places
+            .private_role_vars
+            .map_or(is_static, |private| !private);
+        let listed = role.meta.get("allow_duplicates");
+        RoleUse {
+            identity: identity(placing),
+            role: Arc::clone(role),
+            duplicates: match included {
+                Some(included) => included.duplicates,
+                None => listed.is_some_and(|node| node.to_value().truth() == Some(true)),
+            },
+            public: included.and_then(|included| included.public).unwrap_or(usual),
+            params: Arc::new(placing.params.clone()),
+            dependencies: OnceLock::new(),
         }
-        let map = node.as_map().ok_or_else(|| {
-            Diagnostic::error(format!("a role is a name or a map, not {}", node.described())).at(&node.span)
-        })?;
-        let name = map
-            .get("role")
-            .or_else(|| map.get("name"))
-            .ok_or_else(|| Diagnostic::error("which role? `role: NAME` is missing").at(&node.span))?;
-        let mut attributes = Mapping::new();
-        let mut params = Mapping::new();
-        for (key, entry) in map.iter() {
-            match (key.as_str(), keyword::find(key, Level::Role)) {
-                ("role" | "name", _) => {}
-                (_, Some(keyword)) => {
-                    keyword.check(entry)?;
-                    attributes.insert(key.clone(), entry.clone());
-                }
-                (_, None) => {
-                    params.insert(key.clone(), entry.clone());
-                }
-            }
-        }
-        Ok((
-            self.vocabulary.evaluate(&name.value, parent)?,
-            name.value.span.clone(),
-            attributes,
-            params,
-        ))
     }
 
     /// A list of handlers.
@@ -310,6 +141,7 @@ impl Loader {
                 include: context.include,
                 role: context.role.clone(),
                 folder: Some(folder),
+                variables: Vec::new(),
             }),
             None => Arc::clone(context),
         };
@@ -344,28 +176,18 @@ impl Loader {
         include: Include,
         evaluate: &dyn Fn(&Node) -> Result<String, Diagnostic>,
     ) -> Result<Placed, Diagnostic> {
-        let argument = |name: &str| task.arguments.get(name).map(evaluate).transpose();
-        let node = task
-            .arguments
-            .get("name")
-            .or_else(|| task.arguments.get("role"))
-            .ok_or_else(|| Diagnostic::error("which role? `name` is missing").at(&task.action_span))?;
-        let name = evaluate(node)?;
-        let span = &node.span;
-        let main = || "main".to_owned();
-        let from = [
-            argument("tasks_from")?.unwrap_or_else(main),
-            argument("handlers_from")?.unwrap_or_else(main),
-            argument("vars_from")?.unwrap_or_else(main),
-            argument("defaults_from")?.unwrap_or_else(main),
-        ];
-        let entry = Entry {
-            tasks: &from[0],
-            handlers: &from[1],
-            vars: &from[2],
-            defaults: &from[3],
+        let text = |name: &str| task.arguments.get(name).map(evaluate).transpose();
+        let truth = |name: &str| -> Result<Option<bool>, Diagnostic> {
+            Ok(text(name)?.and_then(|text| Value::from(text).truth()))
         };
-        let role = self.role_from(&name, context, span, &entry)?;
+        let name = role_name(task)?;
+        let from = From {
+            tasks: text("tasks_from")?,
+            handlers: text("handlers_from")?,
+            vars: text("vars_from")?,
+            defaults: text("defaults_from")?,
+        };
+        let role = self.role(&evaluate(name)?, context, &name.span, &from)?;
         let keep = |key: &str| include == Include::Static || key == "vars";
         let attributes: Mapping = context
             .attributes
@@ -383,20 +205,222 @@ impl Loader {
             include,
             role: None,
             folder: None,
+            variables: Vec::new(),
         });
         let parent = with_apply(&parent, task);
         let mut placed = Placed::default();
-        self.place(
-            &role,
-            span,
-            Mapping::new(),
-            Mapping::new(),
-            &parent,
-            &mut placed,
-            &mut Vec::new(),
-        )?;
+        let placing = Placing {
+            role,
+            span: &name.span,
+            attributes: Mapping::new(),
+            params: Mapping::new(),
+            included: Some(Included {
+                include,
+                public: truth("public")?,
+                duplicates: truth("allow_duplicates")?.unwrap_or(true),
+                validate: truth("rolespec_validate")?.unwrap_or(true),
+                variables: context.attributes.get("vars").cloned(),
+            }),
+        };
+        let used = self.place(placing, &parent, &mut placed)?;
+        placed.uses.push(used);
         Ok(placed)
     }
+}
+
+/// Name, keywords and parameters of an element of `roles:` or of `dependencies:`.
+fn role_entry(node: &Node) -> Result<(Node, Mapping, Mapping), Diagnostic> {
+    let Some(map) = node.as_map() else {
+        let is_name = node.as_str().is_some() || node.type_name() == "int";
+        return match is_name {
+            true => Ok((node.clone(), Mapping::new(), Mapping::new())),
+            false => Err(
+                Diagnostic::error(format!("a role is a name or a map, not {}", node.described()))
+                    .at(&node.span),
+            ),
+        };
+    };
+    let name = ["role", "name"].iter().find_map(|key| map.get(*key));
+    let name = name.filter(|entry| entry.value.as_str().is_some_and(|name| !name.is_empty()));
+    let name = name.ok_or_else(|| {
+        Diagnostic::error("role definitions must contain a role name")
+            .at(&node.span)
+            .hint("add `role: NAME`")
+    })?;
+    let mut attributes = Mapping::new();
+    let mut params = Mapping::new();
+    for (key, entry) in map.iter() {
+        match (key.as_str(), keyword::find(key, Level::Role)) {
+            ("role" | "name", _) => {}
+            (_, Some(keyword)) => {
+                keyword.check(entry)?;
+                attributes.insert(key.clone(), entry.clone());
+            }
+            (_, None) => {
+                params.insert(key.clone(), entry.clone());
+            }
+        }
+    }
+    Ok((name.value.clone(), attributes, params))
+}
+
+/// Which role an `import_role` or `include_role` means.
+pub fn role_name(task: &Task) -> Result<&Node, Diagnostic> {
+    let given = ["name", "role"].iter().find_map(|key| task.arguments.get(key));
+    given.filter(|node| !node.is_null()).ok_or_else(|| {
+        Diagnostic::error(format!("'name' is a required field for {}.", task.action)).at(&task.action_span)
+    })
+}
+
+/// What makes two uses one and the same.
+fn identity(placing: &Placing<'_>) -> Arc<str> {
+    let attribute = |name: &str| placing.attributes.get(name).map(|entry| entry.value.to_value());
+    let included = placing.included.as_ref();
+    let variables = included
+        .and_then(|included| included.variables.as_ref())
+        .map(Node::to_value);
+    let params: Value = Node::new(Kind::Map(Arc::new(placing.params.clone())), placing.span).to_value();
+    let role = &placing.role;
+    let files = (
+        &role.entry_point,
+        Arc::as_ptr(&role.vars),
+        Arc::as_ptr(&role.defaults),
+    );
+    format!(
+        "{}\0{:?}\0{:?}\0{:?}\0{:?}\0{:?}\0{files:?}\0{}",
+        shown(&role.path),
+        params,
+        attribute("when"),
+        attribute("tags"),
+        attribute("vars"),
+        variables,
+        included.is_some(),
+    )
+    .into()
+}
+
+/// The error for a role that is placed inside itself, nothing that is decided while the play runs in between.
+fn refuse_circle(placing: &Placing<'_>, parent: &Context) -> Result<(), Diagnostic> {
+    let around: Vec<&Context> = parent
+        .chain()
+        .take_while(|context| context.include == Include::Static)
+        .filter(|context| context.role.is_some())
+        .collect();
+    let is_same = |context: &&Context| {
+        let used = context.role.as_ref();
+        used.is_some_and(|used| Arc::ptr_eq(&used.role, &placing.role))
+    };
+    let Some(first) = around.iter().position(|context| is_same(context)) else {
+        return Ok(());
+    };
+    let names = around[..=first]
+        .iter()
+        .rev()
+        .filter_map(|context| context.role.as_ref());
+    let way: Vec<String> = names.map(|used| used.role.full_name()).collect();
+    Err(Diagnostic::error(
+        "A recursion loop was detected with the roles specified. \
+         Make sure child roles do not have dependencies on parent roles",
+    )
+    .at(placing.span)
+    .hint(format!("{} -> {}", way.join(" -> "), placing.role.full_name())))
+}
+
+/// The task that compares the variables with what the role says that it takes.
+fn validation(used: &RoleUse, spec: &Node, context: &Arc<Context>) -> Item {
+    let role = &used.role;
+    let span = &spec.span;
+    let text = |text: &str| Node::literal(&Value::from(text), span);
+    let mut name = format!("Validating arguments against arg spec '{}'", role.entry_point);
+    if let Some(description) = spec.get("short_description") {
+        name = format!("{name} - {}", description.to_value());
+    }
+    let about = map(
+        span,
+        [
+            ("type", text("role")),
+            ("name", text(&role.name)),
+            ("argument_spec_name", text(&role.entry_point)),
+            ("path", text(&role.path.display().to_string())),
+        ],
+    );
+    let options = spec.get("options").filter(|node| !node.is_null());
+    let arguments = map(
+        span,
+        [
+            ("argument_spec", options.cloned().unwrap_or_else(|| map(span, []))),
+            (
+                "provided_arguments",
+                Node::new(Kind::Map(Arc::clone(&used.params)), span),
+            ),
+            ("validate_args_context", about),
+        ],
+    );
+    let keywords = map(span, [("name", text(&name)), ("tags", text("always"))]);
+    made(
+        What::Run("validate_argument_spec".to_owned()),
+        "ansible.builtin.validate_argument_spec",
+        arguments,
+        keywords,
+        context,
+        false,
+    )
+}
+
+/// What marks the end of a role's tasks.
+fn completion(context: &Arc<Context>) -> Item {
+    let span = &context.attributes.span;
+    made(
+        What::Meta(Meta::RoleComplete),
+        "meta",
+        map(span, []),
+        map(span, []),
+        context,
+        true,
+    )
+}
+
+fn made(
+    what: What,
+    action: &str,
+    arguments: Node,
+    keywords: Node,
+    parent: &Arc<Context>,
+    implicit: bool,
+) -> Item {
+    let span = arguments.span.clone();
+    Item::Task(Arc::new(Task {
+        what,
+        action: action.to_owned(),
+        action_span: span.clone(),
+        arguments,
+        repeat: None,
+        context: Arc::new(Context {
+            attributes: Attributes {
+                map: keywords.as_map().cloned().unwrap_or_default(),
+                span,
+            },
+            parent: Some(Arc::clone(parent)),
+            include: Include::Static,
+            role: None,
+            folder: None,
+            variables: Vec::new(),
+        }),
+        implicit,
+    }))
+}
+
+fn map<const N: usize>(span: &Span, entries: [(&str, Node); N]) -> Node {
+    let entries = entries.into_iter().map(|(name, value)| {
+        let key = span.clone();
+        (name.to_owned(), Entry { key, value })
+    });
+    Node::new(Kind::Map(Arc::new(entries.collect())), span)
+}
+
+/// Whether a role's argument spec says anything.
+fn is_filled(spec: &Node) -> bool {
+    spec.as_map().is_some_and(|map| !map.is_empty())
 }
 
 fn collect_handlers(item: Item, handlers: &mut Vec<Arc<Task>>) {
@@ -413,36 +437,4 @@ fn collect_handlers(item: Item, handlers: &mut Vec<Arc<Task>>) {
             }
         }
     }
-}
-
-fn same(one: &Mapping, other: &Mapping) -> bool {
-    one.len() == other.len()
-        && one.iter().all(|(name, entry)| {
-            other
-                .get(name)
-                .is_some_and(|found| found.value.to_value() == entry.value.to_value())
-        })
-}
-
-/// `NAME`, `NAME.yml`, `NAME.yaml`, `NAME.json` in a folder.
-fn named(folder: &Path, name: &str) -> Vec<PathBuf> {
-    ["yml", "yaml", "json", ""]
-        .iter()
-        .map(|ending| match *ending {
-            "" => folder.join(name),
-            ending => folder.join(format!("{name}.{ending}")),
-        })
-        .collect()
-}
-
-/// The names of the folders beside the candidates: what may have been meant.
-fn siblings(candidates: &[PathBuf]) -> Vec<String> {
-    candidates
-        .iter()
-        .filter_map(|path| std::fs::read_dir(path.parent()?).ok())
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().is_dir())
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
 }

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Loader, Placed, not_found};
+use super::{Loader, Placed, not_found, role_name};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments;
+use crate::playbook::collection::short_name;
 use crate::playbook::context::{Attributes, Context, Include};
 use crate::playbook::keyword::{self, Level};
-use crate::playbook::task::{Block, Item, Loop, Meta, Task, What, short_name};
+use crate::playbook::task::{Block, Item, Loop, Meta, Task, What};
 use crate::source::{Span, shown};
 use crate::yaml::{Entry, Mapping, Node};
 
@@ -26,9 +27,12 @@ impl Loader {
             return Ok(Vec::new());
         }
         let nodes = list.as_list().ok_or_else(|| {
-            Diagnostic::error(format!("expected a list of tasks, not {}", list.described()))
-                .at(&list.span)
-                .hint("each task starts with `- `")
+            Diagnostic::error(format!(
+                "A malformed block was encountered while loading tasks: expected a list of tasks, not {}",
+                list.described()
+            ))
+            .at(&list.span)
+            .hint("each task starts with `- `")
         })?;
         let mut items = Vec::with_capacity(nodes.len());
         for node in nodes {
@@ -57,9 +61,9 @@ impl Loader {
             return Ok(());
         }
         let task = self.task(node, map, parent, level)?;
-        match task.action.as_str() {
-            name if short_name(name) == "import_tasks" => self.import_tasks(&task, level, items, placed),
-            name if short_name(name) == "import_role" => self.import_role(&task, items, placed),
+        match short_name(&task.action) {
+            "import_tasks" => self.import_tasks(&task, level, items, placed),
+            "import_role" => self.import_role(&task, items, placed),
             _ => {
                 items.push(Item::Task(Arc::new(task)));
                 Ok(())
@@ -78,14 +82,19 @@ impl Loader {
         keyword::check_all(map, Level::Block)?;
         let null = Node::null(node.span.source());
         let section = |name: &str| map.get(name).map_or(&null, |entry| &entry.value);
-        if !map.contains_key("block") {
-            return Err(Diagnostic::error("`rescue` and `always` need a `block` beside them").at(&node.span));
+        if !map.contains_key("block")
+            && let Some(name) = ["rescue", "always"].iter().find(|name| !is_empty(section(name)))
+        {
+            return Err(
+                Diagnostic::error(format!("'{name}' keyword cannot be used without 'block'")).at(&node.span),
+            );
         }
         let kept: Mapping = map
             .iter()
             .filter(|(name, _)| !matches!(name.as_str(), "block" | "rescue" | "always"))
             .map(|(name, entry)| (name.clone(), entry.clone()))
             .collect();
+        let kept = self.with_settled_tags(kept, parent)?;
         let context = child(parent, Arc::new(kept), &node.span, Include::Static);
         let mut list = |name: &str| self.items(section(name), &context, level, placed);
         Ok(Block {
@@ -103,7 +112,7 @@ impl Loader {
         level: Level,
     ) -> Result<Task, Diagnostic> {
         let mut kept = Mapping::new();
-        let mut action: Option<(&str, &Entry)> = None;
+        let mut actions: Vec<(&str, &Entry)> = Vec::new();
         let mut repeat: Option<Loop> = None;
         for (name, entry) in map.iter() {
             if let Some(keyword) = keyword::find(name, level) {
@@ -111,62 +120,76 @@ impl Loader {
                 kept.insert(name.clone(), entry.clone());
             } else if let Some(lookup) = name.strip_prefix("with_") {
                 if !self.vocabulary.lookups().contains(&lookup) {
-                    return Err(Diagnostic::error(format!("there is no lookup `{lookup}`"))
-                        .at(&entry.key)
+                    return Err(keyword::unknown(name, &entry.key, level)
+                        .hint(format!("there is no lookup `{lookup}`"))
                         .nearest(lookup, self.vocabulary.lookups()));
                 }
                 repeat = Some(new_loop(Some(lookup), entry, repeat.as_ref())?);
-            } else if let Some((first, _)) = action {
-                return Err(self.two_actions(first, name, entry, level));
             } else {
-                action = Some((name, entry));
+                actions.push((name, entry));
             }
         }
         if let Some(entry) = kept.shift_remove("loop") {
             repeat = Some(new_loop(None, &entry, repeat.as_ref())?);
         }
         let span = node.span.clone();
-        let (name, action_span, given) = match action {
-            Some((name, entry)) => (name.to_owned(), entry.key.clone(), entry.value.clone()),
-            None => old_style(&mut kept).ok_or_else(|| no_action(&span, map))?,
+        let given = match (old_style(&mut kept)?, actions.as_slice()) {
+            (None, [(name, entry)]) => Given {
+                name: (*name).to_owned(),
+                span: entry.key.clone(),
+                arguments: entry.value.clone(),
+            },
+            (Some(given), []) => given,
+            (Some(given), [(second, entry), ..]) => {
+                return Err(self.two_actions(&given.name, second, entry, level));
+            }
+            (None, [(first, _), (second, entry), ..]) => {
+                return Err(self.two_actions(first, second, entry, level));
+            }
+            (None, []) => return Err(no_action(&span, map)),
         };
-        let short = short_name(&name).to_owned();
-        let modules = self.vocabulary.modules();
-        if !modules.contains(&short.as_str()) {
-            return Err(self.unknown_module(&name, &action_span, level));
+        let short = short_name(&given.name).to_owned();
+        if !is_template(&short) && !self.vocabulary.modules().contains(&short.as_str()) {
+            self.check_foreign(&given, parent, level)?;
         }
-        let arguments = self.arguments(&short, given, kept.shift_remove("args"))?;
+        let arguments = self.arguments(&short, given.arguments, kept.shift_remove("args"))?;
         let what = kind_of(&short, &arguments)?;
         if matches!(what, What::IncludeTasks | What::IncludeRole) {
             keyword::check_include(&kept, &short)?;
         }
-        Ok(Task {
+        refuse_misplaced(&what, &short, &given.span, parent, level)?;
+        let kept = self.with_settled_tags(kept, parent)?;
+        let task = Task {
             what,
-            action: name,
-            action_span,
+            action: given.name,
+            action_span: given.span,
             arguments,
             repeat,
             context: child(parent, Arc::new(kept), &span, Include::Static),
             implicit: false,
-        })
+        };
+        if matches!(task.what, What::IncludeRole) {
+            role_name(&task)?;
+        }
+        Ok(task)
     }
 
     /// The arguments as one map: from a text, from a map, and from `args`.
     fn arguments(&self, module: &str, given: Node, args: Option<Entry>) -> Result<Node, Diagnostic> {
         let given = match given.as_str() {
-            Some(_) => arguments::parse(&given, self.vocabulary.is_free_form(module))?,
+            Some(_) => arguments::parse(&given, module),
             None if given.is_null() => Node::new(crate::yaml::Kind::Map(Arc::default()), &given.span),
             None if given.as_map().is_some() => given,
             None => {
                 return Err(Diagnostic::error(format!(
-                    "the arguments of `{module}` are a map or a text, not {}",
+                    "unexpected parameter type in action: the arguments of `{module}` are a map or a text, not {}",
                     given.described()
                 ))
                 .at(&given.span));
             }
         };
         let mut map = given.as_map().map(|map| map.as_ref().clone()).unwrap_or_default();
-        if let Some(entry) = args {
+        if let Some(entry) = args.filter(|entry| !entry.value.is_null()) {
             match entry.value.as_map() {
                 Some(extra) => {
                     for (name, value) in extra.iter() {
@@ -174,31 +197,74 @@ impl Loader {
                     }
                 }
                 // `args: "{{ map }}"` is known only when the task runs.
-                None if entry.value.as_str().is_some() => {
-                    map.insert("args".to_owned(), entry);
+                None if entry.value.as_str().is_some_and(is_template) => {
+                    map.insert(arguments::VARIABLE.to_owned(), entry);
                     return Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span));
                 }
                 None => {
-                    return Err(Diagnostic::error("`args` takes a map").at(&entry.value.span));
+                    return Err(
+                        Diagnostic::error("The value of the task `args` keyword is invalid.")
+                            .at(&entry.value.span)
+                            .hint("a map, or a template that gives one, is required"),
+                    );
                 }
             }
         }
-        for (name, entry) in &map {
-            if let Err((message, nearest)) = self.vocabulary.check_argument(module, name) {
-                let error = Diagnostic::error(message).at(&entry.key);
-                return Err(match nearest {
-                    Some(name) => error.hint(format!("did you mean `{name}`?")),
-                    None => error,
-                });
-            }
+        let reserved = map.iter().find(|(name, _)| name.starts_with("_ansible_"));
+        if let Some((name, entry)) = reserved {
+            return Err(Diagnostic::error(format!(
+                "Invalid parameter specified beginning with keyword '_ansible_' for action '{module}': '{name}'. \
+                 The prefix '_ansible_' is reserved for internal use only."
+            ))
+            .at(&entry.key));
         }
+        self.vocabulary.check_include(module, &map)?;
         Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span))
     }
 
+    /// A module that this program does not have: one in Python beside the playbook fails only when it is run.
+    fn check_foreign(&self, given: &Given, context: &Context, level: Level) -> Result<(), Diagnostic> {
+        let Some(file) = self.find_foreign(&given.name, context) else {
+            return Err(self.unknown_module(&given.name, &given.span, level));
+        };
+        self.warn([Diagnostic::warning(format!(
+            "the module '{}' is written in Python and cannot be run: a task that runs it fails",
+            given.name
+        ))
+        .at(&given.span)
+        .hint(format!("it is {}", shown(&file)))]);
+        Ok(())
+    }
+
+    /// Keywords with the templates in `tags` evaluated: what is selected is known before there are hosts.
+    pub(super) fn with_settled_tags(
+        &self,
+        mut map: Mapping,
+        context: &Context,
+    ) -> Result<Mapping, Diagnostic> {
+        if let Some(entry) = map.get_mut("tags").filter(|entry| entry.value.is_dynamic()) {
+            let own = entry.value.span.clone();
+            let value = self.vocabulary.value(&entry.value, context)?;
+            entry.value = Node::literal(&value, &own);
+        }
+        Ok(map)
+    }
+
     fn unknown_module(&self, name: &str, span: &Span, level: Level) -> Diagnostic {
+        if short_name(name) == "include" {
+            return Diagnostic::error(
+                "The 'ansible.builtin.include' action plugin has been removed. \
+                 Use include_tasks or import_tasks instead.",
+            )
+            .at(span);
+        }
         let modules = self.vocabulary.modules();
-        let error = Diagnostic::error(format!("couldn't resolve module/action '{name}'")).at(span);
-        let short = short_name(name);
+        let error = Diagnostic::error(format!(
+            "couldn't resolve module/action '{name}'. \
+             This often indicates a misspelling, missing collection, or incorrect module path."
+        ))
+        .at(span);
+        let short = name.rsplit('.').next().unwrap_or(name);
         let keywords: Vec<&str> = keyword::names(level).chain(modules).collect();
         match crate::diagnostic::nearest(short, keywords) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
@@ -209,13 +275,19 @@ impl Loader {
     fn two_actions(&self, first: &str, second: &str, entry: &Entry, level: Level) -> Diagnostic {
         let modules = self.vocabulary.modules();
         let known = |name: &str| modules.contains(&short_name(name));
+        let error =
+            Diagnostic::error(format!("conflicting action statements: {first}, {second}")).at(&entry.key);
         if known(first) && known(second) {
-            return Diagnostic::error(format!("conflicting action statements: {first}, {second}"))
-                .at(&entry.key)
-                .hint("a task runs one module; start another task with `- `");
+            return error.hint("a task runs one module; start another task with `- `");
         }
         let unknown = if known(first) { second } else { first };
-        keyword::unknown(unknown, &entry.key, level)
+        let belongs = keyword::elsewhere(unknown);
+        match belongs.is_empty() {
+            true => error
+                .hint(format!("`{unknown}` is neither a module nor a keyword of a task"))
+                .nearest(unknown, keyword::names(level)),
+            false => error.hint(format!("`{unknown}` belongs to {}", belongs.join(", "))),
+        }
     }
 
     /// `import_tasks`: the file's tasks take the place of the import, with all that it says.
@@ -240,10 +312,7 @@ impl Loader {
 
     /// The file that an import or include names.
     fn file_name(&self, task: &Task) -> Result<(String, Span), Diagnostic> {
-        let node = [arguments::RAW, "file", "_raw_params"]
-            .iter()
-            .find_map(|name| task.arguments.get(name))
-            .ok_or_else(|| Diagnostic::error("which file is to be imported?").at(&task.action_span))?;
+        let node = file_argument(task)?;
         Ok((self.vocabulary.evaluate(node, &task.context)?, node.span.clone()))
     }
 
@@ -273,6 +342,16 @@ impl Loader {
             .map_err(|error| error.via("included here", &task.action_span))?;
         self.items(&root, &with_apply(&context, task), level, placed)
     }
+}
+
+/// Which file of tasks an import or include means.
+pub fn file_argument(task: &Task) -> Result<&Node, Diagnostic> {
+    let given = [arguments::RAW, "file"]
+        .iter()
+        .find_map(|name| task.arguments.get(name));
+    given.filter(|node| !node.is_null()).ok_or_else(|| {
+        Diagnostic::error(format!("No file specified for {}", task.action)).at(&task.action_span)
+    })
 }
 
 /// `apply:` of an include: keywords for everything in it.
@@ -337,6 +416,7 @@ pub(super) fn child(parent: &Arc<Context>, map: Arc<Mapping>, span: &Span, inclu
         include,
         role: None,
         folder: None,
+        variables: Vec::new(),
     })
 }
 
@@ -360,14 +440,23 @@ pub(super) fn file_context(parent: &Arc<Context>, path: &Path, include: Include)
         include,
         role: None,
         folder: path.parent().map(Path::to_path_buf),
+        variables: Vec::new(),
     })
 }
 
 fn new_loop(lookup: Option<&str>, entry: &Entry, earlier: Option<&Loop>) -> Result<Loop, Diagnostic> {
     if let Some(earlier) = earlier {
-        return Err(Diagnostic::error("a task has one loop")
+        let name = lookup.or(earlier.lookup.as_deref()).unwrap_or("loop");
+        return Err(Diagnostic::error(format!("duplicate loop in task: {name}"))
             .at(&entry.key)
             .via("the other one is here", &earlier.span));
+    }
+    if entry.value.is_null()
+        && let Some(lookup) = lookup
+    {
+        return Err(
+            Diagnostic::error(format!("you must specify a value when using with_{lookup}")).at(&entry.key),
+        );
     }
     Ok(Loop {
         lookup: lookup.map(str::to_owned),
@@ -376,40 +465,106 @@ fn new_loop(lookup: Option<&str>, entry: &Entry, earlier: Option<&Loop>) -> Resu
     })
 }
 
+/// What a task is to run, as written.
+struct Given {
+    name: String,
+    span: Span,
+    arguments: Node,
+}
+
 /// `action: copy src=a` and `local_action`.
-fn old_style(kept: &mut Mapping) -> Option<(String, Span, Node)> {
-    let local = kept.contains_key("local_action");
-    let entry = kept
-        .shift_remove("local_action")
-        .or_else(|| kept.shift_remove("action"))?;
-    if local {
+fn old_style(kept: &mut Mapping) -> Result<Option<Given>, Diagnostic> {
+    let local = kept.shift_remove("local_action");
+    let action = kept.shift_remove("action");
+    if let (Some(local), Some(_)) = (&local, &action) {
+        return Err(Diagnostic::error("action and local_action are mutually exclusive").at(&local.key));
+    }
+    if let Some(entry) = &local {
         let here = Entry {
             key: entry.key.clone(),
             value: Node::text("localhost", &entry.key),
         };
         kept.insert("delegate_to".to_owned(), here);
     }
-    if let Some(map) = entry.value.as_map() {
-        let mut map = map.as_ref().clone();
-        let module = map.shift_remove("module")?;
-        let name = module.value.as_str()?.to_owned();
-        let arguments = Node::new(crate::yaml::Kind::Map(Arc::new(map)), &entry.value.span);
-        return Some((name, module.value.span, arguments));
+    let Some(entry) = local.or(action) else {
+        return Ok(None);
+    };
+    let span = &entry.value.span;
+    if let Some(text) = entry.value.as_str() {
+        let (name, rest) = arguments::first_word(text);
+        return Ok(Some(Given {
+            name: name.to_owned(),
+            span: span.clone(),
+            arguments: Node::text(rest, span),
+        }));
     }
-    let text = entry.value.as_str()?;
-    let (name, rest) = text
-        .trim()
-        .split_once(char::is_whitespace)
-        .unwrap_or((text.trim(), ""));
-    Some((
-        name.to_owned(),
-        entry.value.span.clone(),
-        Node::text(rest.trim(), &entry.value.span),
-    ))
+    let mut map = entry
+        .value
+        .as_map()
+        .map(|map| map.as_ref().clone())
+        .unwrap_or_default();
+    let Some(module) = map.shift_remove("module") else {
+        return Err(Diagnostic::error(format!(
+            "unexpected parameter type in action: expected `MODULE ARGUMENTS` or a map with `module`, not {}",
+            entry.value.described()
+        ))
+        .at(span));
+    };
+    let (name, rest) = arguments::first_word(module.value.as_str().unwrap_or_default());
+    let inner = map.shift_remove("args").map(|entry| entry.value);
+    let more = [Some(Node::text(rest, &module.value.span)), inner];
+    for node in more.into_iter().flatten() {
+        let node = match node.as_str() {
+            Some(_) => arguments::parse(&node, short_name(name)),
+            None => node,
+        };
+        map.extend(
+            node.as_map()
+                .into_iter()
+                .flat_map(|map| map.iter())
+                .map(|(name, entry)| (name.clone(), entry.clone())),
+        );
+    }
+    Ok(Some(Given {
+        name: name.to_owned(),
+        span: module.value.span,
+        arguments: Node::new(crate::yaml::Kind::Map(Arc::new(map)), span),
+    }))
+}
+
+/// What may not stand where it stands.
+fn refuse_misplaced(
+    what: &What,
+    action: &str,
+    span: &Span,
+    parent: &Context,
+    level: Level,
+) -> Result<(), Diagnostic> {
+    let message = match (what, level) {
+        (What::Meta(Meta::EndRole), Level::Handler) => "Cannot execute 'end_role' from a handler".to_owned(),
+        (What::Meta(Meta::EndRole), _) if parent.role().is_none() => {
+            "Cannot execute 'end_role' from outside of a role".to_owned()
+        }
+        (What::IncludeRole, Level::Handler) => format!("Using '{action}' as a handler is not supported."),
+        (What::Run(name), Level::Handler) if name == "import_role" => {
+            format!("Using '{action}' as a handler is not supported.")
+        }
+        _ => return Ok(()),
+    };
+    Err(Diagnostic::error(message).at(span))
+}
+
+/// Whether a text is evaluated when the play runs.
+fn is_template(text: &str) -> bool {
+    text.contains("{{")
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.is_null() || node.as_list().is_some_and(<[Node]>::is_empty)
 }
 
 fn no_action(span: &Span, map: &Mapping) -> Diagnostic {
-    let error = Diagnostic::error("no module/action detected in task").at(span);
+    let error = Diagnostic::error("no module/action detected in task.").at(span);
     match map.keys().find(|name| name.as_str() == "import_playbook") {
         Some(_) => error.hint("`import_playbook` stands at the level of plays"),
         None => error.hint("name the module that the task runs, for example `command: ls`"),
@@ -418,7 +573,7 @@ fn no_action(span: &Span, map: &Mapping) -> Diagnostic {
 
 fn kind_of(short: &str, arguments: &Node) -> Result<What, Diagnostic> {
     Ok(match short {
-        "include_tasks" | "include" => What::IncludeTasks,
+        "include_tasks" => What::IncludeTasks,
         "include_role" => What::IncludeRole,
         "meta" => {
             let word = arguments
@@ -440,11 +595,10 @@ fn kind_of(short: &str, arguments: &Node) -> Result<What, Diagnostic> {
 pub(super) fn refuse_loop(task: &Task, instead: &str) -> Result<(), Diagnostic> {
     match &task.repeat {
         Some(repeat) => Err(Diagnostic::error(format!(
-            "you cannot use loops on '{}' statements",
+            "You cannot use loops on '{}' statements. You should use '{instead}' instead.",
             task.action
         ))
-        .at(&repeat.span)
-        .hint(format!("use `{instead}` instead"))),
+        .at(&repeat.span)),
         None => Ok(()),
     }
 }

@@ -57,6 +57,13 @@ impl System for Fake {
         Ok(Box::new(Cursor::new(self.read(path)?)))
     }
 
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let bytes = self.read(path)?;
+        let start = usize::try_from(offset).map_or(bytes.len(), |offset| offset.min(bytes.len()));
+        let end = bytes.len().min(start.saturating_add(length));
+        Ok(bytes[start..end].to_vec())
+    }
+
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {
         if !matches!(self.node("list", path)?.content, Content::Directory) {
             return Self::failed("list", path, io::ErrorKind::NotADirectory);

@@ -15,7 +15,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -74,6 +74,19 @@ impl System for Local {
 
     fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>> {
         Ok(Box::new(on("read", path, fs::File::open(path))?))
+    }
+
+    fn read_part(&self, path: &Path, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let read = || -> io::Result<Vec<u8>> {
+            let mut file = fs::File::open(path)?;
+            if offset > 0 {
+                file.seek(io::SeekFrom::Start(offset))?;
+            }
+            let mut bytes = Vec::new();
+            file.take(length as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        on("read", path, read())
     }
 
     fn read_dir(&self, path: &Path) -> Result<Vec<PathBuf>> {

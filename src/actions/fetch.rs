@@ -1,0 +1,250 @@
+//! `fetch`: files of the target to the controller. After ansible.builtin.fetch.
+//!
+//! A file that is here already is compared, not sent. What comes is written beside its place and takes it when it is whole.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use base64::Engine as _;
+
+use super::{Action, Done, Failure, Held, Invocation, Pending};
+use crate::modules::{Arg, Spec};
+use crate::system::DigestAlgorithm;
+use crate::system::digest::digest_stream;
+use crate::value::{Map, Value};
+use crate::wire::message::Outcome;
+
+pub struct Fetch;
+
+static SPEC: Spec = Spec {
+    name: "fetch",
+    summary: "copy a file of the target to the controller",
+    args: &[
+        Arg::raw("src").doc("the file on the target"),
+        Arg::raw("dest").doc("the folder on the controller; files go below it, by host and path"),
+        Arg::bool("flat")
+            .default("no")
+            .doc("dest is the file itself or, with a slash at its end, its folder"),
+        Arg::bool("fail_on_missing")
+            .default("yes")
+            .doc("fail where there is no such file"),
+        Arg::bool("validate_checksum")
+            .default("yes")
+            .doc("fail if what came is not what was there"),
+    ],
+    free_form: None,
+    rules: &[],
+};
+
+impl Action for Fetch {
+    fn spec(&self) -> &'static Spec {
+        &SPEC
+    }
+
+    fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
+        Box::pin(async move { fetch(&task).await.map(Done::from) })
+    }
+}
+
+async fn fetch(task: &Invocation<'_>) -> Result<Outcome, Failure> {
+    if task.check {
+        let message = "check mode not (yet) supported for this module";
+        return Ok(Outcome::skipped(message));
+    }
+    let (src, dest) = (text(task, "src", "source")?, text(task, "dest", "dest")?);
+    let (Some(src), Some(dest)) = (src, dest) else {
+        return Err(Failure::new("src and dest are required"));
+    };
+    let dest = destination(task, &src, &dest)?;
+    let known = dest.is_file().then(|| digests(&dest)).transpose()?;
+    let mut arguments = Map::from_iter([("src".to_owned(), Value::from(src.as_str()))]);
+    if let Some(known) = &known {
+        arguments.insert("unless".to_owned(), Value::from(known.sha1.as_str()));
+    }
+    let first = task
+        .target
+        .call("read_part", arguments.clone(), Held::default())
+        .await?;
+    if first.failed {
+        return Ok(not_there(
+            &first,
+            &src,
+            task.arguments["fail_on_missing"] == Value::Bool(true),
+        ));
+    }
+    let remote = first.values["checksum"].to_string();
+    if let Some(known) = known.filter(|known| known.sha1 == remote) {
+        return Ok(Outcome::ok()
+            .with("md5sum", known.md5)
+            .with("file", src)
+            .with("dest", dest.display().to_string())
+            .with("checksum", known.sha1));
+    }
+    let came = receive(task, arguments, first, &dest).await?;
+    let outcome = Outcome::changed(true)
+        .with("md5sum", came.md5)
+        .with("dest", dest.display().to_string())
+        .with("remote_md5sum", Value::Null)
+        .with("checksum", came.sha1.as_str())
+        .with("remote_checksum", remote.as_str());
+    if came.sha1 != remote && task.arguments["validate_checksum"] == Value::Bool(true) {
+        return Ok(Outcome {
+            failed: true,
+            changed: false,
+            ..outcome.with("msg", "checksum mismatch").with("file", src)
+        });
+    }
+    Ok(outcome)
+}
+
+fn text(task: &Invocation<'_>, argument: &str, called: &str) -> Result<Option<String>, Failure> {
+    match &task.arguments[argument] {
+        Value::Str(text) => Ok(Some(text.clone())),
+        Value::Null => Ok(None),
+        _ => Err(Failure::new(format!(
+            "Invalid type supplied for {called} option, it must be a string"
+        ))),
+    }
+}
+
+/// Where the file goes.
+fn destination(task: &Invocation<'_>, src: &str, dest: &str) -> Result<PathBuf, Failure> {
+    let folder = task.scope.value("playbook_dir")?.map(|folder| folder.to_string());
+    let absolute = |path: &str| {
+        let home = std::env::var("HOME")
+            .ok()
+            .filter(|_| path == "~" || path.starts_with("~/"));
+        let path = home.map_or_else(|| path.to_owned(), |home| home + &path[1..]);
+        Path::new(folder.as_deref().unwrap_or(".")).join(path)
+    };
+    if task.arguments["flat"] != Value::Bool(true) {
+        let host = task.scope.value("inventory_hostname")?.unwrap_or(Value::Null);
+        return Ok(normal(
+            &absolute(dest).join(host.to_string()).join(format!("./{src}")),
+        ));
+    }
+    let path = absolute(dest);
+    if !dest.ends_with('/') {
+        if path.is_dir() {
+            return Err(Failure::new(
+                "dest is an existing directory, use a trailing slash if you want to fetch src into that directory",
+            ));
+        }
+        return Ok(normal(&path));
+    }
+    let file = path.join(src.rsplit('/').next().unwrap_or(src));
+    if file.is_dir() {
+        return Err(Failure::new(format!(
+            "calculated dest '{}' is an existing directory, use another path that does not point to an existing directory",
+            normal(&file).display()
+        )));
+    }
+    Ok(normal(&file))
+}
+
+/// Without `.` and `..`, whatever links there are.
+fn normal(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut normal, part| {
+        match part {
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::CurDir => {}
+            part => normal.push(part),
+        }
+        normal
+    })
+}
+
+/// The result for what cannot be fetched.
+fn not_there(answer: &Outcome, src: &str, fail: bool) -> Outcome {
+    let told = answer.message().unwrap_or_default();
+    let message = match answer.values.get("reason").and_then(Value::as_str) {
+        Some("missing") => "the remote file does not exist, not transferring, ignored".to_owned(),
+        Some("directory") if fail => {
+            "remote file is a directory, fetch cannot work on directories".to_owned()
+        }
+        Some("directory") => {
+            "remote file is a directory, fetch cannot work on directories, not transferring, ignored"
+                .to_owned()
+        }
+        _ if fail => told.to_owned(),
+        _ => format!("{told}, ignored"),
+    };
+    Outcome {
+        failed: fail,
+        ..Outcome::ok().with("msg", message).with("file", src)
+    }
+}
+
+struct Digests {
+    sha1: String,
+    md5: String,
+}
+
+fn digests(path: &Path) -> Result<Digests, Failure> {
+    let digest = |algorithm| {
+        let mut file = std::fs::File::open(path)?;
+        digest_stream(&mut file, algorithm)
+    };
+    let both = digest(DigestAlgorithm::Sha1).and_then(|sha1| {
+        let md5 = digest(DigestAlgorithm::Md5)?;
+        Ok(Digests { sha1, md5 })
+    });
+    both.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Writes all pieces, the first of which is here.
+async fn receive(
+    task: &Invocation<'_>,
+    mut arguments: Map,
+    first: Outcome,
+    dest: &Path,
+) -> Result<Digests, Failure> {
+    let problem = |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", dest.display()));
+    let folder = dest.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).map_err(problem)?;
+    let mode = dest.metadata().map_or(0o666, |found| found.permissions().mode());
+    let mut file = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .map_err(problem)?;
+    let mut piece = first;
+    let mut offset = 0;
+    loop {
+        let content = piece
+            .values
+            .get("content")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(content)
+            .map_err(|error| Failure::new(format!("the target sent no base64: {error}")))?;
+        file.write_all(&bytes).map_err(problem)?;
+        offset += bytes.len();
+        if piece.values.get("last") != Some(&Value::Bool(false)) {
+            break;
+        }
+        arguments.insert("offset".to_owned(), Value::from(offset));
+        piece = task
+            .target
+            .call("read_part", arguments.clone(), Held::default())
+            .await?;
+        if piece.failed {
+            return Err(Failure::new(piece.message().unwrap_or_default()));
+        }
+    }
+    file.persist(dest).map_err(|error| problem(error.error))?;
+    digests(dest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_normal() {
+        assert_eq!(normal(Path::new("/a/./b/../../c/../../x")), Path::new("/x"));
+    }
+}
