@@ -18,6 +18,7 @@ mod include_vars;
 mod pause;
 mod script;
 mod set_fact;
+mod set_stats;
 mod template;
 mod validate_argument_spec;
 
@@ -56,6 +57,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &pause::Pause,
     &script::Script,
     &set_fact::SetFact,
+    &set_stats::SetStats,
     &template::Template,
     &validate_argument_spec::ValidateArgumentSpec,
 ];
@@ -183,6 +185,12 @@ pub enum Effect {
     Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
+    /// `set_stats`.
+    Stats {
+        data: Map,
+        per_host: bool,
+        aggregate: bool,
+    },
     AddHost {
         name: String,
         groups: Vec<String>,

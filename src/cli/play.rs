@@ -147,7 +147,15 @@ async fn play(
         colour: settings.colour,
         printer: settings.printer.as_deref(),
     };
-    let output = output::output(&configuration, &wanted, line).map_err(code(USAGE))?;
+    let mut output = output::output(&configuration, &wanted, line).map_err(code(USAGE))?;
+    let file = configuration.file.as_ref().or(configuration.own_file.as_ref());
+    output.show(&Event::Chatter {
+        verbosity: 1,
+        text: &match file {
+            Some(file) => format!("Using {} as config file", file.display()),
+            None => "No config file found; using defaults".to_owned(),
+        },
+    });
     let listing = settings.listing;
     let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;

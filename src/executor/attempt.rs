@@ -30,6 +30,10 @@ use crate::yaml::Node;
 const RETRIES: i64 = 3;
 /// Seconds between tries.
 const DELAY: i64 = 5;
+/// The key that failed results have, and what Ansible says there unless it is asked for more.
+const EXCEPTION: &str = "exception";
+const NO_TRACEBACK: &str = "(traceback unavailable)";
+
 /// Where and with which variables a task runs.
 #[derive(Clone)]
 pub struct Site {
@@ -155,10 +159,16 @@ impl Site {
     /// Runs the task; whatever goes wrong is in the end.
     pub async fn attempt(&self) -> End {
         let scope = self.scope();
-        match self.try_attempt(&scope).await {
+        let mut end = match self.try_attempt(&scope).await {
             Ok(end) => end,
             Err(error) => self.broken(error),
+        };
+        if end.state == State::Failed {
+            end.result
+                .entry(EXCEPTION.to_owned())
+                .or_insert_with(|| Value::from(NO_TRACEBACK));
         }
+        end
     }
 
     /// The end of a task that could not be evaluated.
@@ -176,12 +186,13 @@ impl Site {
     }
 
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
+        let delegate = self.delegate(scope);
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End::skipped(condition));
         }
         let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
         let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
-        let delegate = self.text("delegate_to", scope)?;
+        let delegate = delegate?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;
@@ -189,6 +200,25 @@ impl Site {
             end.notify = self.notifications(scope)?;
         }
         Ok(end)
+    }
+
+    /// The host that the task is delegated to.
+    fn delegate(&self, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
+        let Some(node) = self.task.context.nearest("delegate_to") else {
+            return Ok(None);
+        };
+        if template::is_omitted(node, scope)? {
+            return Ok(None);
+        }
+        let name = template::evaluate(node, scope)?.to_string();
+        if name.is_empty() {
+            let written = node.to_value();
+            return Err(EvalError::new(
+                Diagnostic::error(format!("Empty hostname produced from delegate_to: \"{written}\""))
+                    .at(&node.span),
+            ));
+        }
+        Ok(Some(name))
     }
 
     fn notifications(&self, scope: &Arc<Scope>) -> Result<Vec<Notification>, EvalError> {
@@ -339,10 +369,18 @@ impl Site {
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
             end.by_module &= end.state == State::Failed;
-            end.state = if failed { State::Failed } else { State::Ok };
             if !failed {
                 end.diagnostic = None;
+                if end.state == State::Failed {
+                    let suppressed = end
+                        .result
+                        .shift_remove(EXCEPTION)
+                        .unwrap_or_else(|| Value::from(NO_TRACEBACK));
+                    end.result
+                        .insert(format!("failed_when_suppressed_{EXCEPTION}"), suppressed);
+                }
             }
+            end.state = if failed { State::Failed } else { State::Ok };
         }
         if end.state != State::Failed {
             end.state = if flag(&end.result, "changed") {

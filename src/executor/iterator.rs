@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::playbook::{Block, Item, Meta, RoleUse, Task, What};
+use crate::playbook::{Block, Item, Meta, Task, What};
 
 /// What decides which tasks a host runs.
 #[derive(Clone, Copy)]
@@ -155,19 +155,13 @@ impl Cursor {
         self.frames.clear();
     }
 
-    /// Drops what is left of the role that the current task belongs to.
-    pub fn end_role(&mut self, choice: Choice<'_>) -> Moved {
-        let role = self.task().and_then(|task| task.context.role().cloned());
-        let ends = |task: &Task| {
-            let belongs = |role: &Arc<RoleUse>| task.context.role().is_some_and(|own| Arc::ptr_eq(own, role));
-            let completes = task.what == What::Meta(Meta::RoleComplete);
-            (choice.selected)(task) && (completes || !role.as_ref().is_some_and(belongs))
-        };
+    /// Drops what is left of the role that the current task belongs to, but for its very end.
+    pub fn end_role(&mut self) {
         self.advance();
         self.settle(Choice {
-            selected: &ends,
-            ..choice
-        })
+            selected: &|task| task.what == What::Meta(Meta::RoleComplete),
+            notified: &BTreeSet::new(),
+        });
     }
 
     /// Goes to the nearest block that has something for a failure.

@@ -15,6 +15,7 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod custom_stats;
 mod fact_cache;
 mod handlers;
 mod host;

@@ -9,9 +9,11 @@ use crate::actions::{Failure, Held, Pending, Target};
 use crate::configuration::table;
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
+use crate::playbook::What;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::wire::message::{Become, BecomeMethod, Call, Outcome, Secret};
+use crate::yaml::Node;
 
 /// The folder on the target for what is known of jobs.
 const ASYNC_DIR: &str = "ANSIBLE_ASYNC_DIR";
@@ -71,35 +73,63 @@ impl Site {
     }
 
     /// `environment` of the task and of all that surrounds it, the nearest last.
-    fn environment(&self, scope: &Arc<Scope>) -> Result<indexmap::IndexMap<String, String>, EvalError> {
-        let mut all = indexmap::IndexMap::new();
+    fn environment(&self, scope: &Arc<Scope>) -> Result<Environment, EvalError> {
+        let mut all = Environment::new();
         for node in self.task.context.all("environment") {
-            let value = template::evaluate(node, scope)?;
-            let maps = match &value {
-                Value::List(items) => items.as_slice(),
-                other => std::slice::from_ref(other),
-            };
-            for map in maps {
-                match map {
-                    Value::Map(map) => {
-                        all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
-                    }
-                    Value::Null => {}
-                    other => {
-                        return Err(EvalError::new(
-                            Diagnostic::error(format!(
-                                "`environment` takes a map, not a {}",
-                                other.type_name()
-                            ))
-                            .at(&node.span),
-                        ));
-                    }
-                }
-            }
+            self.add_environment(node, scope, &mut all)?;
         }
         Ok(all)
     }
+
+    /// A map, a list of maps, or a template that gives one of them.
+    fn add_environment(
+        &self,
+        node: &Node,
+        scope: &Arc<Scope>,
+        all: &mut Environment,
+    ) -> Result<(), EvalError> {
+        if let Some(items) = node.as_list() {
+            return items
+                .iter()
+                .try_for_each(|item| self.add_environment(item, scope, all));
+        }
+        if let Some(map) = node.as_map() {
+            for (name, entry) in map.iter() {
+                if template::is_omitted(&entry.value, scope)? {
+                    continue;
+                }
+                match template::evaluate(&entry.value, scope) {
+                    Ok(value) => {
+                        all.insert(name.clone(), value.to_string());
+                    }
+                    // What facts are to tell is not known while they are gathered.
+                    Err(error) if error.undefined && self.task.what == What::Run("setup".to_owned()) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(());
+        }
+        let value = template::evaluate(node, scope)?;
+        for map in value.as_list().unwrap_or(std::slice::from_ref(&value)) {
+            match map {
+                Value::Map(map) => {
+                    all.extend(map.iter().map(|(name, value)| (name.clone(), value.to_string())));
+                }
+                Value::Null => {}
+                other => {
+                    return Err(EvalError::new(
+                        Diagnostic::error(format!("`environment` takes a map, not a {}", other.type_name()))
+                            .at(&node.span),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Variables for the processes that a task starts.
+type Environment = indexmap::IndexMap<String, String>;
 
 /// The host on which a task's modules run.
 pub struct Remote<'a> {
@@ -114,7 +144,7 @@ pub struct Remote<'a> {
 
 impl Remote<'_> {
     /// The environment of the processes that a call starts.
-    pub fn environment(&self) -> Result<indexmap::IndexMap<String, String>, EvalError> {
+    pub fn environment(&self) -> Result<Environment, EvalError> {
         self.site.environment(self.scope)
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use super::custom_stats;
 use super::fact_cache::FactCache;
 use super::host::{GATHERED, Memory};
 use super::links::Links;
@@ -162,6 +163,7 @@ impl Run {
         self.show(&Event::Playbook {
             file: &file,
             check: self.settings.check,
+            plays: playbook.plays.len(),
         });
         let mut error = false;
         for play in playbook.plays {
@@ -343,6 +345,18 @@ impl Run {
                 Effect::Include(variables) => {
                     for host in hosts {
                         self.remember(host, |memory| memory.include(variables.clone()));
+                    }
+                }
+                Effect::Stats {
+                    data,
+                    per_host,
+                    aggregate,
+                } => {
+                    let mut summary = held(&self.summary);
+                    let owners = hosts.iter().map(|host| Some(host.as_str()));
+                    let owners: Vec<_> = if per_host { owners.collect() } else { vec![None] };
+                    for host in owners {
+                        custom_stats::set(&mut summary, host, &data, aggregate);
                     }
                 }
                 Effect::AddHost {

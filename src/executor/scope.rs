@@ -12,7 +12,7 @@ use super::run::Run;
 use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
-use crate::yaml::{Mapping, Node};
+use crate::yaml::Mapping;
 
 /// The version of the language that playbooks can ask for.
 pub const LANGUAGE_VERSION: &str = "2.19.14";
@@ -266,12 +266,6 @@ impl Magic {
             }
             _ => return None,
         })
-    }
-
-    /// A keyword of the task that is written as a plain boolean, else the run's setting.
-    fn truth(&self, keyword: &str, usual: bool) -> bool {
-        let node: Option<&Node> = self.context.as_ref().and_then(|context| context.nearest(keyword));
-        node.and_then(|node| node.to_value().as_bool()).unwrap_or(usual)
     }
 
     fn parent_roles(&self, part: impl Fn(&Role) -> String) -> Vec<String> {

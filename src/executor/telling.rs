@@ -16,6 +16,9 @@ const CENSORED: &str =
 /// What takes the place of an item's label.
 const CENSORED_ITEM: &str = "(censored due to no_log)";
 
+/// The key for why an inclusion has failed.
+const REASON: &str = "reason";
+
 /// What is seen of a result all the same.
 const UNCENSORED: [&str; 3] = ["attempts", "changed", "retries"];
 
@@ -88,6 +91,20 @@ impl Site {
         }));
     }
 
+    /// The end of an inclusion whose file or role cannot be taken in. Why is said at once, apart from the result.
+    pub fn refused(&self, diagnostic: &Diagnostic, file: Option<&str>) -> End {
+        self.run.show(&Event::Diagnostic(diagnostic));
+        let mut result = Map::from_iter([
+            ("changed".to_owned(), Value::Bool(false)),
+            ("failed".to_owned(), Value::Bool(true)),
+            (REASON.to_owned(), Value::from(diagnostic.message.as_str())),
+        ]);
+        if let Some(file) = file {
+            result.insert("include".to_owned(), Value::from(file));
+        }
+        End::new(State::Failed, result)
+    }
+
     /// Whose result it is.
     pub fn label(&self, delegate: Option<&str>) -> Label {
         let address = delegate.and_then(|delegate| {
@@ -104,7 +121,8 @@ impl Site {
 
     /// Why it failed; none for what went well, and for a loop, whose items have said it.
     fn why(&self, end: &End) -> Option<Diagnostic> {
-        if !matches!(end.state, State::Failed | State::Unreachable) || end.result.contains_key("results") {
+        let told = end.result.contains_key("results") || end.result.contains_key(REASON);
+        if !matches!(end.state, State::Failed | State::Unreachable) || told {
             return None;
         }
         let task = self.task.span().part(0, 0);

@@ -262,7 +262,7 @@ impl Default {
 impl Printer for Default {
     fn show(&mut self, event: &Event<'_>, console: &mut Console) {
         match event {
-            Event::Playbook { file, check } => self.playbook(file, *check, console),
+            Event::Playbook { file, check, .. } => self.playbook(file, *check, console),
             Event::Play { name, check, .. } => self.play(name, *check, console),
             Event::NoHostsMatched => console.show("skipping: no hosts matched", Some(Colour::Skipped)),
             Event::NoHostsLeft => console.banner("NO MORE HOSTS LEFT"),

@@ -127,9 +127,11 @@ pub struct Summary {
 
 #[derive(Debug)]
 pub enum Event<'a> {
+    /// A file is begun.
     Playbook {
         file: &'a Path,
         check: bool,
+        plays: usize,
     },
     Play {
         name: &'a str,

@@ -71,6 +71,11 @@ impl Output {
             Event::Warning(text) => self.console.warn(text),
             Event::Diagnostic(diagnostic) => self.diagnostic(diagnostic),
             Event::Chatter { verbosity, text } => self.chatter(*verbosity, text),
+            Event::Playbook { file, plays, .. } => {
+                self.printed(event);
+                self.chatter(2, &format!("{plays} plays in {}", file.display()));
+                return;
+            }
             Event::Retry { file } => {
                 let text = format!("\tto retry, use: --limit @{}", file.display());
                 self.console.show(&text, None);
@@ -86,6 +91,10 @@ impl Output {
             ),
             _ => {}
         }
+        self.printed(event);
+    }
+
+    fn printed(&mut self, event: &Event<'_>) {
         if let Some(line) = self.console.line() {
             line.follow(event);
         }

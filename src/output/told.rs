@@ -92,6 +92,10 @@ fn origin(span: &Span) -> String {
         position.line,
         position.column
     );
+    if source.is_confidential() {
+        text.push_str("(source not shown: content encrypted)\n");
+        return text;
+    }
     let label = position.line.to_string().len();
     let room = WIDTH - label - 1;
     let first = position.line.saturating_sub(CONTEXT + 1);

@@ -88,7 +88,7 @@ impl Batch {
 
     /// Starts a lane's next task, or does what needs no waiting.
     async fn proceed(&mut self, index: usize, traffic: &mut Traffic) -> Result<Step, Diagnostic> {
-        self.lanes[index].settle(&self.selected);
+        self.lanes[index].settle(&self.selected, &self.active.progress);
         let Some(task) = self.lanes[index].task().cloned().filter(|_| !self.end_play) else {
             return Ok(Step::Ended);
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Batch;
+use super::settle::Verdict;
 use crate::diagnostic::Diagnostic;
 use crate::executor::include::{Included, Inclusion, Inclusions};
 use crate::output::{Event, State};
@@ -10,7 +11,8 @@ use crate::playbook::Task;
 use crate::playbook::keyword::Level;
 
 impl Batch {
-    pub(super) fn include(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+    /// Gives the lanes on which it has failed.
+    pub(super) fn include(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<Vec<usize>, Diagnostic> {
         let announced = self.announce(task, at);
         let level = if self.lanes[at[0]].cursor.in_handlers() {
             Level::Handler
@@ -18,6 +20,7 @@ impl Batch {
             Level::Task
         };
         self.take_handler(at);
+        let mut failed = Vec::new();
         let mut known = Inclusions::default();
         let mut shown: Vec<(Included, Vec<String>)> = Vec::new();
         for index in at {
@@ -36,7 +39,9 @@ impl Batch {
                     self.lanes[*index].cursor.include(lists);
                 }
                 Err(end) => {
-                    self.settle(*index, &site, *end)?;
+                    if self.settle(*index, &site, *end)? == Verdict::Bad {
+                        failed.push(*index);
+                    }
                 }
             }
         }
@@ -49,6 +54,6 @@ impl Batch {
             });
         }
         self.run.warn_all();
-        Ok(())
+        Ok(failed)
     }
 }

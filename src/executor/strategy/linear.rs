@@ -16,6 +16,7 @@ use crate::executor::attempt::{End, Site};
 use crate::executor::run::Lost;
 use crate::output::Event;
 use crate::playbook::{Task, What};
+use crate::template::Scope;
 
 impl Batch {
     /// Runs all lanes to their ends.
@@ -23,7 +24,7 @@ impl Batch {
         while let Some((task, at)) = self.next() {
             match &task.what {
                 What::Meta(meta) => self.meta(*meta, &task, &at).await?,
-                What::IncludeTasks | What::IncludeRole => self.include(&task, &at)?,
+                What::IncludeTasks | What::IncludeRole => self.take_in(&task, &at)?,
                 What::Run(_) => self.step(&task, &at).await?,
             }
             if self.stop || self.end_play {
@@ -36,7 +37,7 @@ impl Batch {
     /// The task at the earliest position, and the lanes that are there.
     fn next(&mut self) -> Option<(Arc<Task>, Vec<usize>)> {
         for lane in &mut self.lanes {
-            lane.settle(&self.selected);
+            lane.settle(&self.selected, &self.active.progress);
         }
         let running = || {
             self.lanes
@@ -68,11 +69,7 @@ impl Batch {
             Ok(throttle @ 1..) => throttle.min(self.run.settings.forks),
             _ => self.run.settings.forks,
         };
-        let fatal = single
-            || first
-                .truth("any_errors_fatal", &scope)
-                .map_err(plain)?
-                .unwrap_or_else(|| self.run.settings.configuration.truth(&table::ANY_ERRORS_FATAL));
+        let fatal = single || self.is_fatal(&first, &scope)?;
         drop(scope);
         self.take_handler(at);
         let mut waiting = if single { &at[..1] } else { at }.iter().copied();
@@ -119,6 +116,36 @@ impl Batch {
         }
         self.limit_failures(&failed);
         Ok(())
+    }
+
+    /// As [`Self::step`], for what brings more tasks.
+    fn take_in(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+        let first = self.site(at[0], task, &Arc::default());
+        let scope = first.scope();
+        let once = first
+            .truth("run_once", &scope)
+            .map_err(|error| error.diagnostic)?;
+        let (at, others) = at.split_at(if once == Some(true) { 1 } else { at.len() });
+        let fatal = once == Some(true) || self.is_fatal(&first, &scope)?;
+        drop(scope);
+        let failed = self.include(task, at)?;
+        for index in others {
+            self.lanes[*index].cursor.advance();
+        }
+        if fatal && !failed.is_empty() {
+            self.lose_others(&failed);
+        }
+        self.limit_failures(&failed);
+        Ok(())
+    }
+
+    /// `any_errors_fatal`
+    fn is_fatal(&self, site: &Site, scope: &Arc<Scope>) -> Result<bool, Diagnostic> {
+        let asked = site
+            .truth("any_errors_fatal", scope)
+            .map_err(|error| error.diagnostic)?;
+        let usual = || self.run.settings.configuration.truth(&table::ANY_ERRORS_FATAL);
+        Ok(asked.unwrap_or_else(usual))
     }
 
     /// Whoever has not failed by itself fails with the others; a `rescue` of its own may take that.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{Batch, Strategy};
 use crate::diagnostic::Diagnostic;
 use crate::executor::attempt::End;
-use crate::executor::iterator::Cursor;
 use crate::output::{Announced, Event, Extent};
 use crate::playbook::{Item, Meta, Task};
 
@@ -29,7 +28,12 @@ fn reach(meta: Meta) -> Reach {
 }
 
 impl Batch {
-    pub(super) async fn meta(&mut self, meta: Meta, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
+    pub(super) async fn meta(
+        &mut self,
+        meta: Meta,
+        task: &Arc<Task>,
+        at: &[usize],
+    ) -> Result<(), Diagnostic> {
         let announced = if task.implicit || self.active.strategy != Strategy::Linear {
             self.described(at[0], task)
         } else {
@@ -47,12 +51,7 @@ impl Batch {
             }
             Meta::EndRole => {
                 for index in &wanted {
-                    self.lanes[*index].moves(&self.selected, Cursor::end_role);
-                }
-            }
-            Meta::RoleComplete => {
-                for index in at {
-                    self.active.progress.complete(task, &self.lanes[*index].host);
+                    self.lanes[*index].cursor.end_role();
                 }
             }
             Meta::EndBatch if !wanted.is_empty() => self.end_all(),
@@ -70,6 +69,11 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                }
+            }
+            Meta::RoleComplete => {
+                for index in &wanted {
+                    self.active.progress.complete(task, &self.lanes[*index].host);
                 }
             }
             Meta::ResetConnection => {
@@ -92,7 +96,13 @@ impl Batch {
     }
 
     /// The lanes for which the conditions hold; the others are shown as skipped.
-    fn wanted(&self, meta: Meta, task: &Arc<Task>, at: &[usize], announced: &Arc<Announced>) -> Result<Vec<usize>, Diagnostic> {
+    fn wanted(
+        &self,
+        meta: Meta,
+        task: &Arc<Task>,
+        at: &[usize],
+        announced: &Arc<Announced>,
+    ) -> Result<Vec<usize>, Diagnostic> {
         let reach = reach(meta);
         if reach == Reach::Always {
             if !task.context.conditions().is_empty() {
@@ -110,7 +120,9 @@ impl Batch {
         let mut wanted = Vec::new();
         for index in asked {
             let site = self.site(*index, task, announced);
-            let condition = site.false_condition(&site.scope()).map_err(|error| error.diagnostic)?;
+            let condition = site
+                .false_condition(&site.scope())
+                .map_err(|error| error.diagnostic)?;
             match condition {
                 None => wanted.push(*index),
                 Some(_) if task.implicit => {}
@@ -136,9 +148,14 @@ impl Batch {
                 .run
                 .scope(&self.lanes[*index].host, Some(&self.active), None, Vec::new());
             for name in notifications {
-                self.lanes[*index]
-                    .notified
-                    .extend(self.active.handlers_called(&name, &scope));
+                for called in self.active.handlers_called(&name, &scope) {
+                    if self.lanes[*index].notified.insert(called) {
+                        self.run.show(&Event::Notified {
+                            handler: &name,
+                            host: &self.lanes[*index].host,
+                        });
+                    }
+                }
             }
             self.lanes[*index].cursor.flush(Arc::clone(&handlers));
         }

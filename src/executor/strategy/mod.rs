@@ -16,6 +16,7 @@ use std::sync::Arc;
 use super::attempt::Site;
 use super::iterator::{Choice, Cursor, Moved};
 use super::play::ActivePlay;
+use super::roles::RoleProgress;
 use super::run::{Lost, Run};
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
@@ -63,7 +64,6 @@ pub type Selected = Box<dyn Fn(&Task) -> bool + Send + Sync>;
 
 /// A host's way through the play.
 struct Lane {
-    active: Arc<ActivePlay>,
     host: String,
     cursor: Cursor,
     /// What the host has notified since the last flush, in order.
@@ -77,9 +77,8 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(active: &Arc<ActivePlay>, host: String, items: Arc<[Item]>) -> Self {
+    fn new(host: String, items: Arc<[Item]>) -> Self {
         Self {
-            active: Arc::clone(active),
             host,
             cursor: Cursor::new(items),
             notifications: Vec::new(),
@@ -95,19 +94,12 @@ impl Lane {
     }
 
     /// Goes to what comes next.
-    fn settle(&mut self, selected: &Selected) {
-        self.moves(selected, Cursor::settle);
-    }
-
-    fn moves(&mut self, selected: &Selected, by: impl FnOnce(&mut Cursor, Choice<'_>) -> Moved) {
-        let (progress, host) = (&self.active.progress, &self.host);
+    fn settle(&mut self, selected: &Selected, roles: &RoleProgress) {
         let choice = Choice {
-            selected: &|task| selected(task) && !progress.has_done(task, host),
+            selected: &|task| selected(task) && !roles.has_done(task, &self.host),
             notified: &self.notified,
         };
-        if by(&mut self.cursor, choice) == Moved::Stopped {
-            self.stopped = true;
-        }
+        self.stopped |= self.cursor.settle(choice) == Moved::Stopped;
     }
 }
 
@@ -148,7 +140,7 @@ impl Run {
             .batch
             .iter()
             .map(|host| {
-                let mut lane = Lane::new(&active, host.clone(), Arc::clone(items));
+                let mut lane = Lane::new(host.clone(), Arc::clone(items));
                 if smart && gathers(items) && self.knows_facts(host) {
                     lane.cursor.advance();
                 }

@@ -21,10 +21,10 @@ pub(super) enum Verdict {
 
 impl Batch {
     pub(super) fn settle(&mut self, index: usize, site: &Site, mut end: End) -> Result<Verdict, Diagnostic> {
-        let ignored = is_ignored(site, &end);
         if !matches!(end.state, State::Skipped | State::Unreachable) {
             self.active.progress.begin(&site.task, &site.host);
         }
+        let ignored = is_ignored(site, &end);
         remember(site, &mut end);
         let extent = if end.result.contains_key("results") && site.task.repeat.is_some() {
             Extent::Loop

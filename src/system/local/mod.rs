@@ -48,6 +48,9 @@ fn on<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<
     result.map_err(|source| SystemError::path(operation, path, source))
 }
 
+/// How often a folder that fills again is removed again.
+const REMOVALS: usize = 3;
+
 impl System for Local {
     fn metadata(&self, path: &Path, follow: Follow) -> Result<Option<Metadata>> {
         let found = match follow {
@@ -159,7 +162,17 @@ impl System for Local {
     }
 
     fn remove_tree(&self, path: &Path) -> Result<()> {
-        on("remove", path, fs::remove_dir_all(path))
+        // Somebody who still writes there (a job that is about to end) may come in between.
+        let mut removed = fs::remove_dir_all(path);
+        for _ in 0..REMOVALS {
+            match &removed {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    removed = fs::remove_dir_all(path);
+                }
+                _ => break,
+            }
+        }
+        on("remove", path, removed)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
