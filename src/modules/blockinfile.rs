@@ -91,6 +91,7 @@ impl Module for Blockinfile {
             file: args.file,
             backup: args.backup,
             validate: args.validate.as_deref(),
+            terse: false,
         };
         editing.plan(after, message.to_owned(), Map::new(), options, system)
     }

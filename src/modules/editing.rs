@@ -24,6 +24,8 @@ pub struct Options<'a> {
     pub file: FileArgs,
     pub backup: bool,
     pub validate: Option<&'a str>,
+    /// As `replace` has it: differences are headed by the path alone, and a backup that was not made is not told.
+    pub terse: bool,
 }
 
 /// The decision.
@@ -85,7 +87,8 @@ impl Editing {
             .map(|now| wanted.missing(now))
             .unwrap_or_default();
         if rewritten {
-            let header = format!("{} (content)", self.path.display());
+            let mark = if options.terse { "" } else { " (content)" };
+            let header = format!("{}{mark}", self.path.display());
             diffs.push(text_diff((&header, &self.before), (&header, &after)));
             let parent = self.path.parent().unwrap_or(Path::new("/"));
             for folder in missing_folders(parent, system)? {
@@ -114,7 +117,9 @@ impl Editing {
             diffs.push(diff);
         }
         values.insert("msg".to_owned(), message.into());
-        values.insert("backup".to_owned(), "".into());
+        if !options.terse {
+            values.insert("backup".to_owned(), "".into());
+        }
         let mut outcome = Outcome::changed(!steps.is_empty());
         outcome.values.clone_from(&values);
         outcome.diff = diffs;

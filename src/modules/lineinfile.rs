@@ -101,6 +101,7 @@ impl Module for Lineinfile {
             file: args.file,
             backup: args.backup,
             validate: args.validate.as_deref(),
+            terse: false,
         };
         editing.plan(after, message, values, options, system)
     }

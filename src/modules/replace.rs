@@ -93,6 +93,7 @@ impl Module for Replace {
             file: args.file,
             backup: args.backup,
             validate: args.validate.as_deref(),
+            terse: true,
         };
         editing.plan(after, message, values, options, system)
     }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Loader;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::context::Context;
-use crate::source::{Span, shown};
+use crate::source::Span;
 use crate::yaml::Node;
 
 /// The folder below which collections are installed, in each of the places for them.
@@ -58,7 +58,8 @@ impl Loader {
         let folders: Vec<String> = candidates
             .iter()
             .filter_map(|path| path.parent())
-            .map(shown)
+            .map(|folder| std::env::current_dir().unwrap_or_default().join(folder))
+            .map(|folder| folder.display().to_string().trim_end_matches('/').to_owned())
             .collect();
         let siblings = siblings(&candidates);
         Err(Diagnostic::error(format!(
