@@ -8,6 +8,7 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
+use crate::secrets;
 use crate::source::Span;
 
 /// How grave a diagnostic is.
@@ -130,7 +131,7 @@ impl Diagnostic {
             let group = Group::with_title(Level::NOTE.secondary_title(note.as_str()));
             groups.push(place(group, span, AnnotationKind::Context, None));
         }
-        renderer.render(&groups)
+        secrets::scrub(&renderer.render(&groups)).into_owned()
     }
 }
 

@@ -96,7 +96,7 @@ impl Known {
         let json = serde_json::to_string(text).unwrap_or_default();
         let python = Value::from(vec![text]).to_string();
         let forms = [
-            json.trim_matches('"').to_owned(),
+            json[1..json.len() - 1].to_owned(),
             python[2..python.len() - 2].to_owned(),
             text.replace('\'', r"'\''"),
             text.replace('\'', r#"'"'"'"#),
@@ -244,8 +244,8 @@ fn leaves(value: &Value, visit: &mut dyn FnMut(&str)) {
     }
 }
 
-/// As [`leaves`], with the keys.
-fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
+/// Calls `visit` for each text and number in a value, keys included.
+pub fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
     match value {
         Value::List(items) => items.iter().for_each(|item| each_text(item, visit)),
         Value::Map(map) => {

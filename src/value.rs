@@ -93,6 +93,19 @@ impl Value {
         }
     }
 
+    /// Python's truth of the value: what is neither none, nor zero, nor empty.
+    pub fn is_true(&self) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Bool(flag) => *flag,
+            Self::Int(number) => *number != 0,
+            Self::Float(number) => *number != 0.0,
+            Self::Str(text) => !text.is_empty(),
+            Self::List(items) => !items.is_empty(),
+            Self::Map(map) => !map.is_empty(),
+        }
+    }
+
     /// A key of a map; none for anything else.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.as_map()?.get(key)

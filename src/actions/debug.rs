@@ -60,7 +60,7 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
             let span = task.raw.get("var").map_or(&task.raw.span, |node| &node.span);
             let value = match template::evaluate_text(&format!("{{{{ {name} }}}}"), span, &task.scope) {
                 Ok(value) => value,
-                Err(error) if error.undefined => Value::from(format!("<< error 1 - {} >>", error.diagnostic.message)),
+                Err(error) if error.undefined => format!("<< error 1 - {error} >>").into(),
                 Err(error) => return Err(error.into()),
             };
             Outcome::ok().with(name, value)

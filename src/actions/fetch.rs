@@ -58,7 +58,10 @@ async fn fetch(task: &Invocation<'_>) -> Result<Outcome, Failure> {
     };
     let dest = destination(task, &src, &dest)?;
     let known = dest.is_file().then(|| digests(&dest)).transpose()?;
-    let mut arguments = Map::from_iter([("src".to_owned(), Value::from(src.as_str()))]);
+    let mut arguments = Map::from_iter([
+        ("src".to_owned(), Value::from(src.as_str())),
+        ("offset".to_owned(), Value::from(0)),
+    ]);
     if let Some(known) = &known {
         arguments.insert("unless".to_owned(), Value::from(known.sha1.as_str()));
     }

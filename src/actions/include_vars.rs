@@ -28,7 +28,8 @@ static SPEC: Spec = Spec {
             .default("0")
             .doc("how deep below `dir`; 0 is without limit"),
         Arg::str("files_matching").doc("only files whose names match this regular expression"),
-        Arg::strings("ignore_files").doc("files that are left out: regular expressions for the ends of names"),
+        Arg::strings("ignore_files")
+            .doc("files that are left out: regular expressions for the ends of names"),
         Arg::strings("extensions")
             .default("yaml,yml,json")
             .doc("endings that files in `dir` may have"),
@@ -72,7 +73,9 @@ fn include_vars(task: &Invocation) -> Result<Done, Failure> {
             match task.scope.search.find("vars", name) {
                 _ if name.is_empty() => Err("Could not find file on the Ansible Controller.".to_owned()),
                 Some(file) if file.is_file() => Ok(vec![file]),
-                _ => Err(format!("Could not find or access '{name}' on the Ansible Controller.")),
+                _ => Err(format!(
+                    "Could not find or access '{name}' on the Ansible Controller."
+                )),
             }
         }
     };
@@ -186,7 +189,11 @@ fn folder_files(task: &Invocation, name: &str) -> Result<Result<Vec<PathBuf>, St
     while let Some((folder, level)) = folders.pop() {
         let mut files = Vec::new();
         for path in entries(&folder)? {
-            let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let file = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
             if path.is_dir() {
                 folders.push((path, level + 1));
             } else if wanted.as_ref().is_none_or(|wanted| wanted.is_match(&file))
@@ -223,7 +230,10 @@ fn root_folder(task: &Invocation, name: &str) -> Result<PathBuf, Failure> {
         });
     }
     let folders = &task.scope.search.folders;
-    Ok(folders.first().map(|folder| folder.join(name)).unwrap_or_default())
+    Ok(folders
+        .first()
+        .map(|folder| folder.join(name))
+        .unwrap_or_default())
 }
 
 fn entries(folder: &Path) -> Result<impl Iterator<Item = PathBuf> + use<>, Failure> {

@@ -20,6 +20,7 @@ mod script;
 mod set_fact;
 mod set_stats;
 mod template;
+mod unarchive;
 mod validate_argument_spec;
 
 use std::collections::HashMap;
@@ -59,6 +60,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &set_fact::SetFact,
     &set_stats::SetStats,
     &template::Template,
+    &unarchive::Unarchive,
     &validate_argument_spec::ValidateArgumentSpec,
 ];
 

@@ -29,7 +29,7 @@ static SPEC: Spec = Spec {
         Arg::bool("follow").default("no").doc("write through links"),
         Arg::str("validate").doc("a command that judges %s before it is used"),
         Arg::str("newline_sequence")
-            .choices(&["\n", "\r", "\r\n"])
+            .choices(&["\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n"])
             .default("\n")
             .doc("what ends a line"),
         Arg::str("block_start_string").doc("instead of `{%`"),
@@ -44,10 +44,7 @@ static SPEC: Spec = Spec {
         Arg::bool("lstrip_blocks")
             .default("no")
             .doc("drop the blanks in front of a block"),
-        Arg::str("output_encoding")
-            .choices(&["utf-8"])
-            .default("utf-8")
-            .doc("of the file"),
+        Arg::str("output_encoding").default("utf-8").doc("of the file"),
         Arg::bool("unsafe_writes")
             .default("no")
             .doc("accepted; files are always replaced in one step"),
@@ -70,56 +67,47 @@ impl Action for Template {
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move {
-            let (name, text) = render(&task)?;
-            let bytes: Arc<[u8]> = text.into_bytes().into();
+            let (name, bytes) = render(&task)?;
+            let bytes: Arc<[u8]> = bytes.into();
             place_single(&task, lent(&task.arguments), &name, &bytes).await
         })
     }
 }
 
-/// The name under which the file lands in a folder, and its text.
-fn render(task: &Invocation) -> Result<(String, String), Failure> {
+/// The name under which the file lands in a folder, and its contents.
+fn render(task: &Invocation) -> Result<(String, Vec<u8>), Failure> {
     let src = task.arguments["src"].to_string();
     let path = task.find_file("templates", "src", &src)?;
     let span = task.span("src");
+    let failed = |message: String| Diagnostic::error(message).at(span);
     let text = String::from_utf8(task.read("src", &path)?)
-        .map_err(|_| Diagnostic::error(format!("{} is not UTF-8 text", path.display())).at(span))?;
-    let rendered = template::render_file(&path, &text, &options(task), span, &task.scope)?;
-    let rendered = match task.arguments["newline_sequence"].as_str() {
-        Some("\n") | None => rendered,
-        Some(sequence) => rendered.replace("\r\n", "\n").replace('\n', sequence),
+        .map_err(|_| failed(format!("{} is not UTF-8 text", path.display())))?;
+    let destination = task.arguments["dest"].to_string();
+    let scope = template::with_file_variables(&task.scope, &src, &path, Some(&destination), span);
+    let rendered = match template::render_file(&path, &text, &options(task)?, span, &scope)? {
+        Value::Null => String::new(),
+        value => value.to_string(),
     };
+    let encoding = task.arguments["output_encoding"].as_str().unwrap_or_default();
+    let bytes = template::encode(&rendered, encoding).map_err(failed)?;
     let name = path
         .file_name()
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    Ok((name, rendered))
+    Ok((name, bytes))
 }
 
-fn options(task: &Invocation) -> Options {
-    let text = |name: &str, usual: &str| task.arguments[name].as_str().unwrap_or(usual).to_owned();
-    let delimiters = [
-        (text("block_start_string", "{%"), text("block_end_string", "%}")),
-        (
-            text("variable_start_string", "{{"),
-            text("variable_end_string", "}}"),
-        ),
-        (
-            text("comment_start_string", "{#"),
-            text("comment_end_string", "#}"),
-        ),
-    ];
-    let usual = ["{%", "{{", "{#"]
-        .iter()
-        .zip(&delimiters)
-        .all(|(start, pair)| *start == pair.0);
-    Options {
-        trim_blocks: task.arguments["trim_blocks"] == Value::Bool(true),
-        lstrip_blocks: task.arguments["lstrip_blocks"] == Value::Bool(true),
-        keep_trailing_newline: true,
-        delimiters: (!usual).then_some(delimiters),
+fn options(task: &Invocation) -> Result<Options, Diagnostic> {
+    let mut options = Options::default();
+    for (name, value) in task.arguments.iter().filter(|(_, value)| **value != Value::Null) {
+        if template::Options::NAMES.contains(&name.as_str()) {
+            options
+                .set(name, &value.to_string())
+                .map_err(|message| Diagnostic::error(message).at(task.span(name)))?;
+        }
     }
+    Ok(options)
 }
 
 /// Lower-case hexadecimal SHA-256.

@@ -9,14 +9,31 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
+use super::adhoc::AdHocArguments;
+use super::config::ConfigArguments;
+use super::doc::DocArguments;
+use super::inventory::InventoryArguments;
 use super::keyring::VaultPasswords;
+use super::names::{self, Role};
+use super::vault::Arguments as VaultArguments;
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
-pub const VERBS: [(&str, &str); 3] = [
+pub const VERBS: [(&str, &str); 8] = [
+    ("adhoc PATTERN", "run a single task; see `regdeploy adhoc --help`"),
+    (
+        "inventory",
+        "show hosts, groups and variables; see `regdeploy inventory --help`",
+    ),
+    ("config", "show settings; see `regdeploy config --help`"),
+    (
+        "doc NAME",
+        "what a module, a filter, a keyword takes; see `regdeploy doc --help`",
+    ),
     (
         "init DIR",
         "write out the playbooks, roles and inventories inside this program",
     ),
+    ("vault", "encrypt files and values; see `regdeploy vault --help`"),
     ("registry", "the registry server; see `regdeploy registry --help`"),
     ("agent", "what this program does on a target; not for people"),
 ];
@@ -25,11 +42,20 @@ pub const VERBS: [(&str, &str); 3] = [
 #[derive(Debug)]
 pub enum Invocation {
     Play(Box<Arguments>),
+    AdHoc(Box<AdHocArguments>),
+    Inventory(Box<InventoryArguments>),
+    Config(ConfigArguments),
+    Doc(DocArguments),
     Init(InitArguments),
     /// The rest of the line, which the registry reads itself.
     Registry(Vec<OsString>),
+    Vault(Box<VaultArguments>),
     /// The rest of the line, which the agent reads itself.
     Agent(Vec<OsString>),
+    /// `--version` under one of Ansible's names.
+    Version(String),
+    /// A name without a counterpart, and what to do instead.
+    Refused(String, &'static str),
 }
 
 impl Invocation {
@@ -37,17 +63,56 @@ impl Invocation {
     /// 2, or 0 for `--help` and `--version`.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
-        let rest = || arguments.iter().skip(2).cloned();
-        match arguments.get(1).and_then(|verb| verb.to_str()) {
-            Some("init") => {
-                let name = OsString::from("regdeploy init");
-                InitArguments::try_parse_from(std::iter::once(name).chain(rest())).map(Self::Init)
+        let (program, role) = names::role(arguments.first());
+        let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
+        match role {
+            Role::Refused(instead) => Ok(Self::Refused(program, instead)),
+            Role::Verb(_) if asks_for_version(&arguments) => Ok(Self::Version(program)),
+            Role::Verb(verb) => Self::verb(verb, program, rest(1)),
+            Role::Itself => {
+                let word = arguments.get(1).and_then(|word| word.to_str());
+                let known = VERBS
+                    .iter()
+                    .map(|(verb, _)| verb.split(' ').next().unwrap_or(verb));
+                match known.into_iter().find(|verb| Some(*verb) == word) {
+                    Some(verb) => Self::verb(verb, format!("{program} {verb}"), rest(2)),
+                    None => Self::verb(names::PLAY, program, rest(1)),
+                }
             }
-            Some("registry") => Ok(Self::Registry(rest().collect())),
-            Some("agent") => Ok(Self::Agent(rest().collect())),
-            _ => Arguments::try_parse_from(arguments).map(|arguments| Self::Play(Box::new(arguments))),
         }
     }
+
+    /// Reads what follows a verb; `name` is what usage and errors call the command.
+    fn verb(verb: &str, name: String, rest: Vec<OsString>) -> Result<Self, clap::Error> {
+        match verb {
+            "registry" => Ok(Self::Registry(rest)),
+            "vault" => read(name, rest).map(|read| Self::Vault(Box::new(read))),
+            "agent" => Ok(Self::Agent(rest)),
+            "init" => read(name, rest).map(Self::Init),
+            "adhoc" => read(name, rest).map(|read| Self::AdHoc(Box::new(read))),
+            "inventory" => read(name, rest).map(|read| Self::Inventory(Box::new(read))),
+            "config" => read(name, rest).map(Self::Config),
+            "doc" => read(name, rest).map(Self::Doc),
+            _ => read(name, rest).map(|read| Self::Play(Box::new(read))),
+        }
+    }
+}
+
+/// Whether `--version` is a flag of this line, and not what an ad-hoc command is to be run with.
+fn asks_for_version(arguments: &[OsString]) -> bool {
+    let at = arguments.iter().position(|word| word == "--version");
+    at.is_some_and(|at| at > 0 && arguments[at - 1] != "-a" && arguments[at - 1] != "--args")
+}
+
+/// Reads the arguments of a command that is called `name`.
+fn read<A: clap::FromArgMatches + clap::CommandFactory>(
+    name: String,
+    rest: Vec<OsString>,
+) -> Result<A, clap::Error> {
+    let mut command = A::command().name(name.clone()).bin_name(name.clone());
+    let words = std::iter::once(OsString::from(name)).chain(rest);
+    let matches = command.try_get_matches_from_mut(words)?;
+    A::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 const EXAMPLES: &str = "\
@@ -66,7 +131,7 @@ Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option
 
 fn after_help() -> String {
     let verbs = VERBS
-        .map(|(verb, about)| format!("  {verb:<10}  {about}"))
+        .map(|(verb, about)| format!("  {verb:<13}  {about}"))
         .join("\n");
     format!(
         "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n\n{EXIT_CODES}"
@@ -74,7 +139,7 @@ fn after_help() -> String {
 }
 
 /// Brings hosts to the state that playbooks describe.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(
     name = "regdeploy",
     bin_name = "regdeploy",
@@ -83,12 +148,47 @@ fn after_help() -> String {
     args_override_self = true,
     max_term_width = 110
 )]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Arguments {
     /// Playbooks to run, in order: paths, or names in ./playbooks
     #[arg(value_name = "PLAYBOOK", required = true)]
     pub playbooks: Vec<String>,
 
+    #[command(flatten)]
+    pub run: RunArguments,
+
+    /// Only tasks with one of these tags, separated by commas (repeatable)
+    #[arg(short, long, value_name = "TAGS", help_heading = "Values and tasks")]
+    pub tags: Vec<String>,
+
+    /// No tasks with one of these tags (repeatable)
+    #[arg(long, value_name = "TAGS", help_heading = "Values and tasks")]
+    pub skip_tags: Vec<String>,
+
+    /// Start at the task of this name
+    #[arg(long, value_name = "TASK", help_heading = "Values and tasks")]
+    pub start_at_task: Option<String>,
+
+    /// List the tasks and stop
+    #[arg(long, help_heading = "Look first")]
+    pub list_tasks: bool,
+
+    /// List the tags and stop
+    #[arg(long, help_heading = "Look first")]
+    pub list_tags: bool,
+
+    /// Read the playbooks, say what is wrong with them and stop
+    #[arg(long, help_heading = "Look first")]
+    pub syntax_check: bool,
+
+    /// Run handlers that were notified even on hosts that failed
+    #[arg(long, help_heading = "Running")]
+    pub force_handlers: bool,
+}
+
+/// The flags of every command that runs tasks.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct RunArguments {
     /// Hosts: an inventory file, a folder of them, or `host1,host2,` (repeatable)
     #[arg(
         short,
@@ -107,18 +207,6 @@ pub struct Arguments {
     #[arg(short, long, value_name = "VARIABLES", help_heading = "Values and tasks")]
     pub extra_vars: Vec<String>,
 
-    /// Only tasks with one of these tags, separated by commas (repeatable)
-    #[arg(short, long, value_name = "TAGS", help_heading = "Values and tasks")]
-    pub tags: Vec<String>,
-
-    /// No tasks with one of these tags (repeatable)
-    #[arg(long, value_name = "TAGS", help_heading = "Values and tasks")]
-    pub skip_tags: Vec<String>,
-
-    /// Start at the task of this name
-    #[arg(long, value_name = "TASK", help_heading = "Values and tasks")]
-    pub start_at_task: Option<String>,
-
     /// Change nothing; say what would change
     #[arg(short = 'C', long, help_heading = "Look first")]
     pub check: bool,
@@ -130,18 +218,6 @@ pub struct Arguments {
     /// List the hosts of each play and stop
     #[arg(long, help_heading = "Look first")]
     pub list_hosts: bool,
-
-    /// List the tasks and stop
-    #[arg(long, help_heading = "Look first")]
-    pub list_tasks: bool,
-
-    /// List the tags and stop
-    #[arg(long, help_heading = "Look first")]
-    pub list_tags: bool,
-
-    /// Read the playbooks, say what is wrong with them and stop
-    #[arg(long, help_heading = "Look first")]
-    pub syntax_check: bool,
 
     /// Log in as this user
     #[arg(
@@ -222,10 +298,6 @@ pub struct Arguments {
     #[arg(short, long, value_name = "NUMBER", value_parser = at_least_one, help_heading = "Running")]
     pub forks: Option<u32>,
 
-    /// Run handlers that were notified even on hosts that failed
-    #[arg(long, help_heading = "Running")]
-    pub force_handlers: bool,
-
     /// Forget what was remembered of the hosts' facts
     #[arg(long, help_heading = "Running")]
     pub flush_cache: bool,
@@ -252,7 +324,7 @@ fn at_least_one(text: &str) -> Result<u32, String> {
 }
 
 /// Flags of `ansible-playbook` that are read only to say clearly why they do nothing.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Refused {
     #[arg(long, hide = true)]
     pub step: bool,
@@ -301,6 +373,10 @@ mod tests {
     fn the_table_is_sound() {
         Arguments::command().debug_assert();
         InitArguments::command().debug_assert();
+        AdHocArguments::command().debug_assert();
+        InventoryArguments::command().debug_assert();
+        ConfigArguments::command().debug_assert();
+        DocArguments::command().debug_assert();
         for (verb, _) in VERBS {
             let name = verb.split(' ').next().unwrap_or_default();
             assert!(
@@ -309,7 +385,10 @@ mod tests {
             );
         }
         let help = Arguments::command().render_help().to_string();
-        assert!(help.contains("\n  init DIR    write out the playbooks"), "{help}");
+        assert!(
+            help.contains("\n  init DIR       write out the playbooks"),
+            "{help}"
+        );
     }
 
     #[test]
@@ -333,18 +412,21 @@ mod tests {
             "regdeploy --inventory a --inventory b, --limit web --extra-vars x=1 --extra-vars y=2 --tags a,b --tags c --check --diff --user admin --ask-pass --connection ssh --timeout 7 --become --ask-become-pass --forks 9 --verbose --verbose --verbose p.yml q.yml",
         );
         assert_eq!(format!("{short:?}"), format!("{long:?}"));
-        assert_eq!(short.inventories, ["a", "b,"]);
+        assert_eq!(short.run.inventories, ["a", "b,"]);
         assert_eq!(short.tags, ["a,b", "c"]);
-        assert_eq!(short.extra_vars, ["x=1", "y=2"]);
-        assert_eq!((short.verbose, short.forks, short.timeout), (3, Some(9), Some(7)));
+        assert_eq!(short.run.extra_vars, ["x=1", "y=2"]);
+        assert_eq!(
+            (short.run.verbose, short.run.forks, short.run.timeout),
+            (3, Some(9), Some(7))
+        );
         assert_eq!(short.playbooks, ["p.yml", "q.yml"]);
     }
 
     #[test]
     fn flags_may_follow_playbooks_and_the_last_one_wins() {
         let arguments = play("regdeploy p.yml --skip-tags a -l one --check -l two --check --key-file k");
-        assert_eq!(arguments.limit.as_deref(), Some("two"));
-        assert_eq!(arguments.private_key, Some(PathBuf::from("k")));
+        assert_eq!(arguments.run.limit.as_deref(), Some("two"));
+        assert_eq!(arguments.run.private_key, Some(PathBuf::from("k")));
         assert_eq!(arguments.skip_tags, ["a"]);
     }
 
@@ -359,6 +441,27 @@ mod tests {
         assert!(matches!(parse("regdeploy init . --force"), Ok(Invocation::Init(init)) if init.force));
         assert_eq!(play("regdeploy ./init").playbooks, ["./init"]);
         assert_eq!(play("regdeploy -C init").playbooks, ["init"]);
+        let list = |line| matches!(parse(line), Ok(Invocation::Inventory(list)) if list.list);
+        assert!(list("regdeploy inventory --list") && list("/usr/bin/ansible-inventory --list"));
+        assert_eq!(play("ansible-playbook init").playbooks, ["init"]);
+        assert!(matches!(parse("ansible all -m ping"), Ok(Invocation::AdHoc(_))));
+        assert!(matches!(
+            parse("regdeploy adhoc all -m ping"),
+            Ok(Invocation::AdHoc(_))
+        ));
+        assert!(matches!(parse("ansible-config dump"), Ok(Invocation::Config(_))));
+        assert!(matches!(parse("ansible-doc -l"), Ok(Invocation::Doc(_))));
+        assert!(matches!(
+            parse("ansible-galaxy install x"),
+            Ok(Invocation::Refused(..))
+        ));
+        assert!(
+            matches!(parse("ansible -i x --version"), Ok(Invocation::Version(name)) if name == "ansible")
+        );
+        assert!(matches!(
+            parse("ansible all -a --version"),
+            Ok(Invocation::AdHoc(_))
+        ));
     }
 
     #[test]

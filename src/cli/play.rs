@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::adhoc::{AdHocArguments, Task};
 use super::arguments::Arguments;
 use super::settings::{PasswordSource, Settings, Surroundings};
 use super::output::{self, Wanted};
-use super::{extra_vars, fail, playbook_lookup};
+use super::{CONFIGURATION, Stop, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
-use crate::executor::{self, BecomeSettings, LoginSettings, Run, Words};
-use crate::inventory::Inventory;
+use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
+use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::{Event, Line};
 use crate::playbook::{Loader, Places, Playbook, Selection};
+use crate::secrets;
+use crate::source::{Source, Span};
 use crate::value::Secret;
 use crate::vault;
 
@@ -22,8 +25,6 @@ use crate::vault;
 const USAGE: u8 = 2;
 /// A missing playbook or inventory, a limit that names nobody.
 const MISSING: u8 = 1;
-/// Settings that cannot be understood.
-const CONFIGURATION: u8 = 5;
 /// A file that cannot be understood.
 const PARSE: u8 = 4;
 const INTERRUPTED: u8 = 99;
@@ -31,18 +32,38 @@ const INTERRUPTED: u8 = 99;
 /// Templates of templates recurse: the usual two mebibytes of a thread are too few.
 const STACK: usize = 16 << 20;
 
+/// What is to be run.
+enum Job {
+    Playbooks,
+    Single(Task),
+}
+
 pub fn run(arguments: Arguments) -> ExitCode {
+    start(arguments, |_| Ok(Job::Playbooks))
+}
+
+/// Runs a single task.
+pub fn run_single(arguments: AdHocArguments) -> ExitCode {
+    let mut usual = Arguments::default();
+    let task = |configuration: &Configuration| Task::new(&arguments, configuration).map(Job::Single);
+    usual.run = arguments.run.clone();
+    start(usual, task)
+}
+
+/// Reads the settings, then runs what `job` makes of them.
+fn start(arguments: Arguments, job: impl FnOnce(&Configuration) -> Result<Job, Diagnostic>) -> ExitCode {
     let around = Surroundings {
         variable: &|name| std::env::var(name).ok(),
         terminal: io::stdout().is_terminal(),
     };
-    let (configuration, mut warnings) = match Configuration::load() {
+    let (configuration, mut warnings) = match super::configuration() {
         Ok(loaded) => loaded,
-        Err(error) => return fail(&error, CONFIGURATION),
+        Err((error, code)) => return fail(&error, code),
     };
-    let vault_passwords = arguments.vault_passwords.clone();
-    let settings = match Settings::resolve(arguments, &configuration, &around) {
-        Ok(settings) => settings,
+    let vault_passwords = arguments.run.vault_passwords.clone();
+    let resolved = Settings::resolve(arguments, &configuration, &around);
+    let (settings, job) = match resolved.and_then(|settings| Ok((settings, job(&configuration)?))) {
+        Ok(resolved) => resolved,
         Err(error) => return fail(&error, USAGE),
     };
     // Before anything is read: playbooks and inventories may be vaults.
@@ -65,7 +86,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let code = runtime.block_on(async {
         // The main thread's own stack is small: the run is a task of the runtime.
         let shown = line.clone();
-        let running = tokio::spawn(async move { play(settings, configuration, warnings, shown).await });
+        let running = tokio::spawn(async move { play(job, settings, configuration, warnings, shown).await });
         tokio::select! {
             ended = running => match ended {
                 Ok(Ok(code)) => ExitCode::from(code),
@@ -102,9 +123,8 @@ async fn interruption() {
     }
 }
 
-type Stop = (Diagnostic, u8);
-
 async fn play(
+    job: Job,
     settings: Settings,
     configuration: Configuration,
     mut warnings: Vec<Diagnostic>,
@@ -121,20 +141,11 @@ async fn play(
         extra_vars: Arc::clone(&extra),
     };
     let loader = Loader::new(Box::new(words), places(&configuration));
-    let files: Vec<PathBuf> = settings
-        .playbooks
-        .iter()
-        .map(|name| match loader.find_playbook(name, Path::new("")) {
-            Some(file) => Ok(file),
-            None => playbook_lookup::find(name, Path::new("")),
-        })
-        .collect::<Result<_, _>>()
-        .map_err(code(MISSING))?;
-    let playbooks: Vec<Playbook> = files
-        .iter()
-        .map(|file| loader.playbook(file))
-        .collect::<Result<_, _>>()
-        .map_err(code(PARSE))?;
+    let playbooks = match &job {
+        Job::Playbooks => read(&settings.playbooks, &loader)?,
+        Job::Single(_) if settings.listing.hosts => Vec::new(),
+        Job::Single(task) => vec![single(task, &loader)?],
+    };
     let quiet = settings.syntax_check || settings.listing.any();
     let passwords = if quiet {
         Passwords::default()
@@ -145,7 +156,10 @@ async fn play(
         verbosity: settings.verbosity,
         check: settings.check,
         colour: settings.colour,
-        printer: settings.printer.as_deref(),
+        printer: match &job {
+            Job::Playbooks => settings.printer.as_deref(),
+            Job::Single(task) => settings.printer.as_deref().or(task.printer),
+        },
     };
     let mut output = output::output(&configuration, &wanted, line).map_err(code(USAGE))?;
     let file = configuration.file.as_ref().or(configuration.own_file.as_ref());
@@ -159,13 +173,20 @@ async fn play(
     let listing = settings.listing;
     let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
+    // Who asks for the implicit localhost by name does not have to be told of it.
+    let quiet_pattern = matches!(&job, Job::Single(task) if LOCALHOST.contains(&task.pattern()));
     let run = Run::new(
-        translated(settings, configuration, extra, passwords),
+        translated(settings, configuration.clone(), extra, passwords),
         inventory,
         loader,
         output,
     )
     .map_err(code(MISSING))?;
+    if run.has_no_hosts() && configuration.truth(&table::LOCALHOST_WARNING) && !quiet_pattern {
+        warnings.push(Diagnostic::warning(
+            "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'",
+        ));
+    }
     for warning in &warnings {
         run.show(&Event::Diagnostic(warning));
     }
@@ -193,12 +214,15 @@ async fn play(
         }
         return Ok(0);
     }
+    if let Job::Single(task) = &job
+        && let Some(ended) = hosts_of(task, &run, listing)?
+    {
+        return Ok(ended);
+    }
     if listing.any() {
         for playbook in &playbooks {
-            print!(
-                "{}",
-                executor::list(&run, playbook, listing).map_err(code(PARSE))?
-            );
+            let text = executor::list(&run, playbook, listing).map_err(code(PARSE))?;
+            print!("{}", secrets::scrub(&text));
         }
         return Ok(0);
     }
@@ -206,6 +230,46 @@ async fn play(
         run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
+}
+
+/// Lists the hosts of a task, or says that there are none; then nothing is left to do.
+fn hosts_of(task: &Task, run: &Run, listing: Listing) -> Result<Option<u8>, Stop> {
+    let place = Span::whole(&Source::new("<the command line>", task.pattern()));
+    let pattern = Pattern::parse(task.pattern(), &place).map_err(|error| (error, CONFIGURATION))?;
+    let selection = run.selected(&pattern);
+    if listing.hosts {
+        println!("  hosts ({}):", selection.hosts.len());
+        for host in &selection.hosts {
+            println!("    {host}");
+        }
+        return Ok(Some(0));
+    }
+    if !selection.hosts.is_empty() {
+        return Ok(None);
+    }
+    for term in &selection.unmatched {
+        run.show(&Event::Diagnostic(&super::inventory::unmatched(term)));
+    }
+    run.show(&Event::Warning("No hosts matched, nothing to do"));
+    Ok(Some(0))
+}
+
+/// A playbook that holds nothing but a task.
+fn single(task: &Task, loader: &Loader) -> Result<Playbook, Stop> {
+    let play = task.play().map_err(|error| (error, CONFIGURATION))?;
+    loader.single(&play, &task.folder).map_err(|error| (error, PARSE))
+}
+
+/// Finds and reads playbooks.
+fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
+    let find = |name: &String| match loader.find_playbook(name, Path::new("")) {
+        Some(file) => Ok(file),
+        None => playbook_lookup::find(name, Path::new("")).map_err(|error| (error, MISSING)),
+    };
+    // Nothing is read before everything is found.
+    let files: Vec<PathBuf> = names.iter().map(find).collect::<Result<_, _>>()?;
+    let read = |file: &PathBuf| loader.playbook(file).map_err(|error| (error, PARSE));
+    files.iter().map(read).collect()
 }
 
 /// Where roles and collections are.

@@ -83,7 +83,8 @@ impl Settings {
         configuration: &Configuration,
         around: &Surroundings<'_>,
     ) -> Result<Self, Diagnostic> {
-        refuse(&arguments.refused)?;
+        let run = arguments.run;
+        refuse(&run.refused)?;
         let tags = given_or_set(&arguments.tags, &table::TAGS_RUN, configuration);
         let truth = |flag: bool, setting| flag || configuration.truth(setting);
         let text = |flag: Option<String>, setting| flag.or_else(|| set(setting, configuration));
@@ -100,9 +101,9 @@ impl Settings {
         };
         Ok(Self {
             playbooks: arguments.playbooks,
-            inventories: inventories(arguments.inventories, configuration),
-            limit: arguments.limit.filter(|limit| !limit.trim().is_empty()),
-            extra_vars: arguments.extra_vars,
+            inventories: inventories(run.inventories, configuration),
+            limit: run.limit.filter(|limit| !limit.trim().is_empty()),
+            extra_vars: run.extra_vars,
             tags: if tags.is_empty() {
                 vec!["all".to_owned()]
             } else {
@@ -110,48 +111,48 @@ impl Settings {
             },
             skip_tags: given_or_set(&arguments.skip_tags, &table::TAGS_SKIP, configuration),
             start_at_task: arguments.start_at_task,
-            check: arguments.check,
-            diff: truth(arguments.diff, &table::DIFF_ALWAYS),
+            check: run.check,
+            diff: truth(run.diff, &table::DIFF_ALWAYS),
             listing: Listing {
-                hosts: arguments.list_hosts,
+                hosts: run.list_hosts,
                 tasks: arguments.list_tasks,
                 tags: arguments.list_tags,
             },
             syntax_check: arguments.syntax_check,
-            user: text(arguments.user, &table::DEFAULT_REMOTE_USER),
+            user: text(run.user, &table::DEFAULT_REMOTE_USER),
             port: configuration
                 .integer(&table::DEFAULT_REMOTE_PORT)
                 .and_then(|port| port.try_into().ok()),
-            private_key: arguments
+            private_key: run
                 .private_key
                 .or_else(|| configuration.path(&table::DEFAULT_PRIVATE_KEY_FILE)),
-            connection: text(arguments.connection, &table::DEFAULT_TRANSPORT),
+            connection: text(run.connection, &table::DEFAULT_TRANSPORT),
             connection_password: password(
-                arguments.ask_pass,
-                arguments.connection_password_file,
+                run.ask_pass,
+                run.connection_password_file,
                 &table::DEFAULT_ASK_PASS,
                 &table::CONNECTION_PASSWORD_FILE,
             ),
             host_key_checking: configuration.truth(&table::HOST_KEY_CHECKING),
-            timeout: Duration::from_secs(number(arguments.timeout, &table::DEFAULT_TIMEOUT)?.into()),
-            r#become: truth(arguments.r#become, &table::DEFAULT_BECOME),
-            become_user: text(arguments.become_user, &table::DEFAULT_BECOME_USER),
-            become_method: text(arguments.become_method, &table::DEFAULT_BECOME_METHOD),
+            timeout: Duration::from_secs(number(run.timeout, &table::DEFAULT_TIMEOUT)?.into()),
+            r#become: truth(run.r#become, &table::DEFAULT_BECOME),
+            become_user: text(run.become_user, &table::DEFAULT_BECOME_USER),
+            become_method: text(run.become_method, &table::DEFAULT_BECOME_METHOD),
             become_password: password(
-                arguments.ask_become_pass,
-                arguments.become_password_file,
+                run.ask_become_pass,
+                run.become_password_file,
                 &table::DEFAULT_BECOME_ASK_PASS,
                 &table::BECOME_PASSWORD_FILE,
             ),
-            forks: usize::try_from(number(arguments.forks, &table::DEFAULT_FORKS)?).unwrap_or(usize::MAX),
+            forks: usize::try_from(number(run.forks, &table::DEFAULT_FORKS)?).unwrap_or(usize::MAX),
             force_handlers: truth(arguments.force_handlers, &table::DEFAULT_FORCE_HANDLERS),
-            flush_cache: arguments.flush_cache,
-            verbosity: match arguments.verbose {
+            flush_cache: run.flush_cache,
+            verbosity: match run.verbose {
                 0 => verbosity(configuration),
                 given => given,
             },
             colour: colour(configuration, around),
-            printer: arguments.output,
+            printer: run.output,
         })
     }
 }

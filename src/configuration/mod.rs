@@ -21,7 +21,7 @@ pub use self::setting::{Kind, Setting};
 
 use self::convert::Base;
 use self::file::Entry;
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::{Diagnostic, Severity, nearest};
 use crate::source::{Source, Span, shown};
 use crate::value::Value;
 
@@ -61,6 +61,8 @@ pub struct Configuration {
     /// The `regdeploy.cfg` that was read.
     pub own_file: Option<PathBuf>,
     values: HashMap<&'static str, (Value, Origin)>,
+    /// What `ansible.cfg` says and the table does not know.
+    unknown: Vec<Diagnostic>,
 }
 
 /// A text for a setting, and where it stands.
@@ -73,11 +75,24 @@ struct Given {
 impl Configuration {
     /// Reads the files and variables of this process. Gives warnings beside it.
     pub fn load() -> Result<(Self, Vec<Diagnostic>), Diagnostic> {
+        Self::of_process(&|name| std::env::var(name).ok())
+    }
+
+    /// As [`load`](Self::load), of a file in place of the `ansible.cfg` that would be found.
+    pub fn load_from(file: &Path) -> Result<(Self, Vec<Diagnostic>), Diagnostic> {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        Self::of_process(&|name| match name {
+            name if name == locate::ANSIBLE.variable => Some(file.display().to_string()),
+            name => std::env::var(name).ok(),
+        })
+    }
+
+    fn of_process(variable: &dyn Fn(&str) -> Option<String>) -> Result<(Self, Vec<Diagnostic>), Diagnostic> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         let folder = std::env::current_dir()
             .map_err(|error| Diagnostic::error(format!("cannot find the current folder: {error}")))?;
         Self::of(&Surroundings {
-            variable: &|name| std::env::var(name).ok(),
+            variable,
             folder: &folder,
             home: home.as_deref(),
             system: Path::new("/etc"),
@@ -96,13 +111,15 @@ impl Configuration {
         }
         if own_file.is_some()
             && let Some((_, entries)) = files.first()
+            && let Some(error) = unknown(Some(entries)).into_iter().next()
         {
-            refuse_unknown(entries)?;
+            return Err(error);
         }
         let mut configuration = Self {
             file,
             own_file,
             values: HashMap::new(),
+            unknown: unknown(files.last().map(|(_, entries)| entries.as_slice())),
         };
         // Other settings' defaults refer to this one.
         configuration.set(&table::ANSIBLE_HOME, around, &files)?;
@@ -137,7 +154,14 @@ impl Configuration {
         let (value, origin) = match given {
             Some(given) => {
                 let value = read(&given.text, &given.origin).map_err(|expected| {
-                    Diagnostic::error(format!("`{}` is not {expected}", given.text)).at(&given.span)
+                    let (name, text) = (setting.name, &given.text);
+                    let error = match setting.kind {
+                        Kind::Choice(_) => format!("Invalid value '{text}' for config '{name}'."),
+                        _ => format!("Config '{name}' from '{}' has an invalid value.", given.origin),
+                    };
+                    Diagnostic::error(error)
+                        .at(&given.span)
+                        .hint(format!("it must be {expected}"))
                 })?;
                 (value, given.origin)
             }
@@ -149,6 +173,15 @@ impl Configuration {
         };
         self.values.insert(setting.name, (value, origin));
         Ok(())
+    }
+
+    /// What the file that was read says and nobody here knows: it may be meant for Ansible, or be a slip.
+    pub fn unknown(&self) -> Vec<Diagnostic> {
+        let warning = |error: &Diagnostic| Diagnostic {
+            severity: Severity::Warning,
+            ..error.clone()
+        };
+        self.unknown.iter().map(warning).collect()
     }
 
     /// A setting's value, null where it has none, and where it comes from.
@@ -207,6 +240,7 @@ impl Default for Configuration {
             file: None,
             own_file: None,
             values: HashMap::new(),
+            unknown: Vec::new(),
         };
         Self::of(&around).map_or(none, |(configuration, _)| configuration)
     }
@@ -242,29 +276,27 @@ fn from_files(setting: &Setting, files: &[(PathBuf, Vec<Entry>)]) -> Option<Give
     })
 }
 
-fn refuse_unknown(entries: &[Entry]) -> Result<(), Diagnostic> {
-    for entry in entries {
-        let places: Vec<_> = table::all().flat_map(Setting::places).collect();
-        if places.contains(&(entry.section.as_str(), entry.key.as_str())) {
-            continue;
-        }
-        let error = Diagnostic::error(format!(
-            "there is no setting `{}` in the section `{}`",
-            entry.key, entry.section
-        ))
-        .at(&entry.key_span);
-        let elsewhere = places.iter().find(|(_, key)| *key == entry.key);
-        let here = places
-            .iter()
-            .filter(|(section, _)| *section == entry.section)
-            .map(|(_, key)| *key);
-        return Err(match (elsewhere, nearest(&entry.key, here)) {
-            (Some((section, _)), _) => error.hint(format!("it belongs to the section `{section}`")),
-            (None, Some(near)) => error.hint(format!("did you mean `{near}`?")),
-            (None, None) => error.hint("`regdeploy config list` shows all settings"),
-        });
-    }
-    Ok(())
+/// An error for each entry that is no setting.
+fn unknown(entries: Option<&[Entry]>) -> Vec<Diagnostic> {
+    let places: Vec<_> = table::all().flat_map(Setting::places).collect();
+    let entries = entries.unwrap_or_default().iter();
+    entries
+        .filter(|entry| !places.contains(&(entry.section.as_str(), entry.key.as_str())))
+        .map(|entry| {
+            let error = Diagnostic::error(format!(
+                "there is no setting `{}` in the section `{}`",
+                entry.key, entry.section
+            ))
+            .at(&entry.key_span);
+            let elsewhere = places.iter().find(|(_, key)| *key == entry.key);
+            let here = places.iter().filter(|(section, _)| *section == entry.section);
+            match (elsewhere, nearest(&entry.key, here.map(|(_, key)| *key))) {
+                (Some((section, _)), _) => error.hint(format!("it belongs to the section `{section}`")),
+                (None, Some(near)) => error.hint(format!("did you mean `{near}`?")),
+                (None, None) => error.hint("`regdeploy config list` shows all settings"),
+            }
+        })
+        .collect()
 }
 
 fn read(path: &Path) -> Result<std::sync::Arc<Source>, Diagnostic> {

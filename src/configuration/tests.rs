@@ -174,17 +174,21 @@ fn unknown_keys_are_ansibles_business_or_an_error() {
 #[test]
 fn bad_values_are_shown_where_they_stand() {
     insta::assert_snapshot!(Machine::new(&[("work/ansible.cfg", "[defaults]\nforks = many\n")]).error(), @r"
-    error: `many` is not a whole number
+    error: Config 'DEFAULT_FORKS' from 'ROOT/work/ansible.cfg' has an invalid value.
      --> ROOT/work/ansible.cfg:2:9
       |
     2 | forks = many
       |         ^^^^
+      |
+      = help: it must be a whole number
     ");
     insta::assert_snapshot!(Machine::new(&[]).with("ANSIBLE_GATHERING", "often").error(), @r"
-    error: `often` is not one of implicit, explicit, smart
+    error: Invalid value 'often' for config 'DEFAULT_GATHERING'.
      --> $ANSIBLE_GATHERING:1:1
       |
     1 | often
       | ^^^^^
+      |
+      = help: it must be one of implicit, explicit, smart
     ");
 }

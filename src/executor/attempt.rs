@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::arguments;
+use super::end::{End, Notification, flag, result_of, timed_out};
+use super::hidden::Hidden;
 use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
@@ -20,10 +22,8 @@ use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
 use crate::output::{Announced, Event, State};
 use crate::playbook::{Task, What, short_name};
-use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
-use crate::wire::message::{Diff, Outcome};
 use crate::yaml::Node;
 
 /// `until` without `retries` tries this often again.
@@ -49,101 +49,6 @@ pub struct Site {
     pub handler: bool,
     /// What the output calls it.
     pub announced: Arc<Announced>,
-}
-
-/// How it ended.
-#[derive(Debug)]
-pub struct End {
-    pub state: State,
-    /// What is registered.
-    pub result: Map,
-    pub diff: Vec<Diff>,
-    pub effects: Vec<Effect>,
-    pub diagnostic: Option<Diagnostic>,
-    /// A module has said that it failed, not the controller.
-    pub by_module: bool,
-    pub delegate: Option<String>,
-    /// What it notifies, if it has changed something.
-    pub notify: Vec<Notification>,
-    pub no_log: bool,
-    pub shown: bool,
-}
-
-/// The name of a handler or topic, and where it stands.
-pub type Notification = (String, Span);
-
-impl End {
-    pub fn new(state: State, result: Map) -> Self {
-        Self {
-            state,
-            result,
-            diff: Vec::new(),
-            effects: Vec::new(),
-            diagnostic: None,
-            by_module: false,
-            delegate: None,
-            notify: Vec::new(),
-            no_log: false,
-            shown: false,
-        }
-    }
-
-    pub fn failed(message: impl Into<String>, diagnostic: Option<Diagnostic>) -> Self {
-        let outcome = Outcome::failed(message);
-        Self {
-            diagnostic,
-            ..Self::new(State::Failed, result_of(outcome).0)
-        }
-    }
-
-    /// A loop over nothing.
-    pub fn empty_loop() -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert("skipped_reason".to_owned(), Value::from("No items in the list"));
-        result.insert("results".to_owned(), Value::List(Vec::new()));
-        Self::new(State::Skipped, result)
-    }
-
-    pub fn skipped(condition: &Node) -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::Bool(false));
-        result.insert("skipped".to_owned(), Value::Bool(true));
-        result.insert(
-            "skip_reason".to_owned(),
-            Value::from("Conditional result was False"),
-        );
-        result.insert("false_condition".to_owned(), condition.to_value());
-        Self::new(State::Skipped, result)
-    }
-}
-
-/// An outcome as a result, and its differences.
-fn result_of(outcome: Outcome) -> (Map, Vec<Diff>) {
-    let mut result = outcome.values;
-    result.insert("changed".to_owned(), Value::Bool(outcome.changed));
-    result.insert("failed".to_owned(), Value::Bool(outcome.failed));
-    if outcome.skipped {
-        result.insert("skipped".to_owned(), Value::Bool(true));
-    }
-    for (lines, text) in [("stdout_lines", "stdout"), ("stderr_lines", "stderr")] {
-        if let (Some(Value::Str(text)), false) = (result.get(text), result.contains_key(lines)) {
-            let split = Value::from(text.lines().map(str::to_owned).collect::<Vec<_>>());
-            result.insert(lines.to_owned(), split);
-        }
-    }
-    (result, outcome.diff)
-}
-
-fn timed_out(limit: Duration) -> Outcome {
-    let seconds = i64::try_from(limit.as_secs()).unwrap_or(i64::MAX);
-    let period = Map::from_iter([("period".to_owned(), Value::Int(seconds))]);
-    Outcome::failed(format!("Timed out after {seconds} second(s).")).with("timedout", Value::Map(period))
-}
-
-fn flag(result: &Map, name: &str) -> bool {
-    result.get(name).and_then(Value::truth).unwrap_or(false)
 }
 
 impl Site {
@@ -186,13 +91,12 @@ impl Site {
     }
 
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
-        let delegate = self.delegate(scope);
+        let delegate = self.delegate(scope)?;
         if let Some(condition) = self.false_condition(scope)? {
             return Ok(End::skipped(condition));
         }
         let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
         let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
-        let delegate = delegate?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;
@@ -200,25 +104,6 @@ impl Site {
             end.notify = self.notifications(scope)?;
         }
         Ok(end)
-    }
-
-    /// The host that the task is delegated to.
-    fn delegate(&self, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
-        let Some(node) = self.task.context.nearest("delegate_to") else {
-            return Ok(None);
-        };
-        if template::is_omitted(node, scope)? {
-            return Ok(None);
-        }
-        let name = template::evaluate(node, scope)?.to_string();
-        if name.is_empty() {
-            let written = node.to_value();
-            return Err(EvalError::new(
-                Diagnostic::error(format!("Empty hostname produced from delegate_to: \"{written}\""))
-                    .at(&node.span),
-            ));
-        }
-        Ok(Some(name))
     }
 
     fn notifications(&self, scope: &Arc<Scope>) -> Result<Vec<Notification>, EvalError> {
@@ -326,7 +211,7 @@ impl Site {
             }
         };
         if end.state != State::Skipped {
-            self.verdicts(&mut end, scope)?;
+            self.verdicts(&mut end, scope);
         }
         Ok(end)
     }
@@ -358,13 +243,20 @@ impl Site {
     }
 
     /// `changed_when`, then `failed_when`, which sees what the former did.
-    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) -> Result<(), EvalError> {
+    fn verdicts(&self, end: &mut End, scope: &Arc<Scope>) {
         if let Some(node) = self.task.own("changed_when") {
-            let changed = self.judge_all(node, end, scope)?;
-            end.result.insert("changed".to_owned(), Value::Bool(changed));
+            match self.judge_all(node, end, scope) {
+                Ok(changed) => {
+                    end.result.insert("changed".to_owned(), Value::Bool(changed));
+                }
+                Err(error) => return self.misjudged(end, "changed_when_result", error),
+            }
         }
         if let Some(node) = self.task.own("failed_when") {
-            let failed = self.judge_all(node, end, scope)?;
+            let failed = match self.judge_all(node, end, scope) {
+                Ok(failed) => failed,
+                Err(error) => return self.misjudged(end, "failed_when_result", error),
+            };
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
@@ -389,7 +281,15 @@ impl Site {
                 State::Ok
             };
         }
-        Ok(())
+    }
+
+    /// A verdict that cannot be reached fails the task; what it did stays in the result.
+    fn misjudged(&self, end: &mut End, key: &str, error: EvalError) {
+        let message = error.diagnostic.whole_message();
+        end.result.insert(key.to_owned(), Value::from(message));
+        end.result.insert("failed".to_owned(), Value::Bool(true));
+        end.state = State::Failed;
+        end.diagnostic = Some(error.diagnostic);
     }
 
     /// A list of verdicts must hold altogether.
@@ -474,14 +374,16 @@ impl Site {
         let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
+            let hidden = Hidden::of(spec, &arguments);
             let outcome = match background {
-                Some(background) => remote.start(module, arguments, background).await?,
-                None => remote.call(module, arguments, Held::default()).await?,
+                Some(background) => remote.start(module, arguments, background).await,
+                None => remote.call(module, arguments, Held::default()).await,
             };
-            return Ok(Done {
+            let done = outcome.map(|outcome| Done {
                 by_module: true,
                 ..outcome.into()
             });
+            return hidden.mask(done);
         };
         if background.is_some() {
             return Err(Failure::new(format!(
@@ -493,7 +395,8 @@ impl Site {
         } else {
             self.arguments(module, spec, scope)?
         };
-        let done = self.act(action, arguments, scope, &remote).await?;
+        let hidden = Hidden::of(spec, &arguments);
+        let done = hidden.mask(self.act(action, arguments, scope, &remote).await)?;
         Ok(Done {
             by_module: remote.has_failed(),
             ..done
@@ -532,53 +435,6 @@ impl Site {
         let given = arguments::evaluate(&self.task, module, spec.free_form.is_some(), scope)?;
         spec.resolve(&given)
             .map_err(|error| arguments::refused(&self.task, spec, &error).into())
-    }
-
-    /// The nearest value of a keyword, as a boolean.
-    pub fn truth(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<bool>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        match value.truth() {
-            Some(flag) => Ok(Some(flag)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a boolean, not {value}")).at(&node.span),
-            )),
-        }
-    }
-
-    /// The nearest value of a keyword, as a text; none where it is empty.
-    pub fn text(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<String>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        if template::is_omitted(node, scope)? {
-            return Ok(None);
-        }
-        let text = template::evaluate(node, scope)?.to_string();
-        Ok(Some(text).filter(|text| !text.is_empty()))
-    }
-
-    /// The nearest value of a keyword, as a whole number.
-    pub fn number(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<i64>, EvalError> {
-        let Some(node) = self.task.context.nearest(keyword) else {
-            return Ok(None);
-        };
-        let value = template::evaluate(node, scope)?;
-        let number = match &value {
-            Value::Int(number) => Some(*number),
-            #[expect(clippy::cast_possible_truncation, reason = "seconds and counts are small")]
-            Value::Float(number) => Some(*number as i64),
-            Value::Str(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(number) => Ok(Some(number)),
-            None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a number, not {value}")).at(&node.span),
-            )),
-        }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::attempt::{End, Site};
+use super::attempt::Site;
+use super::end::End;
 use super::run::Run;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::keyword::Level;

@@ -130,6 +130,15 @@ impl Cursor {
         self.unwind()
     }
 
+    /// Forgets failures: after the `always` that it is in, the host goes on.
+    pub fn forgive(&mut self) {
+        for frame in &mut self.frames {
+            if let FrameKind::Block(state) = &mut frame.kind {
+                state.failed = false;
+            }
+        }
+    }
+
     /// Runs lists of tasks in place of the current task, one after the other, each with its place in the order.
     pub fn include(&mut self, lists: Vec<(usize, Arc<[Item]>)>) {
         let mut lists = VecDeque::from(lists);
@@ -431,5 +440,18 @@ mod tests {
         assert_eq!(walk(&[]), "flush b");
         assert_eq!(walk(&[0, 2]), "flush h0 h2 b");
         assert_eq!(walk(&[0, 1, 2]), "flush h0 bad1 r");
+    }
+
+    #[test]
+    fn a_host_that_is_forgiven_goes_on() {
+        let none = BTreeSet::new();
+        let mut cursor = Cursor::new(items(&block("bad", "", "z")));
+        cursor.settle(all(&none));
+        assert_eq!(cursor.fail(), Moved::On);
+        cursor.settle(all(&none));
+        cursor.forgive();
+        cursor.advance();
+        assert_eq!(cursor.settle(all(&none)), Moved::On);
+        assert_eq!(name(cursor.task().unwrap()), "after");
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! - [`iterator`]: what a host runs next; pure.
 //! - [`strategy`]: which host runs which task when, and what follows from results.
-//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops.
+//! - [`attempt`]: one task on one host: conditions, arguments, retries, verdicts; [`repeat`] its loops,
+//!   [`end`] how it ended, [`keywords`] what it says of itself.
 //! - [`background`]: tasks with `async`.
+//! - [`hidden`]: arguments that are secret, taken out of results.
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
 //!   earlier runs, too.
@@ -16,11 +18,14 @@ mod attempt;
 mod background;
 mod batches;
 mod custom_stats;
+mod end;
 mod fact_cache;
 mod handlers;
+mod hidden;
 mod host;
 mod include;
 pub mod iterator;
+mod keywords;
 mod links;
 mod list;
 mod play;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::attempt::{End, Notification, Site};
+use super::attempt::Site;
+use super::end::{End, Notification};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
 use crate::output::{Extent, State};
@@ -18,6 +19,8 @@ struct Control {
     label: Option<Node>,
     pause: f64,
     extended: bool,
+    /// Whether `ansible_loop` holds all items.
+    all_items: bool,
     break_when: Option<Node>,
 }
 
@@ -59,7 +62,8 @@ impl Site {
                 Value::List(items) => Ok(items),
                 other => Err(EvalError::new(
                     Diagnostic::error(format!(
-                        "Invalid data passed to 'loop', it requires a list, got this instead: {other}"
+                        "The `loop` value must resolve to a 'list', not '{}'.",
+                        other.type_name()
                     ))
                     .at(&repeat.items.span)
                     .hint("a map becomes a list with `| dict2items`, a lookup with `query()` instead of `lookup()`"),
@@ -97,15 +101,19 @@ impl Site {
             Some(Value::Int(seconds)) => seconds as f64,
             _ => 0.0,
         };
-        let extended = part("extended")
-            .map(|node| template::evaluate(node, scope))
-            .transpose()?;
+        let truth = |name: &str, usual: bool| -> Result<bool, EvalError> {
+            let value = part(name)
+                .map(|node| template::evaluate(node, scope))
+                .transpose()?;
+            Ok(value.and_then(|value| value.truth()).unwrap_or(usual))
+        };
         Ok(Control {
             variable: text("loop_var")?.unwrap_or_else(|| "item".to_owned()),
             index: text("index_var")?,
             label: part("label").cloned(),
             pause: pause.clamp(0.0, 86400.0),
-            extended: extended.and_then(|value| value.truth()).unwrap_or(false),
+            extended: truth("extended", false)?,
+            all_items: truth("extended_allitems", true)?,
             break_when: part("break_when").cloned(),
         })
     }
@@ -203,7 +211,6 @@ fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(Stri
     if control.extended {
         let last = items.len() - 1;
         let mut extended = Map::from_iter([
-            ("allitems".to_owned(), Value::List(items.to_vec())),
             ("index".to_owned(), Value::from(index + 1)),
             ("index0".to_owned(), Value::from(index)),
             ("first".to_owned(), Value::Bool(index == 0)),
@@ -212,6 +219,9 @@ fn loop_variables(control: &Control, items: &[Value], index: usize) -> Vec<(Stri
             ("revindex".to_owned(), Value::from(items.len() - index)),
             ("revindex0".to_owned(), Value::from(last - index)),
         ]);
+        if control.all_items {
+            extended.insert("allitems".to_owned(), Value::List(items.to_vec()));
+        }
         if index > 0 {
             extended.insert("previtem".to_owned(), items[index - 1].clone());
         }

@@ -396,6 +396,16 @@ impl Run {
         held(&self.layers).clear();
     }
 
+    /// The hosts that a pattern names and the run's limit leaves.
+    pub fn selected(&self, pattern: &Pattern) -> Selection {
+        self.inventory().select_limited(pattern, self.limit.as_ref())
+    }
+
+    /// Whether there is none but the implicit localhost.
+    pub fn has_no_hosts(&self) -> bool {
+        self.inventory().hosts().next().is_none()
+    }
+
     /// The source that named a host first, as an absolute path where it is one.
     pub(super) fn inventory_source(&self, host: &str) -> Option<String> {
         let inventory = self.inventory();

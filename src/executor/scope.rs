@@ -9,8 +9,9 @@ use std::sync::{Arc, Weak};
 
 use super::play::ActivePlay;
 use super::run::Run;
+use crate::configuration::table;
 use crate::playbook::{Context, Include, Role, RoleUse};
-use crate::template::{Layer, Names, Scope, Scopes, SearchPath, Variable};
+use crate::template::{CONFIGURATION, Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
 use crate::yaml::Mapping;
 
@@ -26,7 +27,9 @@ impl Run {
         context: Option<&Arc<Context>>,
         local: Vec<Arc<dyn Layer>>,
     ) -> Arc<Scope> {
-        let files = play.map(|play| self.variable_files(host, play)).unwrap_or_default();
+        let files = play
+            .map(|play| self.variable_files(host, play))
+            .unwrap_or_default();
         self.scope_of(host, play, context, local, &files)
     }
 
@@ -79,7 +82,9 @@ impl Run {
                 layers.push(Arc::clone(&role.role.defaults) as Arc<dyn Layer>);
             }
         }
-        Scope::new(layers, search_path(play, context))
+        let configuration = &self.settings.configuration;
+        let merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
+        Scope::merging(layers, search_path(play, context), merging)
     }
 }
 
@@ -196,6 +201,10 @@ pub const MAGIC_VARIABLES: &[&str] = &[
 
 impl Layer for Magic {
     fn get(&self, name: &str) -> Option<Variable> {
+        if name == CONFIGURATION {
+            let configuration = Arc::clone(&self.run.upgrade()?.settings.configuration);
+            return Some(Variable::Configuration(configuration));
+        }
         if !MAGIC_VARIABLES.contains(&name) {
             return None;
         }
@@ -244,7 +253,11 @@ impl Magic {
             "ansible_play_name" => Value::from(play?.name.as_str()),
             "ansible_play_hosts" => Value::from(play?.active_hosts()),
             "ansible_play_hosts_all" => Value::from(play?.all_hosts.clone()),
-            "ansible_play_batch" | "play_hosts" => Value::from(play?.batch.clone()),
+            "ansible_play_batch" | "play_hosts" => {
+                let (batch, mut active) = (&play?.batch, play?.active_hosts());
+                active.retain(|host| batch.contains(host));
+                Value::from(active)
+            }
             "ansible_check_mode" => Value::Bool(settings.check),
             "ansible_diff_mode" => Value::Bool(settings.diff),
             "ansible_forks" => Value::from(settings.forks),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::attempt::{End, Site, task_name};
+use super::attempt::{Site, task_name};
+use super::end::End;
 use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
 use crate::output::{self, Announced, Detail, Event, Extent, Label, Report, Role, State};

@@ -34,7 +34,10 @@ enum Lack {
 
 impl Run {
     /// Reads the files of the play for the hosts of a batch, so that what is wrong is said before anything runs.
-    pub(super) fn read_variable_files(self: &Arc<Self>, active: &Arc<ActivePlay>) -> Result<VariableFiles, Diagnostic> {
+    pub(super) fn read_variable_files(
+        self: &Arc<Self>,
+        active: &Arc<ActivePlay>,
+    ) -> Result<VariableFiles, Diagnostic> {
         let mut files = VariableFiles::default();
         let Some(node) = active.play.get("vars_files") else {
             files.same = Some(Vec::new());
@@ -75,7 +78,11 @@ impl Run {
     }
 
     /// The files as they are for a host now, later ones first.
-    pub(super) fn variable_files(self: &Arc<Self>, host: &str, active: &Arc<ActivePlay>) -> Vec<Arc<Mapping>> {
+    pub(super) fn variable_files(
+        self: &Arc<Self>,
+        host: &str,
+        active: &Arc<ActivePlay>,
+    ) -> Vec<Arc<Mapping>> {
         let (Some(files), Some(node)) = (active.files.get(), active.play.get("vars_files")) else {
             return Vec::new();
         };

@@ -278,13 +278,19 @@ fn parents(
         .ok_or_else(|| wrong(&entry.value, "parents", "a list"))?;
     for item in items {
         let parent = map(Some(item.clone()), "an entry of parents")?;
-        let name = parent
-            .get("name")
-            .ok_or_else(|| Diagnostic::error("Element in a parents list needs a name").at(&item.span))?;
+        let name = parent.get("name").ok_or_else(|| {
+            Diagnostic::error(format!("Element {child} has a parent with no name.")).at(&item.span)
+        })?;
         let group = graph.add_group(&rendered(&name.value, scope)?);
-        for (variable, value) in map(parent.get("vars").map(|entry| entry.value.clone()), "vars")?.iter() {
-            let value = crate::template::evaluate(&value.value, scope).map_err(|error| error.diagnostic)?;
-            graph.set_group_variable(&group, variable, Node::literal(&value, &item.span).into());
+        let variables = map(parent.get("vars").map(|entry| entry.value.clone()), "vars")?;
+        for (variable, entry) in variables.iter() {
+            let value = match crate::template::evaluate(&entry.value, scope) {
+                Ok(value) => Node::literal(&value, &entry.value.span),
+                // It may be known when the host is worked on.
+                Err(error) if error.undefined => entry.value.clone(),
+                Err(error) => return Err(error.diagnostic),
+            };
+            graph.set_group_variable(&group, variable, value.into());
         }
         if host {
             graph.add_to_group(child, &group);

@@ -1,7 +1,7 @@
 //! Python literals, which is what the values of an INI inventory are: `1_000`, `0o17`, `[1, 'a']`, `None`.
 //!
-//! Only literals: no names, no operators but a sign, no bytes, no complex numbers. Whatever is not a literal
-//! is a text, and saying so is the caller's part.
+//! Only literals: no names, no operators but a sign. Bytes are texts, and so are complex numbers and `...`, which
+//! have no counterpart in data. Whatever is not a literal is a text, and saying so is the caller's part.
 //! Source: <https://docs.python.org/3/reference/lexical_analysis.html#literals>
 
 use crate::value::{Map, Value};
@@ -60,6 +60,10 @@ impl<'a> Reader<'a> {
             '{' => self.braces(depth),
             '\'' | '"' => self.texts().map(Value::Str),
             '+' | '-' => self.signed(),
+            _ if self.rest.starts_with("...") => {
+                self.rest = &self.rest[3..];
+                Some(Value::from("..."))
+            }
             c if c.is_ascii_digit() || c == '.' => number(self.word()),
             _ => self.keyword(),
         }
@@ -160,11 +164,15 @@ impl<'a> Reader<'a> {
     }
 
     fn keyword(&mut self) -> Option<Value> {
-        let raw = matches!(self.rest.as_bytes(), [b'r' | b'R', b'\'' | b'"', ..]);
-        if raw || matches!(self.rest.as_bytes(), [b'u' | b'U', b'\'' | b'"', ..]) {
+        if matches!(
+            self.rest.as_bytes(),
+            [b'r' | b'R' | b'u' | b'U' | b'b' | b'B', b'\'' | b'"', ..]
+        ) {
             return self.texts().map(Value::Str);
         }
         match self.word() {
+            // The one way to write an empty set.
+            "set" => (self.take('(') && self.take(')')).then(|| Value::List(Vec::new())),
             "True" => Some(Value::Bool(true)),
             "False" => Some(Value::Bool(false)),
             "None" => Some(Value::Null),
@@ -179,7 +187,7 @@ impl<'a> Reader<'a> {
             self.skip_space();
             let (raw, quoted) = match self.rest.as_bytes() {
                 [b'r' | b'R', b'\'' | b'"', ..] => (true, &self.rest[1..]),
-                [b'u' | b'U', b'\'' | b'"', ..] => (false, &self.rest[1..]),
+                [b'u' | b'U' | b'b' | b'B', b'\'' | b'"', ..] => (false, &self.rest[1..]),
                 [b'\'' | b'"', ..] => (false, self.rest),
                 _ => return Some(whole),
             };
@@ -258,6 +266,9 @@ impl<'a> Reader<'a> {
 }
 
 fn number(word: &str) -> Option<Value> {
+    if let Some(Value::Int(_) | Value::Float(_)) = word.strip_suffix(['j', 'J']).and_then(number) {
+        return Some(Value::from(word));
+    }
     let radix = match word.as_bytes() {
         [b'0', b'x' | b'X', ..] => 16,
         [b'0', b'o' | b'O', ..] => 8,

@@ -58,6 +58,7 @@ struct Loading<'a> {
 impl<'a> Loading<'a> {
     fn new(configuration: &'a Configuration, extra_vars: &'a Arc<Names>) -> Result<Self, Diagnostic> {
         let mut inventory = Inventory::default();
+        inventory.files.merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
         let naming = configuration.text(&table::TRANSFORM_INVALID_GROUP_CHARS);
         if matches!(naming, Some("always" | "silently")) {
             inventory.graph.naming = Naming::Replace;

@@ -38,7 +38,7 @@ pub use self::variables::{Class, VariableLayers};
 use crate::template::Names;
 
 /// Names that stand for this machine even where the inventory has no such host.
-const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+pub const LOCALHOST: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Everything that the sources of a run say.
 #[derive(Debug, Default)]

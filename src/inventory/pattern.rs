@@ -85,8 +85,14 @@ impl Pattern {
                 continue;
             };
             let content = read(path).map_err(|error| {
-                Diagnostic::error(format!("cannot read the limit file `{path}`: {error}"))
-                    .hint("`@` in --limit is followed by a file with one pattern per line")
+                let error = match error.kind() {
+                    io::ErrorKind::NotFound => Diagnostic::error(format!("Unable to find limit file {path}")),
+                    io::ErrorKind::IsADirectory => Diagnostic::error(format!(
+                        "Limit starting with \"@\" must be a file, not a directory: {path}"
+                    )),
+                    _ => Diagnostic::error(format!("cannot read the limit file `{path}`: {error}")),
+                };
+                error.hint("`@` in --limit is followed by a file with one pattern per line")
             })?;
             let source = Source::new(path, content);
             let mut start = 0;
@@ -466,7 +472,7 @@ mod tests {
         assert_eq!(limit.evaluate(&graph()).hosts, ["w1", "w3", "d1"]);
         assert_eq!(
             Pattern::parse_limit("@no.txt", read).unwrap_err().message,
-            "cannot read the limit file `no.txt`: entity not found"
+            "Unable to find limit file no.txt"
         );
     }
 

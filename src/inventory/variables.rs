@@ -10,7 +10,7 @@ use super::graph::{ALL, PRIORITY, USUAL_PRIORITY};
 use super::{Inventory, LOCALHOST, load};
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
-use crate::template::{Names, Variable};
+use crate::template::{Names, Variable, merge};
 use crate::value::Value;
 use crate::vault;
 use crate::yaml::{self, Node};
@@ -103,7 +103,7 @@ impl Inventory {
             .chain(playbook)
             .collect();
         let files = self.files.all(&folders, "group_vars", name)?;
-        let mut names = merged([&node.variables, files.as_ref()]);
+        let mut names = merged([&node.variables, files.as_ref()], self.files.merging);
         if node.priority != USUAL_PRIORITY {
             names.insert(PRIORITY.to_owned(), Value::Int(node.priority).into());
         }
@@ -120,7 +120,8 @@ impl Inventory {
             .chain(playbook)
             .collect();
         let files = self.files.all(&folders, "host_vars", name)?;
-        Ok(merged([&self.host_names(host), files.as_ref()]))
+        let own = self.host_names(host);
+        Ok(merged([&own, files.as_ref()], self.files.merging))
     }
 
     /// What loading variable files has warned of since the last call.
@@ -143,6 +144,7 @@ impl Inventory {
         match class {
             Class::InventoryGroups => Ok(Arc::new(merged(
                 groups.iter().map(|group| &self.graph.groups()[group].variables),
+                self.files.merging,
             ))),
             Class::InventoryHosts => Ok(Arc::new(self.host_names(host))),
             Class::InventoryGroupVarsAll => self.files.all(&inventory, "group_vars", all),
@@ -167,17 +169,28 @@ impl Inventory {
     }
 }
 
-fn merged<'a>(layers: impl IntoIterator<Item = &'a Names>) -> Names {
-    let mut merged = Names::new();
+/// All names of several layers, the weakest first; maps that several of them set may be merged.
+fn merged<'a>(layers: impl IntoIterator<Item = &'a Names>, deep: bool) -> Names {
+    let mut all = Names::new();
     for names in layers {
-        merged.extend(names.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in names {
+            let value = match all.get(name).filter(|_| deep) {
+                Some(weaker) => merge::merged(value.clone(), weaker),
+                None => value.clone(),
+            };
+            all.insert(name.clone(), value);
+        }
     }
-    merged
+    all
 }
 
 /// The files that have been read, by the folder and the name that they were looked for with.
 #[derive(Debug, Default)]
-pub struct VariableFiles(Mutex<State>);
+pub struct VariableFiles {
+    state: Mutex<State>,
+    /// Maps that several files set are merged.
+    pub merging: bool,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -188,7 +201,7 @@ struct State {
 impl VariableFiles {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         // A panic elsewhere leaves at worst a file unread: it is read again.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The variables of `names` (weakest first) in `kind` below each of `folders` (weakest first). A
@@ -203,7 +216,7 @@ impl VariableFiles {
         found.retain(|names| !names.is_empty());
         Ok(match found.len() {
             1 => found.remove(0),
-            _ => Arc::new(merged(found.iter().map(Arc::as_ref))),
+            _ => Arc::new(merged(found.iter().map(Arc::as_ref), self.merging)),
         })
     }
 
@@ -220,7 +233,7 @@ impl VariableFiles {
         for path in files(folder, name)? {
             let document = yaml::load(&load::read(&path)?)?;
             self.state().warnings.extend(document.warnings);
-            names.extend(variables_of(&document.root)?);
+            names = merged([&names, &variables_of(&document.root)?], self.merging);
         }
         let names = Arc::new(names);
         self.state().read.insert(key, Arc::clone(&names));

@@ -6,6 +6,7 @@ use super::address;
 use super::graph::Graph;
 use super::ini::add_child;
 use crate::diagnostic::Diagnostic;
+use crate::value::Value;
 use crate::yaml::{Entry, Kind, Mapping, Node};
 
 /// What a group may hold.
@@ -106,6 +107,15 @@ fn members(section: &Entry, group: &str, key: &str) -> Result<Arc<Mapping>, Diag
 }
 
 fn hosts(pattern: &str, entry: &Entry, group: &str, graph: &mut Graph) -> Result<(), Diagnostic> {
+    // A key that is no text is spelt as one: what was written tells them apart.
+    let written = crate::yaml::parse_scalar(entry.key.text());
+    if matches!(written, Value::Int(_) | Value::Float(_)) && entry.key.text().trim() == pattern {
+        return Err(
+            Diagnostic::error(format!("Host pattern {pattern} must be a string"))
+                .at(&entry.key)
+                .hint("Enclose integers/floats in quotation marks."),
+        );
+    }
     let address = address::parse(pattern, &entry.key)?;
     let variables = host_variables(pattern, &entry.value)?;
     for host in &address.hosts {

@@ -102,7 +102,7 @@ impl FileArgs {
 
 pub fn parse_mode(text: &str) -> Result<ModeChange, Error> {
     ModeChange::parse(text)
-        .map_err(|why| Error::new(format!("mode must be in octal or symbolic form ({why})")))
+        .map_err(|why| Error::new("mode must be in octal or symbolic form").with("details", why))
 }
 
 fn user_id(name: &str, system: &dyn System) -> Result<u32, Error> {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::Error;
 use crate::system::{Follow, System};
@@ -30,6 +30,14 @@ pub fn home(text: &str, system: &dyn System) -> String {
     home.map_or_else(|| text.to_owned(), |home| format!("{home}{tail}"))
 }
 
+/// A file name pattern; its `*` matches slashes, too.
+pub fn matcher(pattern: &str) -> Result<GlobMatcher, Error> {
+    let glob = GlobBuilder::new(pattern)
+        .build()
+        .map_err(|error| Error::new(format!("`{pattern}` is not a file name pattern: {error}")))?;
+    Ok(glob.compile_matcher())
+}
+
 /// Whether anything has this path, or a path that it is a pattern of.
 pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
     let mut found = vec![PathBuf::new()];
@@ -41,10 +49,7 @@ pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
             }
             continue;
         }
-        let matcher = GlobBuilder::new(&text)
-            .build()
-            .map_err(|error| Error::new(format!("`{text}` is not a file name pattern: {error}")))?
-            .compile_matcher();
+        let matcher = matcher(&text)?;
         let mut next = Vec::new();
         for folder in found {
             // A pattern below something that is no folder matches nothing.

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobMatcher;
 use serde::Deserialize;
 
 use super::attributes::parse_mode;
 use super::editing::{chomped, lines};
 use super::path::expand;
 use super::pattern::{self, Pattern};
-use super::{Arg, Error, Module, Plan, Spec, stat};
+use super::{Arg, Error, Module, Plan, Spec, expand, stat};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -241,12 +241,7 @@ impl Names {
                 names.iter().map(compile).collect::<Result<_, _>>()?,
             ));
         }
-        let glob = |name: &String| {
-            GlobBuilder::new(name)
-                .build()
-                .map(|glob| glob.compile_matcher())
-                .map_err(|error| Error::new(format!("patterns: {error}")))
-        };
+        let glob = |name: &String| expand::matcher(name);
         Ok(Self::Globs(names.iter().map(glob).collect::<Result<_, _>>()?))
     }
 

@@ -14,6 +14,7 @@ use super::content::{Writing, text_diff};
 use super::steps::{Source, Step, perform};
 use super::{Arg, Error, Module, Plan, Spec, path};
 use crate::system::{Follow, System};
+use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 /// What the salt of a hashed name is long.
@@ -71,13 +72,25 @@ impl Module for KnownHosts {
         let after = edited(&before, &host, key.as_deref(), args.state == "present");
         let label = path.display().to_string();
         let header = if exists { label.as_str() } else { "/dev/null" };
+        let diff = text_diff((header, before.as_bytes()), (&label, after.as_bytes()));
+        // Told whether it is asked for or not, as it always was.
+        let told = Map::from_iter(
+            [
+                ("before_header", &diff.before_header),
+                ("after_header", &diff.after_header),
+                ("before", &diff.before),
+                ("after", &diff.after),
+            ]
+            .map(|(key, text)| (key.to_owned(), Value::from(text.as_str()))),
+        );
         let outcome = Outcome::changed(before != after)
             .with("name", args.name)
             .with("key", args.key)
             .with("path", label.as_str())
             .with("hash_host", args.hash_host)
             .with("state", args.state)
-            .with_diff(text_diff((header, before.as_bytes()), (&label, after.as_bytes())));
+            .with("diff", told)
+            .with_diff(diff);
         if before == after {
             return Ok(Plan::Same(outcome));
         }

@@ -25,6 +25,7 @@ pub mod file;
 pub mod find;
 pub mod get_url;
 pub mod getent;
+pub mod git;
 pub mod group;
 pub mod install_self;
 pub mod job;
@@ -58,6 +59,7 @@ pub mod tempfile;
 #[cfg(test)]
 mod testing;
 mod tool;
+pub mod unarchive;
 pub mod uri;
 pub mod user;
 pub mod wait_for;
@@ -70,7 +72,7 @@ use serde::de::DeserializeOwned;
 pub use self::spec::{Arg, Kind, Rule, Spec};
 use crate::system::{System, SystemError};
 use crate::value::{Map, Value};
-use crate::wire::message::Outcome;
+use crate::wire::message::{Diff, Outcome};
 
 /// Every module, by name.
 pub static MODULES: &[&dyn AnyModule] = &[
@@ -89,6 +91,7 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<find::Find>(),
     &entry::<get_url::GetUrl>(),
     &entry::<getent::Getent>(),
+    &entry::<git::Git>(),
     &entry::<group::Group>(),
     &entry::<install_self::InstallSelf>(),
     &entry::<job::Job>(),
@@ -113,6 +116,7 @@ pub static MODULES: &[&dyn AnyModule] = &[
     &entry::<stat::Stat>(),
     &entry::<systemd_service::SystemdService>(),
     &entry::<tempfile::Tempfile>(),
+    &entry::<unarchive::Unarchive>(),
     &entry::<uri::Uri>(),
     &entry::<user::User>(),
     &entry::<wait_for::WaitFor>(),
@@ -244,5 +248,40 @@ fn run<M: Module>(arguments: &Map, mode: Mode, system: &dyn System) -> Result<Ou
     if !mode.diff {
         outcome.diff.clear();
     }
+    if !outcome.diff.is_empty() && !outcome.values.contains_key("diff") {
+        let diff = registered(&outcome.diff);
+        outcome.values.insert("diff".to_owned(), diff);
+    }
     Ok(outcome)
+}
+
+/// Differences as results carry them: the only one itself, several as a list.
+fn registered(diffs: &[Diff]) -> Value {
+    let values: Vec<Value> = diffs.iter().map(|diff| Value::Map(sides(diff))).collect();
+    match <[Value; 1]>::try_from(values) {
+        Ok([only]) => only,
+        Err(several) => Value::List(several),
+    }
+}
+
+/// Sides without headers are states, told as JSON.
+fn sides(diff: &Diff) -> Map {
+    let side = |text: &str| {
+        let state = diff.before_header.is_empty() && diff.after_header.is_empty();
+        let map = state.then(|| serde_json::from_str::<Map>(text).ok()).flatten();
+        map.map_or_else(|| Value::from(text), Value::Map)
+    };
+    let mut sides = Map::from_iter([
+        ("before".to_owned(), side(&diff.before)),
+        ("after".to_owned(), side(&diff.after)),
+    ]);
+    for (key, header) in [
+        ("before_header", &diff.before_header),
+        ("after_header", &diff.after_header),
+    ] {
+        if !header.is_empty() {
+            sides.insert(key.to_owned(), header.as_str().into());
+        }
+    }
+    sides
 }

@@ -28,7 +28,7 @@ impl Module for Ping {
 
     fn check(args: Args, _system: &dyn System) -> Result<Plan<Self::Change>, Error> {
         if args.data == "crash" {
-            return Err(Error::new("boom"));
+            return Err(Error::new("Task failed: Module failed: boom"));
         }
         Ok(Plan::Same(Outcome::ok().with("ping", args.data)))
     }
@@ -48,6 +48,9 @@ mod tests {
     fn answers() {
         let fake = Fake::new();
         assert_eq!(run::<Ping>(&fake, "{}").values["ping"], "pong".into());
-        assert_eq!(failure::<Ping>(&fake, r#"{"data":"crash"}"#), "boom");
+        assert_eq!(
+            failure::<Ping>(&fake, r#"{"data":"crash"}"#),
+            "Task failed: Module failed: boom"
+        );
     }
 }

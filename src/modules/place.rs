@@ -168,7 +168,7 @@ mod tests {
         let outcome = check_agrees::<Place>(&fake, &args);
         assert_eq!(fake.text("/etc/x"), "one\n");
         let json = serde_json::to_string(&outcome.values).unwrap();
-        insta::assert_snapshot!(json, @r#"{"uid":0,"gid":0,"owner":"root","group":"root","mode":"0600","state":"file","size":4,"dest":"/etc/x","checksum":"c7059bb19433cc3cabaa6236c83d56668a843dd2","md5sum":null}"#);
+        insta::assert_snapshot!(json, @r#"{"uid":0,"gid":0,"owner":"root","group":"root","mode":"0600","state":"file","size":4,"dest":"/etc/x","checksum":"c7059bb19433cc3cabaa6236c83d56668a843dd2","md5sum":null,"diff":{"before":"","after":"one\n","after_header":"files/x"}}"#);
         assert_eq!(
             (
                 outcome.diff[0].before_header.as_str(),

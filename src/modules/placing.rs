@@ -170,7 +170,10 @@ impl Work<'_> {
             }
             path = path.join(name);
         }
-        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let parent = match path.parent() {
+            Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+            folder => folder.unwrap_or(Path::new("/")).to_owned(),
+        };
         if !self.folders.made.contains(&parent) && !self.is_folder(&parent)? {
             return Err(Error::new(format!(
                 "Destination directory {} does not exist",

@@ -236,6 +236,7 @@ impl Spec {
         for arg in self.args {
             let value = match (values.swap_remove(arg.name), arg.default) {
                 (Some(value), _) => value,
+                (None, Some("[]")) => Value::List(Vec::new()),
                 (None, Some(default)) => arg.coerce(&Value::from(default))?,
                 (None, None) => Value::Null,
             };

@@ -10,6 +10,7 @@ use super::event::{Announced, Detail, Event, Extent, JobState, Label, Report, Ro
 use super::settings::Settings;
 use super::{Printer, diff, told};
 use crate::playbook::short_name;
+use crate::secrets::scrub;
 use crate::value::Map;
 
 pub struct Default {
@@ -315,7 +316,7 @@ pub fn troubles(report: &Report, failures: Stream, console: &mut Console) {
         }
     }
     if let Some(error) = &report.error {
-        console.error(failures, &told::told(error));
+        console.error(failures, &scrub(&told::told(error)));
     }
 }
 

@@ -4,6 +4,7 @@
 //! write files or a few lines of their own. All of them write through a [`Console`], which knows of colours, the
 //! log file and the progress line.
 
+mod censor;
 mod colour;
 mod console;
 mod default;
@@ -25,6 +26,7 @@ mod tree;
 
 use crate::configuration::Configuration;
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::secrets::scrub;
 
 pub use self::colour::{Colour, Paint, USES};
 pub use self::console::{COLUMNS, Console, Stream};
@@ -37,6 +39,11 @@ pub use self::log::Log;
 pub use self::progress::Line;
 pub use self::settings::{Format, Settings};
 pub use self::told::absolute;
+
+/// The printers that can be chosen, and what they print.
+pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PRINTERS.iter().map(|row| (row.name, row.summary))
+}
 
 /// Shows events.
 pub trait Printer: Send {
@@ -67,6 +74,10 @@ impl Output {
     }
 
     pub fn show(&mut self, event: &Event<'_>) {
+        censor::censored(event, &mut |event| self.show_censored(event));
+    }
+
+    fn show_censored(&mut self, event: &Event<'_>) {
         match event {
             Event::Warning(text) => self.console.warn(text),
             Event::Diagnostic(diagnostic) => self.diagnostic(diagnostic),
@@ -113,7 +124,7 @@ impl Output {
     }
 
     fn diagnostic(&mut self, diagnostic: &Diagnostic) {
-        let text = told::told(diagnostic);
+        let text = scrub(&told::told(diagnostic)).into_owned();
         self.console.flush();
         match diagnostic.severity {
             Severity::Warning => self.console.warn(&text),

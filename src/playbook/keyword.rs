@@ -464,8 +464,12 @@ impl Keyword {
             },
             Shape::Text if value.as_list().is_some() || value.as_map().is_some() => self.no_shape(value),
             Shape::Texts if value.as_map().is_some() => self.no_shape(value),
-            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => self.no_shape(value),
-            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => self.no_shape(value),
+            Shape::List if !templated && !value.is_null() && value.as_list().is_none() => {
+                self.no_shape(value)
+            }
+            Shape::Map | Shape::Variables if !value.is_null() && value.as_map().is_none() => {
+                self.no_shape(value)
+            }
             Shape::Variables => return check_names(value),
             _ => return Ok(()),
         };
@@ -473,7 +477,12 @@ impl Keyword {
     }
 
     fn no_shape(&self, value: &Node) -> String {
-        format!("`{}` takes {}, not {}", self.name, self.takes(), value.described())
+        format!(
+            "`{}` takes {}, not {}",
+            self.name,
+            self.takes(),
+            value.described()
+        )
     }
 
     fn no_type(&self, value: &Node, wanted: &str) -> String {

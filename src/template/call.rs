@@ -4,7 +4,7 @@
 use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Error, ErrorKind, State, Value as Native};
 
-use super::convert;
+use super::{convert, taint};
 use crate::value::{Map, Value};
 
 /// What is under a name: one row of a table.
@@ -15,6 +15,13 @@ pub(super) struct Definition {
     pub(super) parameters: &'static str,
     pub(super) doc: &'static str,
     run: Run,
+}
+
+/// What a name is called in: its kind, and the collection that Ansible has it in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Plugin {
+    pub(super) kind: &'static str,
+    pub(super) collection: &'static str,
 }
 
 enum Run {
@@ -67,11 +74,12 @@ impl Definition {
     /// Runs a filter or test on `input`.
     pub(super) fn apply(
         &'static self,
+        plugin: Plugin,
         state: &mut State,
         input: &Native,
         arguments: Rest<ValueOrKwargs>,
     ) -> Result<Native, Error> {
-        self.run(input, arguments).map_err(|error| {
+        self.run(plugin, input, arguments).map_err(|error| {
             if input.is_undefined() && error.kind() == ErrorKind::UndefinedError {
                 // The engine's own error names what is undefined.
                 state.format(input.clone()).err().unwrap_or(error)
@@ -84,20 +92,27 @@ impl Definition {
     /// Runs what stands alone, or on `input`.
     pub(super) fn run(
         &'static self,
+        plugin: Plugin,
         input: &Native,
         arguments: Rest<ValueOrKwargs>,
     ) -> Result<Native, Error> {
-        let (positional, named) = self.bind(arguments)?;
+        let (positional, named) = self
+            .bind(arguments)?
+            .map_err(|message| self.error(plugin, &message))?;
         let call = Call {
             definition: self,
+            plugin,
             input,
             positional,
             named,
         };
-        match self.run {
+        let output = match self.run {
             Run::Data(run) => run(&call).map(|value| convert::from_value(&value)),
             Run::Native(run) => run(&call),
-        }
+        }?;
+        let named = call.named.iter().map(|(_, value)| value);
+        taint::follow([input].into_iter().chain(&call.positional).chain(named), &output);
+        Ok(output)
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> {
@@ -108,7 +123,7 @@ impl Definition {
     }
 
     /// Named arguments, and what `*name` takes.
-    fn bind(&self, arguments: Rest<ValueOrKwargs>) -> Result<Bound, Error> {
+    fn bind(&self, arguments: Rest<ValueOrKwargs>) -> Result<Result<Bound, String>, Error> {
         let mut rest = Vec::new();
         let mut named: Vec<(String, Native)> = Vec::new();
         let mut parameters = self.names();
@@ -118,10 +133,10 @@ impl Definition {
                 let kwargs = Kwargs::try_from(argument)?;
                 for name in kwargs.args() {
                     if !self.names().any(|known| known == name || known.starts_with("**")) {
-                        return Err(self.error(&format!("there is no argument `{name}`")));
+                        return Ok(Err(format!("there is no argument `{name}`")));
                     }
                     if named.iter().any(|(given, _)| given == name) {
-                        return Err(self.error(&format!("argument `{name}` is given twice")));
+                        return Ok(Err(format!("argument `{name}` is given twice")));
                     }
                     named.push((name.to_owned(), kwargs.peek::<&Native>(name)?.clone()));
                 }
@@ -135,16 +150,17 @@ impl Definition {
                     rest.push(argument);
                 }
                 None if variadic => rest.push(argument),
-                _ => return Err(self.error("it has too many arguments")),
+                _ => return Ok(Err("it has too many arguments".to_owned())),
             }
         }
-        Ok((rest, named))
+        Ok(Ok((rest, named)))
     }
 
-    fn error(&self, message: &str) -> Error {
+    fn error(&self, plugin: Plugin, message: &str) -> Error {
+        let Plugin { kind, collection } = plugin;
         Error::new(
             ErrorKind::InvalidOperation,
-            format!("`{}` failed: {message}", self.name),
+            format!("The {kind} plugin '{collection}.{}' failed: {message}", self.name),
         )
     }
 }
@@ -155,6 +171,7 @@ type Bound = (Vec<Native>, Vec<(String, Native)>);
 /// A call with its arguments bound.
 pub(super) struct Call<'c> {
     definition: &'static Definition,
+    plugin: Plugin,
     pub(super) input: &'c Native,
     /// What `*name` took.
     pub(super) positional: Vec<Native>,
@@ -164,7 +181,7 @@ pub(super) struct Call<'c> {
 impl Call<'_> {
     /// An error that names the filter.
     pub(super) fn fail(&self, message: impl AsRef<str>) -> Error {
-        self.definition.error(message.as_ref())
+        self.definition.error(self.plugin, message.as_ref())
     }
 
     /// The input as data.
@@ -194,7 +211,11 @@ impl Call<'_> {
             Value::List(items) => Ok(items),
             Value::Map(map) => Ok(map.into_keys().map(Value::from).collect()),
             Value::Str(text) => Ok(text.chars().map(|c| Value::from(c.to_string())).collect()),
-            other => Err(self.fail(format!("it needs a list, and got {}", described(&other)))),
+            other => Err(self.fail(format!(
+                "it needs a list, and got {}: '{}' object is not iterable",
+                described(&other),
+                other.type_name()
+            ))),
         }
     }
 

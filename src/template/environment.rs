@@ -4,49 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 
+use super::options::Options;
 use super::{convert, filters, lookups, methods, native, owned, rewrite, tests};
-
-/// What a template file may choose for itself: the arguments of the `template` module.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    pub trim_blocks: bool,
-    pub lstrip_blocks: bool,
-    pub keep_trailing_newline: bool,
-    /// Block, variable and comment delimiters, where they are not the usual ones.
-    pub delimiters: Option<[(String, String); 3]>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            trim_blocks: true,
-            lstrip_blocks: false,
-            keep_trailing_newline: true,
-            delimiters: None,
-        }
-    }
-}
-
-impl Options {
-    pub(super) fn syntax(&self) -> Result<SyntaxConfig, Error> {
-        let mut builder = SyntaxConfig::builder();
-        builder
-            .trim_blocks(self.trim_blocks)
-            .lstrip_blocks(self.lstrip_blocks)
-            .keep_trailing_newline(self.keep_trailing_newline);
-        if let Some([block, variable, comment]) = &self.delimiters {
-            builder
-                .block_delimiters(block.0.clone(), block.1.clone())
-                .variable_delimiters(variable.0.clone(), variable.1.clone())
-                .comment_delimiters(comment.0.clone(), comment.1.clone());
-        }
-        builder.build()
-    }
-}
+use crate::vault;
 
 /// What precedes a playbook's template where the engine asks for a name: so each is compiled once.
 pub(super) const INLINE: &str = "\0";
@@ -77,7 +40,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
         if !Path::new(name).is_absolute() {
             return Ok(None);
         }
-        match std::fs::read_to_string(name) {
+        match read(name) {
             // As Jinja's: only the outermost template keeps its last newline.
             Ok(text) => {
                 let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -94,12 +57,20 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     tests::install(&mut environment);
     lookups::install(&mut environment);
     environment.add_global("omit", convert::OMIT.clone());
+    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
     environment.add_function(rewrite::CONCAT, text);
     environment.add_function(rewrite::OWN, owned::own);
     environment.add_filter(rewrite::PERCENT, percent);
     environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)
+}
+
+/// A template that is included, decrypted where it is a vault.
+fn read(name: &str) -> std::io::Result<String> {
+    let bytes = vault::opened_bytes(std::fs::read(name)?).map_err(std::io::Error::other)?;
+    String::from_utf8(bytes).map_err(std::io::Error::other)
 }
 
 /// A template's includes are looked up beside it, and in the folders above it up to its `templates`.

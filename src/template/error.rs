@@ -7,22 +7,6 @@ use minijinja::ErrorKind;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 
-/// The filters that come with the engine and that playbooks use most.
-const ENGINE_FILTERS: [&str; 12] = [
-    "capitalize",
-    "default",
-    "first",
-    "last",
-    "lower",
-    "map",
-    "reject",
-    "rejectattr",
-    "replace",
-    "select",
-    "selectattr",
-    "upper",
-];
-
 /// Why something could not be evaluated.
 #[derive(Debug, Clone)]
 pub struct EvalError {
@@ -123,7 +107,7 @@ fn unknown_name(error: &minijinja::Error) -> Option<Diagnostic> {
     let kind = match error.kind() {
         ErrorKind::UnknownFilter => {
             documentation.extend(super::filters::documentation().map(|(name, ..)| name));
-            documentation.extend(ENGINE_FILTERS);
+            documentation.extend(super::filters::ENGINE);
             "filter"
         }
         ErrorKind::UnknownTest => {
@@ -132,20 +116,24 @@ fn unknown_name(error: &minijinja::Error) -> Option<Diagnostic> {
         }
         _ => return None,
     };
-    Some(Diagnostic::error(format!("there is no {kind} `{name}`")).nearest(name, documentation))
+    Some(
+        Diagnostic::error(format!("Syntax error in template: No {kind} named '{name}'."))
+            .nearest(name, documentation),
+    )
 }
 
+/// What the engine says, in Ansible's words where they are known.
 fn describe(error: &minijinja::Error) -> String {
-    let what = match error.kind() {
-        ErrorKind::SyntaxError => "template syntax error",
-        ErrorKind::UnknownFunction => "no such function",
-        ErrorKind::UnknownMethod => "no such method",
-        ErrorKind::TemplateNotFound => "template not found",
-        _ => "template error",
-    };
-    match error.detail() {
-        Some(detail) => format!("{what}: {detail}"),
-        None => format!("{what}: {}", error.kind()),
+    let kind = error.kind().to_string();
+    let detail = error.detail().unwrap_or(&kind);
+    if detail.starts_with("The ") && detail.contains(" plugin '") {
+        return detail.to_owned();
+    }
+    let zero = [" / 0", " // 0", " % 0"].iter().any(|end| detail.ends_with(end));
+    match error.kind() {
+        ErrorKind::SyntaxError => format!("Syntax error in template: {detail}"),
+        _ if zero => "Error rendering template: division by zero".to_owned(),
+        _ => format!("Error rendering template: {detail}"),
     }
 }
 

@@ -6,13 +6,17 @@ use std::sync::{Arc, LazyLock, RwLock};
 
 use minijinja::Expression;
 
+use super::about;
 use super::convert;
-use super::environment::{self, INLINE, Options, USUAL};
+use super::environment::{self, INLINE, USUAL};
 use super::error::EvalError;
 use super::native;
+use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
+use super::taint;
 use super::undefined;
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span, shown};
 use crate::value::{Map, Value};
@@ -82,8 +86,10 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
         return Ok(convert::from_value(&node.to_value()));
     };
     match single_expression(text) {
-        Some(expression) => expression_value(&rewrite::literal_expression(expression), &node.span, scope),
-        None if node.is_dynamic() => render(text, &node.span, scope),
+        Some(expression) => taint::watch(text, || {
+            expression_value(&rewrite::literal_expression(expression), &node.span, scope)
+        }),
+        None if node.is_dynamic() => taint::within(text, || render(text, &node.span, scope)),
         None => Ok(text.as_ref().into()),
     }
 }
@@ -177,67 +183,103 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         }
         _ => node.to_value(),
     };
-    value.as_bool().ok_or_else(|| {
-        EvalError::new(
-            Diagnostic::error(format!(
-                "conditional result ({}) was derived from value of type '{}'; conditionals must have a boolean result",
-                if value.to_string().len() > 60 { "..." } else { "" }.to_owned() + &shorten(&value.to_string()),
-                value.type_name()
-            ))
-            .at(&node.span)
-            .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
-        )
-    })
+    if let Some(flag) = value.as_bool() {
+        return Ok(flag);
+    }
+    let truth = value.is_true();
+    let broken = about::configuration(scope)
+        .is_some_and(|configuration| configuration.truth(&table::ALLOW_BROKEN_CONDITIONALS));
+    if broken {
+        return Ok(truth);
+    }
+    let spelt = Value::Bool(truth);
+    Err(EvalError::new(
+        Diagnostic::error(format!(
+            "Conditional result ({spelt}) was derived from value of type '{}'. Conditionals must have a boolean result.",
+            value.type_name()
+        ))
+        .at(&node.span)
+        .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
+    ))
 }
 
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
-}
-
-/// Renders a template file's text. `path` is where it was read from; includes are looked up beside it.
+/// What a template file's text comes to. `path` is where it was read from; includes are looked up beside it.
+///
+/// A text ends with as many newlines as the file does, whatever its last block takes away.
 pub fn render_file(
     path: &Path,
     text: &str,
     options: &Options,
     span: &Span,
     scope: &Arc<Scope>,
-) -> Result<String, EvalError> {
+) -> Result<Value, EvalError> {
+    let source = Source::new(shown(path), text);
+    let (options, body) = options.of_header(text).map_err(|message| {
+        EvalError::new(Diagnostic::error(message).at(&Span::new(&source, 0, text.len().min(1))))
+    })?;
+    let lines_above = text[..text.len() - body.len()].matches('\n').count();
+    let body = body.replace("\r\n", "\n");
+    let last_lines = body.len() - body.trim_end_matches('\n').len();
+    let body = body
+        .strip_suffix('\n')
+        .unwrap_or(&body)
+        .replace('\n', &options.newline);
     let name = path.display().to_string();
-    let render = || -> Result<String, minijinja::Error> {
+    let render = || -> Result<minijinja::Value, minijinja::Error> {
         let own;
         let environment = if *options == Options::default() {
             &*USUAL
         } else {
-            own = environment::build(options)?;
+            own = environment::build(&options)?;
             &own
         };
-        let text = rewrite::template(text, &options.syntax()?).into_owned();
-        environment.render_named_str(&name, &text, scope.context())
+        let body = rewrite::template(&body, &options.syntax()?);
+        let template = environment.template_from_named_str(&name, &body)?;
+        let captured = template.render_captured(scope.context())?;
+        let outcome = native::outcome(captured.state(), captured.output());
+        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
     };
-    render().map_err(|error| {
-        let error = innermost(&error);
-        // It may be in a template that this one includes.
-        let included = error
-            .name()
-            .filter(|place| *place != name)
-            .and_then(|place| Some((Path::new(place), std::fs::read_to_string(place).ok()?)));
-        let (path, text) = match &included {
-            Some((path, text)) => (*path, text.as_str()),
-            None => (path, text),
-        };
-        let source = Source::new(shown(path), text);
-        let place = error.line().map_or_else(
-            || Span::whole(&source),
-            |line| {
-                let start = source.line_start(line);
-                let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-                Span::new(&source, start, end)
-            },
-        );
-        let mut failed = failure(error, &place, "", scope);
-        failed.diagnostic = failed.diagnostic.via("rendered here", span);
-        failed
-    })
+    let rendered = taint::within(&body, render)
+        .map_err(|error| file_failure(&error, path, text, lines_above, span, scope))?;
+    let mut value = convert::to_value(&rendered).map_err(|message| unusable(&message, span))?;
+    if let Value::Str(text) = &mut value {
+        let there = text.len() - text.trim_end_matches('\n').len();
+        text.push_str(&options.newline.repeat(last_lines.saturating_sub(there)));
+    }
+    Ok(value)
+}
+
+/// The error in a template file, or in one that it includes, at its line.
+fn file_failure(
+    error: &minijinja::Error,
+    path: &Path,
+    text: &str,
+    lines_above: usize,
+    span: &Span,
+    scope: &Arc<Scope>,
+) -> EvalError {
+    let error = innermost(error);
+    // It may be in a template that this one includes.
+    let included = error
+        .name()
+        .filter(|place| Path::new(place) != path)
+        .and_then(|place| Some((Path::new(place), std::fs::read_to_string(place).ok()?)));
+    let (path, text, above) = match &included {
+        Some((path, text)) => (*path, text.as_str(), 0),
+        None => (path, text, lines_above),
+    };
+    let source = Source::new(shown(path), text);
+    let place = error.line().map_or_else(
+        || Span::whole(&source),
+        |line| {
+            let start = source.line_start(line + above);
+            let end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+            Span::new(&source, start, end)
+        },
+    );
+    let mut failed = failure(error, &place, "", scope);
+    failed.diagnostic = failed.diagnostic.via("rendered here", span);
+    failed
 }
 
 /// The error in the template that is included, where the engine only says that an inclusion failed.
@@ -380,7 +422,7 @@ loop_b: "{{ loop_a }}"
         assert_eq!(run("{{ nmae | upper }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("{{ flags + nmae }}").unwrap_err(), "'nmae' is undefined");
         assert_eq!(run("{{ flags + broken }}").unwrap_err(), "'nowhere' is undefined");
-        assert!(run("{{ loop_a }}").unwrap_err().contains("recursive loop"));
+        assert!(run("{{ loop_a }}").unwrap_err().contains("Recursive loop"));
     }
 
     #[test]

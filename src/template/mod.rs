@@ -10,27 +10,34 @@
 //!
 //! Nothing here reads inventories or playbooks; only lookups touch files.
 
+mod about;
 mod call;
 mod convert;
+mod encoding;
 mod environment;
 mod error;
 mod evaluate;
 mod filters;
 mod lookups;
+pub mod merge;
 mod methods;
 mod native;
+mod options;
 mod owned;
 mod random;
 mod rewrite;
 mod scope;
+mod taint;
 mod tests;
 mod tree;
 mod undefined;
 
-pub use self::environment::Options;
+pub use self::about::{CONFIGURATION, with_file_variables};
+pub use self::encoding::{decode, encode};
 pub use self::error::EvalError;
 pub use self::evaluate::{condition, evaluate, evaluate_text, is_omitted, render_file};
 pub use self::filters::documentation as filter_documentation;
 pub use self::lookups::{documentation as lookup_documentation, function_documentation, run as lookup};
+pub use self::options::Options;
 pub use self::scope::{Layer, Names, Scope, Scopes, SearchPath, Variable};
 pub use self::tests::documentation as test_documentation;

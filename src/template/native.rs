@@ -3,7 +3,7 @@
 
 use minijinja::{Error, ErrorKind, Output, State, Value};
 
-use super::convert;
+use super::{convert, taint};
 
 /// What a template has printed.
 #[derive(Default)]
@@ -33,6 +33,7 @@ pub(super) fn format(out: &mut Output, state: &mut State, value: &Value) -> Resu
         // The engine's own formatter makes the error, and names what is undefined.
         return minijinja::escape_formatter(out, state, value);
     }
+    taint::made(value);
     let text = convert::printed(value).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))?;
     let emission = Emission {
         value: value.clone(),

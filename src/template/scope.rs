@@ -13,7 +13,8 @@ use minijinja::value::{Enumerator, Object, ObjectRepr};
 
 use super::convert;
 use super::error::EvalError;
-use super::evaluate;
+use super::{evaluate, merge, taint};
+use crate::configuration::Configuration;
 use crate::diagnostic::Diagnostic;
 use crate::value::Value;
 use crate::yaml::{Kind, Node};
@@ -32,6 +33,8 @@ pub enum Variable {
     Native(minijinja::Value),
     /// Scopes by name: `hostvars`.
     Scopes(Arc<dyn Scopes>),
+    /// The settings, for lookups; templates cannot see them.
+    Configuration(Arc<Configuration>),
 }
 
 /// A view of several scopes.
@@ -117,6 +120,8 @@ impl SearchPath {
 /// A stack of layers.
 pub struct Scope {
     layers: Vec<Arc<dyn Layer>>,
+    /// Maps that several layers set are merged.
+    merging: bool,
     pub search: SearchPath,
     /// Why a name that exists came out undefined: the message that a user needs.
     causes: Mutex<HashMap<String, EvalError>>,
@@ -133,8 +138,14 @@ impl fmt::Debug for Scope {
 impl Scope {
     /// Layers from the strongest to the weakest.
     pub fn new(layers: Vec<Arc<dyn Layer>>, search: SearchPath) -> Arc<Self> {
+        Self::merging(layers, search, false)
+    }
+
+    /// As [`new`](Self::new); maps that several layers set may be merged instead of replaced.
+    pub fn merging(layers: Vec<Arc<dyn Layer>>, search: SearchPath, merging: bool) -> Arc<Self> {
         Arc::new(Self {
             layers,
+            merging,
             search,
             causes: Mutex::default(),
         })
@@ -146,11 +157,20 @@ impl Scope {
         let layers = std::iter::once(layer)
             .chain(self.layers.iter().cloned())
             .collect();
-        Self::new(layers, self.search.clone())
+        Self::merging(layers, self.search.clone(), self.merging)
     }
 
     pub fn get(&self, name: &str) -> Option<Variable> {
-        self.layers.iter().find_map(|layer| layer.get(name))
+        let mut found = self.layers.iter().filter_map(|layer| layer.get(name));
+        let strongest = found.next()?;
+        if !self.merging || !merge::is_map(&strongest) {
+            return Some(strongest);
+        }
+        Some(
+            found
+                .take_while(merge::is_map)
+                .fold(strongest, |above, below| merge::merged(above, &below)),
+        )
     }
 
     /// All names, sorted, each once.
@@ -164,7 +184,7 @@ impl Scope {
     /// A variable's value.
     pub fn value(self: &Arc<Self>, name: &str) -> Result<Option<Value>, EvalError> {
         match self.get(name) {
-            None | Some(Variable::Scopes(_)) => Ok(None),
+            None | Some(Variable::Scopes(_) | Variable::Configuration(_)) => Ok(None),
             Some(Variable::Value(value)) => Ok(Some(value)),
             Some(Variable::Node(node)) => evaluate::evaluate(&node, self).map(Some),
             Some(Variable::Native(value)) => convert::to_value(&value).map(Some).map_err(|message| {
@@ -222,7 +242,7 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
     let result = if depth > MAX_RECURSION {
         Err(EvalError::new(
             Diagnostic::error(format!(
-                "recursive loop detected in template: `{name}` refers to itself"
+                "Recursive loop detected in template: `{name}` refers to itself"
             ))
             .at(&node.span),
         ))
@@ -230,6 +250,9 @@ fn guarded(name: &str, node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Val
         lazy(node, scope)
     };
     EVALUATING.with_borrow_mut(Vec::pop);
+    if let Ok(value) = &result {
+        taint::read(value);
+    }
     result
 }
 
@@ -259,8 +282,12 @@ impl Object for Context {
             return Some(minijinja::Value::from_dyn_object(Arc::clone(self)));
         }
         match self.0.get(name)? {
-            Variable::Value(value) => Some(convert::from_value(&value)),
+            Variable::Value(value) => {
+                taint::read_value(&value);
+                Some(convert::from_value(&value))
+            }
             Variable::Native(value) => Some(value),
+            Variable::Configuration(_) => None,
             Variable::Scopes(scopes) => Some(minijinja::Value::from_object(Views(scopes))),
             Variable::Node(node) => self.variable(name, &node),
         }
@@ -292,7 +319,9 @@ impl Object for Views {
 /// A node as the engine's value, its insides evaluated only when they are reached.
 pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, EvalError> {
     if !node.is_dynamic() {
-        return Ok(convert::from_value(&node.to_value()));
+        let value = node.to_value();
+        taint::read_value(&value);
+        return Ok(convert::from_value(&value));
     }
     match &node.kind {
         Kind::List(_) | Kind::Map(_) => Ok(minijinja::Value::from_object(Lazy {
@@ -308,6 +337,13 @@ pub(super) fn lazy(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value, 
 struct Lazy {
     node: Node,
     scope: Arc<Scope>,
+}
+
+/// Whether looking into a value would evaluate what nobody has asked for.
+pub(super) fn is_lazy(value: &minijinja::Value) -> bool {
+    value.downcast_object_ref::<Lazy>().is_some()
+        || value.downcast_object_ref::<Context>().is_some()
+        || value.downcast_object_ref::<Views>().is_some()
 }
 
 impl Lazy {

@@ -7,9 +7,9 @@ use minijinja::machinery::ast::{Expr, Stmt};
 use minijinja::machinery::{parse, parse_expr};
 
 use super::convert;
-use super::environment::Options;
 use super::error::EvalError;
 use super::evaluate::compile;
+use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
 use super::tree;

@@ -97,12 +97,21 @@ impl Keyring {
         {
             return Ok(known);
         }
+        if self.is_empty() {
+            return Err(Closed::NoPassword);
+        }
         let (contents, _) = self.open_with(&Envelope::parse(text)?)?;
         let contents: Arc<[u8]> = contents.into();
         if let (true, Ok(mut opened)) = (text.len() <= REMEMBERED, self.opened.lock()) {
             opened.insert(text.to_owned(), Arc::clone(&contents));
         }
         Ok(contents)
+    }
+
+    /// Whether the text came out of a vault as a whole.
+    pub fn has_opened(&self, text: &str) -> bool {
+        let known = self.opened.lock();
+        known.is_ok_and(|opened| opened.values().any(|contents| **contents == *text.as_bytes()))
     }
 
     /// As [`open`](Self::open), for a vault of text.

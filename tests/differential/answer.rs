@@ -76,36 +76,14 @@ fn results(mut shown: Vec<Shown>, any_order: bool) -> String {
     shown.iter().map(Shown::text).collect()
 }
 
-/// A task, a handler or a play with a number for a name; the hosts of a play in a list.
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:(?:TASK|PLAY) \[(?:.* : )?(\d+)\]|  play #\d+ \([^\n]*\): (\d+)\t)")
-        .expect("it is a pattern")
-});
-static LISTED_PLAY: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?m)^  play #\d+ \(.*\): (\d+)\t").expect("it is a pattern"));
+/// A task or a play with a number for a name.
+static NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^(?:TASK|PLAY) \[(?:.* : )?(\d+)\]").expect("it is a pattern"));
 
 /// What was shown under each number.
 fn numbered(done: &Done) -> BTreeMap<usize, String> {
     let mut entries: BTreeMap<usize, String> = BTreeMap::new();
-    let stdout = &done.runs[0].stdout;
-    if LISTED_PLAY.is_match(stdout) {
-        let starts: Vec<_> = LISTED_PLAY.captures_iter(stdout).collect();
-        let ends = starts
-            .iter()
-            .skip(1)
-            .map(|next| next.get(0).expect("all of it").start());
-        for (start, end) in starts.iter().zip(ends.chain([stdout.len()])) {
-            let lines = stdout[start.get(0).expect("all of it").start()..end]
-                .lines()
-                .skip(1);
-            let hosts = lines
-                .filter(|line| !line.trim().is_empty())
-                .map(|line| format!("{}\n", line.trim()));
-            entries.insert(start[1].parse().expect("a number"), hosts.collect());
-        }
-        return entries;
-    }
-    for shown in printed::read(stdout) {
+    for shown in printed::read(&done.runs[0].stdout) {
         let Some(number) = NUMBER.captures(&shown.banner) else {
             continue;
         };

@@ -31,6 +31,8 @@ pub struct Engines {
     oracle: PathBuf,
     /// Where its answers are kept.
     answers: PathBuf,
+    /// Where the files of cases that differ are left.
+    differing: PathBuf,
     version: String,
 }
 
@@ -80,12 +82,20 @@ impl Engines {
         Self {
             oracle,
             answers,
+            differing: here.join("target/differential/differing"),
             version,
         }
     }
 
     pub fn compare(&self, scenario: &Scenario) -> Vec<Verdict> {
-        answer::compare(scenario, &self.ask_oracle(scenario), &run(Engine::Ours, scenario))
+        let verdicts = answer::compare(scenario, &self.ask_oracle(scenario), &run(Engine::Ours, scenario));
+        // To look at what differs one wants to run it by hand.
+        let folder = self.differing.join(scenario.path());
+        let _ = fs::remove_dir_all(&folder);
+        if verdicts.iter().any(|verdict| verdict.difference.is_some()) {
+            write(scenario, &folder);
+        }
+        verdicts
     }
 
     /// What ansible-core did with it at an earlier time, or does now.

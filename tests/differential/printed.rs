@@ -9,6 +9,8 @@
 //! | empty lines | a diff and a recap show the same without |
 //! | the order of hosts within a task | ansible-core's workers end in any order |
 //! | `start`, `end`, `delta`, the clock, process ids | time passes |
+//! | `invocation`, `exception` in results | how Python's modules were called, and where |
+//! | `NO MORE HOSTS LEFT` a second time | once says it |
 //! | `[ERROR]: ...` between results | where a task is at fault is told on standard error here |
 //! | `msg` of a failure, where ansible-core itself speaks and no module | the words are our own; golden tests and diagnostics hold them |
 
@@ -94,6 +96,9 @@ pub fn read(text: &str) -> Vec<Shown> {
     }
     reader.end_lines();
     let mut shown = reader.shown;
+    shown.dedup_by(|one, other| {
+        one.banner.starts_with("NO MORE") && one.head.is_empty() && one.banner == other.banner
+    });
     for results in shown.chunk_by_mut(|one, other| one.step == other.step) {
         results.sort_by_key(Shown::host);
     }
@@ -135,7 +140,10 @@ impl Reader {
         }
     }
 
-    fn push(&mut self, head: String, result: Option<Value>) {
+    fn push(&mut self, head: String, mut result: Option<Value>) {
+        if let Some(result) = &mut result {
+            remove_internals(result);
+        }
         let (step, banner) = (self.step, self.banner.clone());
         self.shown.push(Shown {
             step,
@@ -143,6 +151,20 @@ impl Reader {
             head,
             result,
         });
+    }
+}
+
+/// Keys of results that tell of Python.
+const INTERNALS: [&str; 3] = ["invocation", "exception", "failed_when_suppressed_exception"];
+
+fn remove_internals(value: &mut Value) {
+    match value {
+        Value::Object(entries) => {
+            entries.retain(|key, _| !INTERNALS.contains(&key.as_str()));
+            entries.values_mut().for_each(remove_internals);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_internals),
+        _ => {}
     }
 }
 

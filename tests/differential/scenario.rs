@@ -137,9 +137,13 @@ fn show_scalar((index, scalar): (usize, &String)) -> String {
     )
 }
 
+/// Shows the hosts in their order.
 fn play_on_pattern((index, pattern): (usize, &String)) -> String {
     let (name, pattern) = (index + 1, quoted(pattern));
-    format!("- name: '{name}'\n  hosts: {pattern}\n  gather_facts: false\n  tasks: []\n")
+    format!(
+        "- name: '{name}'\n  hosts: {pattern}\n  gather_facts: false\n  tasks:\n    - name: '{name}'\n      \
+         debug: {{var: ansible_play_hosts}}\n      run_once: true\n"
+    )
 }
 
 /// All that are written in `cases/`.

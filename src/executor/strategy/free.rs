@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use super::Batch;
 use crate::actions;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::End;
 use crate::output::Event;
 use crate::playbook::What;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Batch, Strategy};
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::End;
+use crate::executor::end::End;
 use crate::output::{Announced, Event, Extent};
 use crate::playbook::{Item, Meta, Task};
 
@@ -69,6 +69,7 @@ impl Batch {
                     self.run.regain(&lane.host);
                     self.active.regain(&lane.host);
                     (lane.unreachable, lane.stopped) = (false, false);
+                    lane.cursor.forgive();
                 }
             }
             Meta::RoleComplete => {

@@ -3,7 +3,8 @@
 use super::{Batch, Lane};
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
-use crate::executor::attempt::{End, Notification, Site};
+use crate::executor::attempt::Site;
+use crate::executor::end::{End, Notification};
 use crate::executor::iterator::Moved;
 use crate::executor::run::Lost;
 use crate::output::{Event, Extent, State};

@@ -31,6 +31,16 @@ impl Loader {
         })
     }
 
+    /// A playbook that stands in no file and holds a single play; `folder` stands in for its own.
+    pub fn single(&self, play: &Node, folder: &Path) -> Result<Playbook, Diagnostic> {
+        let map = play.as_map().cloned().unwrap_or_default();
+        Ok(Playbook {
+            name: String::new(),
+            folder: folder.to_owned(),
+            plays: vec![self.play(play, &map, &folder.join("playbook"), None)?],
+        })
+    }
+
     fn plays(
         &self,
         path: &Path,

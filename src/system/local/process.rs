@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::system::{Command, CommandOutput, Result, SystemError};
 
 /// Where administrators' programs are, which a log-in's `PATH` often leaves out.
-const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// Kept of each stream; the rest is read and dropped. A result has to fit into a frame of the wire.
 const MAX_OUTPUT: usize = 16 << 20;
@@ -28,12 +28,21 @@ const PIPE_CAPACITY: usize = 1 << 20;
 /// Appended where a stream was cut.
 const CUT: &[u8] = b"\n[output cut here: longer than 16 MiB]\n";
 
-/// `PATH` with the administrators' folders at its end.
+/// `PATH` with those of the administrators' folders at its end that it does not have.
 pub fn search_path(path: Option<&str>) -> String {
-    match path.filter(|path| !path.is_empty()) {
-        Some(path) => format!("{path}:{SYSTEM_FOLDERS}"),
-        None => format!("/usr/local/bin:/usr/bin:/bin:{SYSTEM_FOLDERS}"),
-    }
+    let path = path
+        .filter(|path| !path.is_empty())
+        .unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    let folders: Vec<&str> = path.split(':').collect();
+    let missing = SYSTEM_FOLDERS
+        .into_iter()
+        .filter(|folder| !folders.contains(folder));
+    folders
+        .iter()
+        .copied()
+        .chain(missing)
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 /// The first executable file of this name in a search path.
@@ -352,6 +361,10 @@ mod tests {
         assert_eq!(
             search_path(Some("/opt/bin")),
             "/opt/bin:/usr/local/sbin:/usr/sbin:/sbin"
+        );
+        assert_eq!(
+            search_path(Some("/sbin:/bin")),
+            "/sbin:/bin:/usr/local/sbin:/usr/sbin"
         );
         assert!(which("sh", &search_path(None)).is_some());
     }

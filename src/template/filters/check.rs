@@ -84,7 +84,10 @@ fn failures_say_what_and_why() {
         ("{{ nowhere | mandatory('set it') }}", "set it"),
         ("{{ nowhere is match('x') }}", "'nowhere' is undefined"),
         ("{{ undef('set x first') }}", "set x first"),
-        ("{{ '{' | from_json }}", "`from_json` failed: this is not JSON"),
+        (
+            "{{ '{' | from_json }}",
+            "'ansible.builtin.from_json' failed: this is not JSON",
+        ),
         (
             "{{ s | combine(d) }}",
             "it needs dicts, and got str (Hello World)",
@@ -93,12 +96,15 @@ fn failures_say_what_and_why() {
         ("{{ s is failed }}", "it needs a task's result"),
         (
             "{{ lookup('vars', 'usres') }}",
-            "no variable named `usres` was found",
+            "No variable named 'usres' was found.",
         ),
-        ("{{ lookup('nosuch') }}", "there is no lookup `nosuch`"),
+        (
+            "{{ lookup('nosuch') }}",
+            "The lookup plugin 'nosuch' was not found.",
+        ),
         (
             "{{ lookup('file', '/nowhere/x') }}",
-            "unable to find `/nowhere/x`",
+            "Unable to access the file '/nowhere/x'",
         ),
         (
             "{{ 'x' | regex_replace('(', '') }}",

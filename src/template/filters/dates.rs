@@ -39,6 +39,13 @@ impl Date {
         }
     }
 
+    pub(in crate::template) fn at(time: &Zoned) -> Self {
+        Self {
+            time: time.datetime(),
+            zone: time.time_zone().clone(),
+        }
+    }
+
     pub(in crate::template) fn format(&self, format: &str) -> Result<String, String> {
         let zoned = self.zoned()?;
         jiff::fmt::strtime::format(format, &zoned).map_err(|error| error.to_string())

@@ -9,6 +9,7 @@ use md5::{Digest, Md5};
 use minijinja::Error;
 
 use crate::template::call::{Call, Definition, row};
+use crate::template::encoding::{decode, encode};
 use crate::template::random::Random;
 use crate::value::Value;
 
@@ -76,11 +77,7 @@ fn b64encode(call: &Call) -> Result<Value, Error> {
 
 /// The text's bytes in the encoding that was asked for.
 fn encoded(call: &Call, text: &str) -> Result<Vec<u8>, Error> {
-    match call.string_or("encoding", "utf-8")?.to_lowercase().as_str() {
-        "utf-8" | "utf8" | "ascii" => Ok(text.as_bytes().to_vec()),
-        "utf-16-le" | "utf-16le" => Ok(text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
-        other => Err(call.fail(format!("there is no encoding `{other}`"))),
-    }
+    encode(text, &call.string_or("encoding", "utf-8")?).map_err(|message| call.fail(message))
 }
 
 fn b64decode(call: &Call) -> Result<Value, Error> {
@@ -94,15 +91,12 @@ fn b64decode(call: &Call) -> Result<Value, Error> {
     let bytes = engine
         .decode(text)
         .map_err(|error| call.fail(format!("this is not base 64: {error}")))?;
-    match call.string_or("encoding", "utf-8")?.to_lowercase().as_str() {
-        "utf-16-le" | "utf-16le" => {
-            let units: Vec<u16> = bytes
-                .chunks_exact(2)
-                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-                .collect();
-            Ok(String::from_utf16_lossy(&units).into())
-        }
-        _ => Ok(String::from_utf8_lossy(&bytes).into_owned().into()),
+    let encoding = call.string_or("encoding", "utf-8")?;
+    match decode(&bytes, &encoding) {
+        Ok(text) => Ok(text.into()),
+        // What is no text stays as near to one as it can be.
+        Err(_) if encoding == "utf-8" => Ok(String::from_utf8_lossy(&bytes).into_owned().into()),
+        Err(message) => Err(call.fail(message)),
     }
 }
 

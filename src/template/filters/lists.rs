@@ -1,5 +1,8 @@
 //! Filters on lists: order, picking, grouping, combining.
 
+use std::sync::Arc;
+
+use minijinja::value::{Enumerator, Object, ObjectRepr};
 use minijinja::{Error, Value as Native};
 
 use super::order::{equal, fold, part, sort_by_key};
@@ -31,7 +34,7 @@ pub(super) const FILTERS: &[Definition] = &[
         "Each item once",
         unique,
     ),
-    row(
+    native(
         "groupby",
         "attribute, default, case_sensitive=false",
         "Pairs of a value and the items that have it",
@@ -178,7 +181,30 @@ fn unique(call: &Call) -> Result<Value, Error> {
     Ok(items.into())
 }
 
-fn groupby(call: &Call) -> Result<Value, Error> {
+/// One group: a pair whose halves have names, too.
+#[derive(Debug)]
+struct Group([Native; 2]);
+
+impl Object for Group {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Seq
+    }
+
+    fn get_value(self: &Arc<Self>, key: &Native) -> Option<Native> {
+        match key.as_str() {
+            Some("grouper") => Some(self.0[0].clone()),
+            Some("list") => Some(self.0[1].clone()),
+            Some(_) => None,
+            None => self.0.get(key.as_usize()?).cloned(),
+        }
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::Seq(self.0.len())
+    }
+}
+
+fn groupby(call: &Call) -> Result<Native, Error> {
     let path = call.required("attribute")?.to_string();
     let default = call.value("default")?;
     let sensitive = call.flag("case_sensitive", false);
@@ -203,12 +229,10 @@ fn groupby(call: &Call) -> Result<Value, Error> {
             _ => groups.push((folded, key, vec![item])),
         }
     }
-    Ok(Value::List(
-        groups
-            .into_iter()
-            .map(|(_, key, items)| Value::List(vec![key, items.into()]))
-            .collect(),
-    ))
+    Ok(groups
+        .into_iter()
+        .map(|(_, key, items)| Native::from_object(Group([&key, &items.into()].map(convert::from_value))))
+        .collect())
 }
 
 fn flatten(call: &Call) -> Result<Value, Error> {

@@ -13,16 +13,17 @@ pub(super) mod regexes;
 mod sets;
 mod text;
 mod types;
+mod vault;
 mod web;
 
 use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, State, Value};
 
-use super::call::Definition;
+use super::call::{Definition, Plugin};
 pub(super) use dates::{Date, between};
 pub(super) use lists::{cartesian, flatten_into, pairs, transpose};
 pub(super) use order::equal;
-pub(super) use paths::{expand_user, glob};
+pub(super) use paths::{expand_user, glob, user_name};
 pub(super) use sets::has;
 pub(super) use types::truth;
 
@@ -39,21 +40,74 @@ const TABLES: &[&[Definition]] = &[
     sets::FILTERS,
     text::FILTERS,
     types::FILTERS,
+    vault::FILTERS,
     web::FILTERS,
+];
+
+/// Tables of filters that Ansible has in collections. Their short names are known here too.
+const COLLECTIONS: &[(&str, &[Definition])] = &[];
+
+/// The collections whose filters, tests and lookups need no prefix.
+pub(super) const CORE: [&str; 2] = ["ansible.builtin", "ansible.legacy"];
+
+/// The engine's filters that are used as they are.
+pub(super) const ENGINE: [&str; 20] = [
+    "abs",
+    "attr",
+    "batch",
+    "capitalize",
+    "d",
+    "default",
+    "e",
+    "escape",
+    "last",
+    "lower",
+    "map",
+    "reject",
+    "rejectattr",
+    "replace",
+    "safe",
+    "select",
+    "selectattr",
+    "slice",
+    "trim",
+    "upper",
 ];
 
 /// Name, parameters and purpose of each filter.
 pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    super::call::documentation(TABLES)
+    super::call::documentation(TABLES).chain(
+        COLLECTIONS
+            .iter()
+            .flat_map(|(_, table)| super::call::documentation(std::slice::from_ref(table))),
+    )
 }
 
 pub(super) fn install(environment: &mut Environment<'static>) {
-    for definition in TABLES.iter().copied().flatten() {
-        let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
-            definition.apply(state, input, arguments)
+    for name in ENGINE {
+        for prefix in CORE {
+            environment.add_filter(
+                format!("{prefix}.{name}"),
+                move |state: &mut State, arguments: Rest<Value>| state.apply_filter(name, &arguments),
+            );
+        }
+    }
+    let core = TABLES.iter().map(|table| (CORE[0], *table));
+    for (collection, table) in core.chain(COLLECTIONS.iter().copied()) {
+        let plugin = Plugin {
+            kind: "filter",
+            collection,
         };
-        environment.add_filter(definition.name, run);
-        environment.add_filter(format!("ansible.builtin.{}", definition.name), run);
+        for definition in table {
+            let run = move |state: &mut State, input: &Value, arguments: Rest<ValueOrKwargs>| {
+                definition.apply(plugin, state, input, arguments)
+            };
+            environment.add_filter(definition.name, run);
+            environment.add_filter(format!("{collection}.{}", definition.name), run);
+            if collection == CORE[0] {
+                environment.add_filter(format!("{}.{}", CORE[1], definition.name), run);
+            }
+        }
     }
 }
 

@@ -152,6 +152,14 @@ pub(in crate::template) fn expand_user(path: &str) -> String {
     }
 }
 
+/// The name of a user of the controller.
+pub(in crate::template) fn user_name(id: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let id = id.to_string();
+    let line = users.lines().find(|line| line.split(':').nth(2) == Some(&id))?;
+    line.split(':').next().map(str::to_owned)
+}
+
 /// The home of a user of the controller, or of the present one for an empty name.
 fn home(user: &str) -> Option<String> {
     if user.is_empty() {

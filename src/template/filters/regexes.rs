@@ -68,7 +68,13 @@ pub(in crate::template) fn compile(pattern: &str) -> Result<Pattern, String> {
         Ok(compiled) => Ok(Pattern::Plain(compiled)),
         Err(_) => fancy_regex::Regex::new(&translated)
             .map(|compiled| Pattern::Fancy(Box::new(compiled)))
-            .map_err(|error| format!("`{pattern}` is not a valid regular expression: {error}")),
+            .map_err(|error| {
+                // Python's words for the mistake that is made most.
+                let error = error
+                    .to_string()
+                    .replace("Target of repeat operator is invalid", "nothing to repeat");
+                format!("`{pattern}` is not a valid regular expression: {error}")
+            }),
     }
 }
 

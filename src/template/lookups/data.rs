@@ -3,13 +3,21 @@
 use std::process::Command;
 
 use super::{Answer, Lookup, Request, row};
+use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
+use crate::template::about::configuration;
 use crate::template::error::EvalError;
 use crate::template::filters::regexes;
 use crate::value::Value;
 
 pub(super) const LOOKUPS: &[Lookup] = &[
     row("env", "The controller's environment variables", env),
+    row("config", "The run's settings", config),
+    row(
+        "inventory_hostnames",
+        "The hosts that a pattern selects",
+        inventory_hostnames,
+    ),
     row("vars", "The values of variables by name", vars),
     row(
         "varnames",
@@ -45,6 +53,107 @@ fn env(request: &Request) -> Answer {
     Ok(request.terms.iter().map(variable).collect())
 }
 
+fn config(request: &Request) -> Answer {
+    let missing = request
+        .options
+        .get("on_missing")
+        .map_or("error".to_owned(), ToString::to_string);
+    if !["error", "skip", "warn"].contains(&missing.as_str()) {
+        return Err(request.fail(format!(
+            "Invalid value '{missing}' for `on_missing`: it is error, skip or warn"
+        )));
+    }
+    let configuration = configuration(request.scope).unwrap_or_default();
+    let origin = request.flag("show_origin", false);
+    let mut values = Vec::new();
+    for term in &request.terms {
+        let name = term.to_string();
+        match table::all().find(|setting| setting.name == name) {
+            Some(setting) if origin => values.push(Value::List(vec![
+                configuration.value(setting).clone(),
+                configuration.origin(setting).to_string().into(),
+            ])),
+            Some(setting) => values.push(configuration.value(setting).clone()),
+            None if missing == "error" => {
+                return Err(request.fail(format!("No config definition exists for '{name}'.")));
+            }
+            None => {
+                if missing == "warn" {
+                    tracing::warn!("No config definition exists for '{name}'");
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// Groups are what the scope says they are; a name that is in none stands for itself where it has no wildcards.
+fn inventory_hostnames(request: &Request) -> Answer {
+    let groups = request.scope.value("groups")?.unwrap_or_default();
+    let members = |name: &str| -> Vec<Value> {
+        groups
+            .get(name)
+            .and_then(Value::as_list)
+            .unwrap_or_default()
+            .to_vec()
+    };
+    let all = members("all");
+    let selected = |pattern: &str| -> Vec<Value> {
+        if groups.get(pattern).is_some() {
+            return members(pattern);
+        }
+        let Ok(glob) = globset::Glob::new(pattern) else {
+            return Vec::new();
+        };
+        let matcher = glob.compile_matcher();
+        let in_groups = groups.as_map().into_iter().flatten();
+        let in_groups = in_groups
+            .filter(|(name, _)| matcher.is_match(name))
+            .flat_map(|(name, _)| members(name));
+        let hosts = all
+            .iter()
+            .filter(|host| matcher.is_match(host.to_string()))
+            .cloned();
+        hosts.chain(in_groups).collect()
+    };
+    let mut found: Vec<Value> = Vec::new();
+    let terms = request
+        .terms
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    let (mut plain, mut limits, mut excluded) = (Vec::new(), Vec::new(), Vec::new());
+    for part in terms
+        .split([',', ':'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
+        match part.split_at(1) {
+            ("&", rest) => limits.push(rest),
+            ("!", rest) => excluded.push(rest),
+            _ => plain.push(part),
+        }
+    }
+    if plain.is_empty() {
+        found.clone_from(&all);
+    }
+    for host in plain.iter().flat_map(|part| selected(part)) {
+        if !found.contains(&host) {
+            found.push(host);
+        }
+    }
+    for limit in limits {
+        let kept = selected(limit);
+        found.retain(|host| kept.contains(host));
+    }
+    for part in excluded {
+        let dropped = selected(part);
+        found.retain(|host| !dropped.contains(host));
+    }
+    Ok(found)
+}
+
 fn vars(request: &Request) -> Answer {
     let mut values = Vec::new();
     for term in &request.terms {
@@ -57,7 +166,7 @@ fn vars(request: &Request) -> Answer {
             (Ok(None), None) => {
                 let names = request.scope.names();
                 return Err(EvalError::undefined(
-                    Diagnostic::error(format!("no variable named `{name}` was found"))
+                    Diagnostic::error(format!("No variable named '{name}' was found."))
                         .nearest(&name, names.iter().map(String::as_str)),
                 ));
             }
@@ -70,7 +179,17 @@ fn varnames(request: &Request) -> Answer {
     let names = request.scope.names();
     let mut found = Vec::new();
     for term in &request.terms {
-        let pattern = regexes::compile(&term.to_string()).map_err(|message| request.fail(message))?;
+        let Value::Str(term) = term else {
+            let kind = term.type_name();
+            return Err(request.fail(format!(
+                "Invalid setting identifier, \"{term}\" is not a string, it is a {kind}"
+            )));
+        };
+        let pattern = regexes::compile(term).map_err(|message| {
+            request.fail(format!(
+                "Unable to use \"{term}\" as a search parameter: {message}"
+            ))
+        })?;
         let matching = names.iter().filter(|name| pattern.find_at(name, 0).is_some());
         found.extend(matching.map(|name| Value::from(name.as_str())));
     }
@@ -91,7 +210,12 @@ fn output(request: &Request, command: &Value) -> Result<String, EvalError> {
         .map_err(|error| request.fail(format!("cannot run `{command}`: {error}")))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
-        return Err(request.fail(format!("`{command}` ended with {}: {}", done.status, said.trim())));
+        let code = done.status.code().unwrap_or(-1);
+        return Err(request.fail(format!(
+            "lookup_plugin.{}({command}) returned {code}: {}",
+            request.name,
+            said.trim()
+        )));
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

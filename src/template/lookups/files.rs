@@ -1,9 +1,10 @@
 //! Lookups of the controller's files.
 
 use super::{Answer, Lookup, Request, anywhere, row};
-use crate::template::environment::Options;
+use crate::template::about::with_file_variables;
 use crate::template::evaluate::render_file;
 use crate::template::filters::glob;
+use crate::template::options::Options;
 use crate::template::scope::{Names, Variable};
 use crate::value::Value;
 use std::sync::Arc;
@@ -39,27 +40,14 @@ fn unvault(request: &Request) -> Answer {
 }
 
 fn template(request: &Request) -> Answer {
-    let delimiter = |name: &str, default: &str| request.option(name).unwrap_or_else(|| default.to_owned());
-    let pair = |kind: &str, start: &str, end: &str| {
-        (
-            delimiter(&format!("{kind}_start_string"), start),
-            delimiter(&format!("{kind}_end_string"), end),
-        )
-    };
-    let usual = Options::default();
-    let own = request.options.keys().any(|name| name.ends_with("_string"));
-    let options = Options {
-        trim_blocks: request.flag("trim_blocks", usual.trim_blocks),
-        lstrip_blocks: request.flag("lstrip_blocks", usual.lstrip_blocks),
-        delimiters: own.then(|| {
-            [
-                pair("block", "{%", "%}"),
-                pair("variable", "{{", "}}"),
-                pair("comment", "{#", "#}"),
-            ]
-        }),
-        ..usual
-    };
+    let mut options = Options::default();
+    for (name, value) in &request.options {
+        if Options::NAMES.contains(&name.as_str()) {
+            options
+                .set(name, &value.to_string())
+                .map_err(|message| request.fail(message))?;
+        }
+    }
     let mut scope = Arc::clone(request.scope);
     if let Some(variables) = request.options.get("template_vars").and_then(Value::as_map) {
         let names: Names = variables
@@ -69,13 +57,15 @@ fn template(request: &Request) -> Answer {
         scope = scope.with(Arc::new(names));
     }
     let span = request.span.cloned().unwrap_or_else(anywhere);
-    let mut texts = Vec::new();
+    let mut values = Vec::new();
     for term in &request.terms {
-        let path = request.find("templates", &term.to_string())?;
+        let name = term.to_string();
+        let path = request.find("templates", &name)?;
         let text = request.read(&path)?;
-        texts.push(render_file(&path, &text, &options, &span, &scope)?.into());
+        let scope = with_file_variables(&scope, &name, &path, None, &span);
+        values.push(render_file(&path, &text, &options, &span, &scope)?);
     }
-    Ok(texts)
+    Ok(values)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]

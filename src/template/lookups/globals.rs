@@ -4,11 +4,16 @@ use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, Value as Native};
 
 use crate::diagnostic::Diagnostic;
-use crate::template::call::{Call, Definition, native};
+use crate::template::call::{Call, Definition, Plugin, native};
 use crate::template::convert;
 use crate::template::error::EvalError;
 use crate::template::filters::Date;
 use crate::value::{Map, Value};
+
+const PLUGIN: Plugin = Plugin {
+    kind: "function",
+    collection: "ansible.builtin",
+};
 
 const FUNCTIONS: &[Definition] = &[
     native("now", "utc=false, fmt", "The present date and time", now),
@@ -29,7 +34,7 @@ pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str, &'st
 pub(super) fn install(environment: &mut Environment<'static>) {
     for definition in FUNCTIONS {
         environment.add_function(definition.name, move |arguments: Rest<ValueOrKwargs>| {
-            definition.run(&Native::from(()), arguments)
+            definition.run(PLUGIN, &Native::from(()), arguments)
         });
     }
 }
@@ -46,7 +51,7 @@ fn now(call: &Call) -> Result<Native, Error> {
 }
 
 fn undef(call: &Call) -> Result<Native, Error> {
-    let hint = call.string_or("hint", "a mandatory variable has not been overridden")?;
+    let hint = call.string_or("hint", "Mandatory variable has not been overridden")?;
     Err(EvalError::undefined(Diagnostic::error(hint)).into())
 }
 

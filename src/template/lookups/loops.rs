@@ -28,6 +28,9 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     row("cartesian", "All combinations of the lists' items", combinations),
     row("together", "Tuples of the lists' items", |request| {
         let lists = lists(request);
+        if lists.is_empty() {
+            return Err(request.fail("with_together requires at least one element in each list"));
+        }
         let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
         Ok(items(transpose(&lists, longest, &Value::Null)))
     }),
@@ -66,7 +69,10 @@ fn dict(request: &Request) -> Answer {
     let mut found = Vec::new();
     for term in opened(request) {
         let Value::Map(map) = term else {
-            return Err(request.fail(format!("it needs dicts, and got {}", term.type_name())));
+            return Err(request.fail(format!(
+                "the 'dict' lookup plugin expects a dictionary, got '{term}' of type {}",
+                term.type_name()
+            )));
         };
         found.extend(map.into_iter().map(|(key, value)| {
             let entry: Map = [("key".to_owned(), key.into()), ("value".to_owned(), value)].into();
@@ -178,7 +184,11 @@ fn first_found(request: &Request) -> Answer {
                 skip |= candidates.skip;
                 all.extend(candidates.names());
             }
-            name => all.push(name.to_string()),
+            Value::Str(name) => all.push(name),
+            other => {
+                let message = format!("it needs names or dicts, not '{}'", other.type_name());
+                return Err(request.fail(message));
+            }
         }
     }
     let kinds = ["files", "templates", "vars", "tasks"];

@@ -18,9 +18,11 @@ use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State};
 
 use super::convert;
+use super::encoding::decode;
 use super::error::EvalError;
 use super::scope::{Context, SCOPE, Scope};
 use crate::diagnostic::Diagnostic;
+use crate::secrets;
 use crate::source::{Source, Span};
 use crate::value::{Map, Value};
 use crate::vault;
@@ -60,7 +62,7 @@ const TABLES: &[&[Lookup]] = &[
 impl Request<'_> {
     fn fail(&self, message: impl AsRef<str>) -> EvalError {
         self.located(EvalError::new(Diagnostic::error(format!(
-            "lookup `{}` failed: {}",
+            "The lookup plugin '{}' failed: {}",
             self.name,
             message.as_ref()
         ))))
@@ -73,13 +75,6 @@ impl Request<'_> {
         error
     }
 
-    fn option(&self, name: &str) -> Option<String> {
-        match self.options.get(name) {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(value.to_string()),
-        }
-    }
-
     fn flag(&self, name: &str, default: bool) -> bool {
         self.options.get(name).map_or(default, super::filters::truth)
     }
@@ -88,7 +83,9 @@ impl Request<'_> {
     fn find(&self, kind: &str, name: &str) -> Result<PathBuf, EvalError> {
         let name = super::filters::expand_user(name);
         self.scope.search.find(kind, &name).ok_or_else(|| {
-            let mut error = self.fail(format!("unable to find `{name}` where files are looked for"));
+            let mut error = self.fail(format!(
+                "Unable to access the file '{name}': No such file or directory where files are looked for"
+            ));
             for candidate in self.scope.search.candidates(kind, &name) {
                 error.diagnostic = error
                     .diagnostic
@@ -99,11 +96,36 @@ impl Request<'_> {
     }
 
     fn read(&self, path: &std::path::Path) -> Result<String, EvalError> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| self.fail(format!("cannot read {}: {error}", path.display())))?;
+        self.read_as(path, "utf-8")
+    }
+
+    fn read_as(&self, path: &std::path::Path, encoding: &str) -> Result<String, EvalError> {
+        let shown = path.display();
+        let bytes =
+            std::fs::read(path).map_err(|error| self.fail(format!("cannot read {shown}: {error}")))?;
         let bytes = vault::opened_bytes(bytes)
-            .map_err(|closed| self.fail(format!("{} stays encrypted: {closed}", path.display())))?;
-        String::from_utf8(bytes).map_err(|_| self.fail(format!("{} is not UTF-8 text", path.display())))
+            .map_err(|closed| self.fail(format!("{shown} stays encrypted: {closed}")))?;
+        decode(&bytes, encoding).map_err(|message| self.fail(format!("{shown}: {message}")))
+    }
+
+    /// The one record that a term asks for: its key, with the options in the term on top of those given. Where a
+    /// term says `key=value`, what is no option is a mistake.
+    fn keyed(&self, term: &str, known: &[&str]) -> Result<(String, Map), EvalError> {
+        let words = shell_words::split(term).unwrap_or_else(|_| vec![term.to_owned()]);
+        let mut options = self.options.clone();
+        let mut key = Vec::new();
+        for word in words {
+            match word.split_once('=') {
+                Some((name, value)) if known.contains(&name) => {
+                    options.insert(name.to_owned(), value.into());
+                }
+                Some((name, _)) => {
+                    return Err(self.fail(format!("{name} is not a valid option")));
+                }
+                None => key.push(word),
+            }
+        }
+        Ok((key.join(" "), options))
     }
 
     /// `TERM key=value key=value`: the term without its options, and the options on top of those given.
@@ -146,12 +168,14 @@ fn ask(request: &Request) -> Answer {
     let short = name
         .strip_prefix("ansible.builtin.")
         .or_else(|| name.strip_prefix("ansible.legacy."))
+        .or_else(|| name.strip_prefix("community.general."))
+        .or_else(|| name.strip_prefix("ansible.utils."))
         .unwrap_or(name);
     let rows = || TABLES.iter().copied().flatten();
     match rows().find(|row| row.name == short) {
         Some(row) => (row.run)(request).map_err(|error| request.located(error)),
         None => Err(request.located(EvalError::new(
-            Diagnostic::error(format!("there is no lookup `{name}`"))
+            Diagnostic::error(format!("The lookup plugin '{name}' was not found."))
                 .nearest(short, rows().map(|row| row.name)),
         ))),
     }
@@ -216,6 +240,8 @@ fn called(
         .unwrap_or_else(|| "strict".into())
         .to_string();
     let scope = scope(state)?;
+    let mut given = terms.clone();
+    given.push(Value::Map(options.clone()));
     let answer = ask(&Request {
         name,
         terms,
@@ -237,11 +263,9 @@ fn called(
             });
         }
     };
-    Ok(convert::from_value(&if list {
-        items.into()
-    } else {
-        joined(items)
-    }))
+    let output = if list { items.into() } else { joined(items) };
+    secrets::follow(&given.iter().collect::<Vec<_>>(), &output);
+    Ok(convert::from_value(&output))
 }
 
 /// `lookup()` gives a lone item as it is, and texts with commas between.

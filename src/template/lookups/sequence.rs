@@ -15,16 +15,22 @@ pub(super) const LOOKUPS: &[Lookup] = &[row("sequence", "Numbers in order, as te
     }
     let mut all = Vec::new();
     for term in &request.terms {
-        all.extend(numbers(request, &options(request, &term.to_string()))?);
+        all.extend(numbers(request, &options(request, &term.to_string())?)?);
     }
     Ok(all)
 })];
 
-fn options(request: &Request, term: &str) -> Map {
+fn options(request: &Request, term: &str) -> Result<Map, EvalError> {
     if term.contains('=') {
-        return request
-            .inline(term, &["start", "end", "count", "stride", "format"])
-            .1;
+        let mut options = request.options.clone();
+        for word in shell_words::split(term).unwrap_or_default() {
+            let (name, value) = word.split_once('=').unwrap_or((&word, ""));
+            if !["start", "end", "count", "stride", "format"].contains(&name) {
+                return Err(request.fail(format!("unrecognized arguments to with_sequence: {name}")));
+            }
+            options.insert(name.to_owned(), value.into());
+        }
+        return Ok(options);
     }
     let mut options = request.options.clone();
     let mut set = |name: &str, value: &str| options.insert(name.to_owned(), value.into());
@@ -50,7 +56,7 @@ fn options(request: &Request, term: &str) -> Map {
     if let Some(format) = format {
         set("format", format);
     }
-    options
+    Ok(options)
 }
 
 fn number(request: &Request, options: &Map, name: &str) -> Result<Option<i64>, EvalError> {
@@ -63,7 +69,11 @@ fn number(request: &Request, options: &Map, name: &str) -> Result<Option<i64>, E
         Some("0o") => i64::from_str_radix(&text[2..], 8),
         _ => text.trim().parse(),
     };
-    let parsed = parsed.map_err(|_| request.fail(format!("can't parse {name}={text} as integer")))?;
+    let parsed = parsed.map_err(|_| {
+        request.fail(format!(
+            "option `{name}` has an invalid value: can't parse {text} as integer"
+        ))
+    })?;
     Ok(Some(parsed))
 }
 

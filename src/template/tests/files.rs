@@ -8,6 +8,7 @@ use minijinja::Error;
 
 use crate::template::call::{Call, Definition, row};
 use crate::value::Value;
+use crate::vault;
 
 pub(super) const TESTS: &[Definition] = &[
     row(
@@ -76,6 +77,12 @@ pub(super) const TESTS: &[Definition] = &[
         "Whether the path is a mount point of the controller",
         |call| path(call, is_mount),
     ),
+    row(
+        "vaulted_file",
+        "",
+        "Whether the file of the controller is an encrypted vault",
+        vaulted,
+    ),
     row("same_file", "other", "Whether both paths are one file", same_file),
     row(
         "is_same_file",
@@ -87,6 +94,13 @@ pub(super) const TESTS: &[Definition] = &[
 
 fn path(call: &Call, test: fn(&Path) -> bool) -> Result<Value, Error> {
     Ok(test(Path::new(&call.text()?)).into())
+}
+
+fn vaulted(call: &Call) -> Result<Value, Error> {
+    let path = call.text()?;
+    let contents = fs::read(&path)
+        .map_err(|error| call.fail(format!("Cannot test if the file {path} is a vault: {error}")))?;
+    Ok(vault::is_vault(contents).into())
 }
 
 /// A mount point is on another device than its parent, or is its own parent.

@@ -7,6 +7,7 @@ use crate::template::call::{Call, Definition, native, row};
 use crate::template::filters::{equal, has, regexes, truth};
 use crate::template::rewrite::Chain;
 use crate::value::Value;
+use crate::vault;
 
 pub(super) const TESTS: &[Definition] = &[
     native("defined", "", "Whether there is such a variable", |call| {
@@ -92,9 +93,8 @@ pub(super) const TESTS: &[Definition] = &[
         "Whether the value counts as false",
         |call| Ok((!truthy(call)?).into()),
     ),
-    row("nan", "", "Whether it is the float that is no number", |call| {
-        Ok(matches!(call.data()?, Value::Float(number) if number.is_nan()).into())
-    }),
+    row("nan", "", "Whether it is the float that is no number", nan),
+    row("isnan", "", "Whether it is the float that is no number", nan),
     native(
         "sameas",
         "other",
@@ -124,10 +124,20 @@ pub(super) const TESTS: &[Definition] = &[
     row(
         "vault_encrypted",
         "",
-        "Whether the text is an encrypted vault",
-        |call| Ok(call.text()?.starts_with("$ANSIBLE_VAULT;").into()),
+        "Whether the text is an encrypted vault, or stood behind `!vault`",
+        |call| {
+            let text = call.text()?;
+            Ok((vault::is_vault(&text) || vault::keyring().has_opened(&text)).into())
+        },
     ),
 ];
+
+fn nan(call: &Call) -> Result<Value, Error> {
+    match call.data()? {
+        Value::Float(number) => Ok(number.is_nan().into()),
+        _ => Ok(false.into()),
+    }
+}
 
 fn matches(call: &Call, kind: &str) -> Result<Value, Error> {
     let pattern = regexes::with_flags(call, &call.required("pattern")?.to_string())?;
@@ -187,14 +197,17 @@ fn superset(call: &Call) -> Result<Value, Error> {
 
 fn address(call: &Call, host: bool) -> Result<Value, Error> {
     let text = call.text()?;
-    let Some((scheme, rest)) = text.split_once(':') else {
-        return Ok(false.into());
+    // Anything may be an address whose scheme is implied.
+    let (scheme, rest) = match text.split_once(':') {
+        Some((scheme, rest)) => (scheme, rest),
+        None if host || text.is_empty() => return Ok(false.into()),
+        None => ("", text.as_str()),
     };
     let wanted = match call.value("schemes")? {
         None | Some(Value::Null) => true,
         Some(schemes) => has(&call.items_of(schemes)?, &scheme.into()),
     };
-    let valid = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+    let valid = (scheme.is_empty() || scheme.starts_with(|c: char| c.is_ascii_alphabetic()))
         && scheme
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));

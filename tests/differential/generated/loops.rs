@@ -78,7 +78,6 @@ fn keywords(dice: &mut Dice) -> Vec<String> {
     let mut keywords = vec![
         (*dice.pick(&[
             "debug: {msg: x}",
-            "set_fact: {f: x}",
             "fail: {msg: x}",
             "command: 'true'",
             "command: 'false'",
