@@ -113,8 +113,12 @@ pub(super) async fn place_single(
     let mut outcome = task.target.call("place", arguments, held).await?;
     if outcome.changed && !task.check {
         let md5 = digest_stream(&mut &**bytes, DigestAlgorithm::Md5).map(Value::from);
-        outcome.values.insert("md5sum".to_owned(), md5.unwrap_or_default());
-        outcome.values.insert("src".to_owned(), sent_as(&outcome.values).into());
+        outcome
+            .values
+            .insert("md5sum".to_owned(), md5.unwrap_or_default());
+        outcome
+            .values
+            .insert("src".to_owned(), sent_as(&outcome.values).into());
     }
     Ok(outcome.into())
 }
@@ -123,7 +127,9 @@ pub(super) async fn place_single(
 /// ending says something.
 fn sent_as(result: &Map) -> String {
     let dest = result.get("dest").map(Value::to_string).unwrap_or_default();
-    let ending = Path::new(&dest).extension().map(|ending| format!(".{}", ending.to_string_lossy()));
+    let ending = Path::new(&dest)
+        .extension()
+        .map(|ending| format!(".{}", ending.to_string_lossy()));
     format!("~/.ansible/tmp/.source{}", ending.unwrap_or_default())
 }
 

@@ -65,6 +65,8 @@ fn columns() -> Option<usize> {
 
 /// Who runs this.
 fn user() -> String {
-    let named = ["LOGNAME", "USER"].iter().find_map(|name| std::env::var(name).ok());
+    let named = ["LOGNAME", "USER"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok());
     named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::adhoc::{AdHocArguments, Task};
 use super::arguments::Arguments;
-use super::settings::{PasswordSource, Settings, Surroundings};
 use super::output::{self, Wanted};
+use super::settings::{PasswordSource, Settings, Surroundings};
 use super::{CONFIGURATION, Stop, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;

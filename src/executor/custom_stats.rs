@@ -44,11 +44,15 @@ mod tests {
         set(&mut summary, None, &second, true);
         set(&mut summary, Some("web"), &first, true);
         set(&mut summary, Some("web"), &data(r#"{"n":3}"#), false);
-        let custom = |host: Option<&str>| Value::Map(summary.custom[&host.map(str::to_owned)].clone()).to_string();
+        let custom =
+            |host: Option<&str>| Value::Map(summary.custom[&host.map(str::to_owned)].clone()).to_string();
         assert_eq!(
             custom(None),
             "{'n': 25, 's': 'ab', 'l': [1, 2], 'm': {'x': 1, 'y': 2}, 'odd': 1}"
         );
-        assert_eq!(custom(Some("web")), "{'n': 3, 's': 'a', 'l': [1], 'm': {'x': 1}, 'odd': 1}");
+        assert_eq!(
+            custom(Some("web")),
+            "{'n': 3, 's': 'a', 'l': [1], 'm': {'x': 1}, 'odd': 1}"
+        );
     }
 }

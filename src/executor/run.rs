@@ -203,7 +203,9 @@ impl Run {
         }
         hosts.sort();
         let beside = || playbook.parent().map(Path::to_owned).unwrap_or_default();
-        let folder = configuration.path(&table::RETRY_FILES_SAVE_PATH).unwrap_or_else(beside);
+        let folder = configuration
+            .path(&table::RETRY_FILES_SAVE_PATH)
+            .unwrap_or_else(beside);
         let name = playbook.with_extension("retry");
         let file = folder.join(name.file_name().unwrap_or_default());
         let text = hosts.join("\n") + "\n";

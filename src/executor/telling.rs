@@ -132,7 +132,11 @@ impl Site {
             Some(message) => message.to_string(),
             None => String::new(),
         };
-        let actor = if end.by_module { "Module failed" } else { "Action failed" };
+        let actor = if end.by_module {
+            "Module failed"
+        } else {
+            "Action failed"
+        };
         let error = match &end.diagnostic {
             Some(diagnostic) if !end.no_log => diagnostic.clone(),
             _ if end.state == State::Unreachable => Diagnostic::error(message()).at(&task),

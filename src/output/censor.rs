@@ -60,7 +60,11 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
         }),
         Event::Recap(summary) => show(&Event::Recap(&Summary {
             hosts: summary.hosts.clone(),
-            custom: summary.custom.iter().map(|(host, stats)| (host.clone(), map(stats))).collect(),
+            custom: summary
+                .custom
+                .iter()
+                .map(|(host, stats)| (host.clone(), map(stats)))
+                .collect(),
         })),
         // Diagnostics see to it themselves; the others hold names of hosts and numbers.
         Event::Diagnostic(_)
@@ -75,7 +79,9 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
 
 fn map(map: &Map) -> Map {
     let scrubbed = |value| scrub_value(value).into_owned();
-    map.iter().map(|(name, value): (_, &Value)| (name.clone(), scrubbed(value))).collect()
+    map.iter()
+        .map(|(name, value): (_, &Value)| (name.clone(), scrubbed(value)))
+        .collect()
 }
 
 fn announced(task: &Arc<Announced>) -> Arc<Announced> {

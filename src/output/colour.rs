@@ -100,7 +100,8 @@ impl Paint {
 
     /// Replaces the colour of one use, by the names of [`USES`]; false if there is no such use or colour.
     pub fn replace(&mut self, usage: &str, name: &str) -> bool {
-        let (Some(index), Some(code)) = (USES.iter().position(|(known, _)| *known == usage), code(name)) else {
+        let (Some(index), Some(code)) = (USES.iter().position(|(known, _)| *known == usage), code(name))
+        else {
             return false;
         };
         if let Some(codes) = &mut self.codes {
@@ -162,7 +163,10 @@ mod tests {
         }
         let mut paint = Paint::new(true);
         assert!(paint.replace("ok", "blue") && !paint.replace("oks", "blue"));
-        assert_eq!(paint.paint("a\nb", Colour::Ok), "\x1b[0;34ma\x1b[0m\n\x1b[0;34mb\x1b[0m");
+        assert_eq!(
+            paint.paint("a\nb", Colour::Ok),
+            "\x1b[0;34ma\x1b[0m\n\x1b[0;34mb\x1b[0m"
+        );
         assert_eq!(Paint::new(false).paint("a", Colour::Ok), "a");
     }
 }

@@ -110,7 +110,12 @@ impl Console {
 
     /// `[WARNING]: ...`, once.
     pub fn warn(&mut self, text: &str) {
-        self.say_once(Stream::Err, &format!("[WARNING]: {text}"), Colour::Warning, Level::Warning);
+        self.say_once(
+            Stream::Err,
+            &format!("[WARNING]: {text}"),
+            Colour::Warning,
+            Level::Warning,
+        );
     }
 
     /// `[DEPRECATION WARNING]: ...`, once.
@@ -118,7 +123,9 @@ impl Console {
         if !self.deprecations {
             return;
         }
-        self.warn("Deprecation warnings can be disabled by setting `deprecation_warnings=False` in ansible.cfg.");
+        self.warn(
+            "Deprecation warnings can be disabled by setting `deprecation_warnings=False` in ansible.cfg.",
+        );
         let text = format!("[DEPRECATION WARNING]: {text}");
         self.say_once(Stream::Err, &text, Colour::Deprecated, Level::Info);
     }

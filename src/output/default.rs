@@ -21,7 +21,10 @@ pub struct Default {
 
 impl Default {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, shown: None }
+        Self {
+            settings,
+            shown: None,
+        }
     }
 
     fn marker(&self, check: bool) -> &'static str {
@@ -216,7 +219,10 @@ impl Default {
     }
 
     fn retrying(&self, who: &Label, task: &str, left: u32, result: &Map, console: &mut Console) {
-        let mut text = format!("FAILED - RETRYING: [{}]: {task} ({left} retries left).", label(who));
+        let mut text = format!(
+            "FAILED - RETRYING: [{}]: {task} ({left} retries left).",
+            label(who)
+        );
         if self.settings.verbosity > 2 {
             text.push_str("Result was: ");
             text.push_str(&dump(result, Layout::Short, &self.settings));
@@ -231,7 +237,10 @@ impl Default {
         for (host, stats) in sorted {
             let painted = recap_line(host, stats, console.painter());
             console.show_on_screen(&painted, None);
-            console.log(super::log::Level::Info, &recap_line(host, stats, &Paint::new(false)));
+            console.log(
+                super::log::Level::Info,
+                &recap_line(host, stats, &Paint::new(false)),
+            );
         }
         console.show_on_screen("", None);
         if self.settings.custom_stats && !summary.custom.is_empty() {
@@ -273,7 +282,12 @@ impl Printer for Default {
                 console.show(&text, Some(Colour::Ok));
             }
             Event::Result(report) => self.report(report, console),
-            Event::Included { task, file, item, hosts } => {
+            Event::Included {
+                task,
+                file,
+                item,
+                hosts,
+            } => {
                 self.ensure_banner(task, console);
                 let item = item.map(|item| format!(" => (item={item})")).unwrap_or_default();
                 let text = format!("included: {file} for {}{item}", hosts.join(", "));
@@ -287,7 +301,9 @@ impl Printer for Default {
             } => self.retrying(label, task, *left, result, console),
             Event::Job { host, job, state } => {
                 let text = match state {
-                    JobState::Running => format!("ASYNC POLL on {host}: jid={job} started=True finished=False"),
+                    JobState::Running => {
+                        format!("ASYNC POLL on {host}: jid={job} started=True finished=False")
+                    }
                     JobState::Ok => format!("ASYNC OK on {host}: jid={job}"),
                     JobState::Failed => format!("ASYNC FAILED on {host}: jid={job}"),
                 };
@@ -334,7 +350,11 @@ fn path(task: &Announced, console: &mut Console) {
 }
 
 fn label(label: &Label) -> String {
-    let Some(delegate) = label.delegate.as_ref().filter(|delegate| **delegate != label.host) else {
+    let Some(delegate) = label
+        .delegate
+        .as_ref()
+        .filter(|delegate| **delegate != label.host)
+    else {
         return label.host.clone();
     };
     let address = label.address.as_ref().filter(|address| *address != delegate);

@@ -106,7 +106,11 @@ fn readable(value: Value) -> Value {
                 .lines()
                 .map(|line| expand_tabs(line).trim_end_matches(' ').to_owned())
                 .collect();
-            Value::Str(lines.join("\n").replace(|c: char| c.is_control() && c != '\n', ""))
+            Value::Str(
+                lines
+                    .join("\n")
+                    .replace(|c: char| c.is_control() && c != '\n', ""),
+            )
         }
         Value::List(items) => Value::List(items.into_iter().map(readable).collect()),
         Value::Map(map) => Value::Map(map.into_iter().map(|(key, item)| (key, readable(item))).collect()),
@@ -208,7 +212,10 @@ mod tests {
     #[test]
     fn json_as_python_writes_it() {
         let value = Value::Map(map(r#"{"b":[1,{}],"a":"é\u0001","c":1e16}"#));
-        assert_eq!(json(&value, None), r#"{"a": "é\u0001", "b": [1, {}], "c": 1e+16}"#);
+        assert_eq!(
+            json(&value, None),
+            r#"{"a": "é\u0001", "b": [1, {}], "c": 1e+16}"#
+        );
         assert_eq!(
             json(&value, Some(4)),
             "{\n    \"a\": \"é\\u0001\",\n    \"b\": [\n        1,\n        {}\n    ],\n    \"c\": 1e+16\n}"
@@ -217,7 +224,8 @@ mod tests {
 
     #[test]
     fn details_are_for_those_who_ask() {
-        let result = map(r#"{"msg":"x","failed":true,"warnings":[],"diff":[],"invocation":{},"_ansible_x":1}"#);
+        let result =
+            map(r#"{"msg":"x","failed":true,"warnings":[],"diff":[],"invocation":{},"_ansible_x":1}"#);
         let keys = |verbosity| abridged(&result, verbosity).keys().cloned().collect::<Vec<_>>();
         assert_eq!(keys(0), ["msg"]);
         assert_eq!(keys(3), ["msg", "diff", "invocation"]);
@@ -230,7 +238,10 @@ mod tests {
             cleaned.keys().cloned().collect::<Vec<_>>()
         };
         assert_eq!(keys(r#"{"msg":1,"changed":false,"item":2}"#, "debug"), ["msg"]);
-        assert_eq!(keys(r#"{"x":1,"changed":false,"item":2}"#, "ansible.builtin.debug"), ["x", "item"]);
+        assert_eq!(
+            keys(r#"{"x":1,"changed":false,"item":2}"#, "ansible.builtin.debug"),
+            ["x", "item"]
+        );
         assert_eq!(keys(r#"{"x":1,"changed":false}"#, "ping"), ["x", "changed"]);
     }
 

@@ -200,9 +200,6 @@ pub enum Event<'a> {
 impl Report {
     /// Whether the module says that it changed something.
     pub fn changed(&self) -> bool {
-        self.result
-            .get("changed")
-            .and_then(Value::truth)
-            .unwrap_or(false)
+        self.result.get("changed").and_then(Value::truth).unwrap_or(false)
     }
 }

@@ -100,7 +100,8 @@ impl Json {
 
     fn report(&mut self, report: &Report) {
         let mut result = report.result.clone();
-        result.retain(|key, _| !matches!(key.as_str(), "failed" | "skipped") && !key.starts_with("_ansible_"));
+        result
+            .retain(|key, _| !matches!(key.as_str(), "failed" | "skipped") && !key.starts_with("_ansible_"));
         match report.state {
             State::Failed => result.insert("failed".to_owned(), Value::Bool(true)),
             State::Skipped => result.insert("skipped".to_owned(), Value::Bool(true)),
@@ -186,7 +187,12 @@ impl Printer for Json {
 }
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    Value::Map(entries.map(|(key, value)| (key.to_owned(), value)).into_iter().collect())
+    Value::Map(
+        entries
+            .map(|(key, value)| (key.to_owned(), value))
+            .into_iter()
+            .collect(),
+    )
 }
 
 fn counts(stats: &Stats) -> Value {

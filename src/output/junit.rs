@@ -127,7 +127,13 @@ impl Junit {
                     .unwrap_or_default(),
             },
         };
-        self.case(&report.task, &report.label.host, status, message, json(&Value::Map(shown), None));
+        self.case(
+            &report.task,
+            &report.label.host,
+            status,
+            message,
+            json(&Value::Map(shown), None),
+        );
     }
 
     fn case(&mut self, of: &Arc<Announced>, host: &str, status: Status, message: String, output: String) {
@@ -156,8 +162,8 @@ impl Junit {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("{}-{}.{:06}.xml", self.name, time.as_secs(), time.subsec_micros());
         let path = self.options.folder.join(name);
-        let written =
-            std::fs::create_dir_all(&self.options.folder).and_then(|()| std::fs::write(&path, self.document()));
+        let written = std::fs::create_dir_all(&self.options.folder)
+            .and_then(|()| std::fs::write(&path, self.document()));
         if let Err(error) = written {
             console.warn(&format!("cannot write the report {}: {error}", path.display()));
         }
@@ -173,7 +179,10 @@ impl Junit {
             .collect();
         let count = |status| reported.iter().filter(|(_, case)| case.status == status).count();
         let seconds: f64 = reported.iter().map(|(_, case)| case.seconds).sum();
-        let counts = format!("disabled=\"0\" errors=\"{}\" failures=\"0\"", count(Status::Failed));
+        let counts = format!(
+            "disabled=\"0\" errors=\"{}\" failures=\"0\"",
+            count(Status::Failed)
+        );
         let tests = format!("tests=\"{}\" time=\"{seconds:.6}\"", reported.len());
         let mut out = format!("<?xml version=\"1.0\" ?>\n<testsuites {counts} {tests}>\n");
         out.push_str(&format!(
@@ -233,7 +242,13 @@ impl Printer for Junit {
             Event::Task { task, .. } => self.task(task),
             Event::Result(report) if !matches!(report.extent, Extent::Item(_)) => self.report(report),
             Event::Included { task, file, .. } => {
-                self.case(task, "include", Status::Included, String::new(), (*file).to_owned());
+                self.case(
+                    task,
+                    "include",
+                    Status::Included,
+                    String::new(),
+                    (*file).to_owned(),
+                );
             }
             Event::Recap(_) => self.write(console),
             _ => {}
@@ -253,7 +268,10 @@ fn relative(path: &Path, folder: &Path) -> String {
         .take_while(|(one, other)| one == other)
         .count();
     let up = folder.components().skip(shared).map(|_| Path::new(".."));
-    let down = path.components().skip(shared).map(|part| Path::new(part.as_os_str()));
+    let down = path
+        .components()
+        .skip(shared)
+        .map(|part| Path::new(part.as_os_str()));
     up.chain(down).collect::<PathBuf>().display().to_string()
 }
 
@@ -311,15 +329,33 @@ mod tests {
             detail: Detail::Asked,
             error: None,
         });
-        junit.tasks.last_mut().unwrap().cases.iter_mut().for_each(|case| case.seconds = 1.5);
+        junit
+            .tasks
+            .last_mut()
+            .unwrap()
+            .cases
+            .iter_mut()
+            .for_each(|case| case.seconds = 1.5);
     }
 
     #[test]
     fn each_result_is_a_case() {
         let mut junit = junit(|options| options.arguments = false);
-        report(&mut junit, 1, "one", State::Changed, r#"{"rc":0,"stdout":"\"<x>\"\n"}"#);
+        report(
+            &mut junit,
+            1,
+            "one",
+            State::Changed,
+            r#"{"rc":0,"stdout":"\"<x>\"\n"}"#,
+        );
         report(&mut junit, 2, "two", State::Failed, r#"{"msg":"no & no"}"#);
-        report(&mut junit, 3, "three", State::Skipped, r#"{"skip_reason":"why not"}"#);
+        report(
+            &mut junit,
+            3,
+            "three",
+            State::Skipped,
+            r#"{"skip_reason":"why not"}"#,
+        );
         insta::assert_snapshot!(junit.document().replace('\t', "  "), @r#"
         <?xml version="1.0" ?>
         <testsuites disabled="0" errors="1" failures="0" tests="3" time="4.500000">
@@ -343,12 +379,19 @@ mod tests {
         let statuses = |options: fn(&mut Options), name: &str, state| {
             let mut junit = junit(options);
             report(&mut junit, 1, name, state, "{}");
-            junit.tasks[0].cases.iter().map(|case| case.status).collect::<Vec<_>>()
+            junit.tasks[0]
+                .cases
+                .iter()
+                .map(|case| case.status)
+                .collect::<Vec<_>>()
         };
         let none = |_: &mut Options| {};
         assert_eq!(statuses(none, "EXPECTED FAILURE x", State::Failed), [Status::Ok]);
         assert_eq!(statuses(none, "TOGGLE RESULT", State::Ok), [Status::Failed]);
-        assert_eq!(statuses(|options| options.fail_on_change = true, "x", State::Changed), [Status::Failed]);
+        assert_eq!(
+            statuses(|options| options.fail_on_change = true, "x", State::Changed),
+            [Status::Failed]
+        );
         let prefixed = |options: &mut Options| options.prefix = "TEST".to_owned();
         assert_eq!(statuses(prefixed, "x", State::Ok), []);
         assert_eq!(statuses(prefixed, "x", State::Failed), [Status::Failed]);
@@ -360,7 +403,10 @@ mod tests {
         let class = |options: fn(&mut Options)| junit(options).class("/site/tasks/main.yml:3");
         assert_eq!(class(|_| {}), "/site/tasks/main.yml:3");
         assert_eq!(class(|options| options.class_is_file = true), "/site/tasks/main");
-        assert_eq!(class(|options| options.relative_to = Some("/site".into())), "tasks/main.yml:3");
+        assert_eq!(
+            class(|options| options.relative_to = Some("/site".into())),
+            "tasks/main.yml:3"
+        );
         assert_eq!(
             class(|options| {
                 options.relative_to = Some("/site/roles".into());

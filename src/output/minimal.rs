@@ -1,5 +1,6 @@
 //! Results alone, each on several lines: what `ansible` prints.
 
+use super::Printer;
 use super::colour::Colour;
 use super::console::{Console, Stream};
 use super::default::troubles;
@@ -7,7 +8,6 @@ use super::diff;
 use super::dump::{self, Layout, dump};
 use super::event::{Event, Extent, Report, State};
 use super::settings::Settings;
-use super::Printer;
 use crate::playbook::short_name;
 use crate::value::{Map, Value};
 
@@ -46,7 +46,10 @@ impl Minimal {
                 State::Ok | State::Changed => dump::cleaned(&report.result, &report.task.action),
                 _ => report.result.clone(),
             };
-            format!("{host} | {word}{mark} => {}", dump(&result, Layout::Long, &self.settings))
+            format!(
+                "{host} | {word}{mark} => {}",
+                dump(&result, Layout::Long, &self.settings)
+            )
         };
         console.show(&text, Some(colour));
     }

@@ -34,8 +34,8 @@ pub use self::dump::json;
 pub use self::event::{
     Announced, Detail, Event, Extent, JobState, Label, Report, Role, State, Stats, Summary,
 };
-pub use self::printers::{Kind, PRINTERS, Row};
 pub use self::log::Log;
+pub use self::printers::{Kind, PRINTERS, Row};
 pub use self::progress::Line;
 pub use self::settings::{Format, Settings};
 pub use self::told::absolute;
@@ -119,7 +119,8 @@ impl Output {
 
     fn chatter(&mut self, verbosity: u8, text: &str) {
         if self.settings.verbosity >= verbosity {
-            self.console.show_on(self.settings.chatter, text, Some(Colour::Verbose));
+            self.console
+                .show_on(self.settings.chatter, text, Some(Colour::Verbose));
         }
     }
 

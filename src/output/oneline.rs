@@ -1,12 +1,12 @@
 //! Results alone, each on one line.
 
+use super::Printer;
 use super::colour::Colour;
 use super::console::Console;
 use super::dump::{self, json};
 use super::event::{Event, Extent, Report, State};
 use super::minimal::{is_output, part, status};
 use super::settings::Settings;
-use super::Printer;
 use crate::value::{Map, Value};
 
 pub struct Oneline {

@@ -71,9 +71,7 @@ pub static PRINTERS: &[Row] = &[
         name: "profile_tasks",
         kind: Kind::Beside,
         summary: "the time below each heading, and the slowest tasks at the end",
-        make: |configuration, settings| {
-            Box::new(profile_tasks::ProfileTasks::new(configuration, settings))
-        },
+        make: |configuration, settings| Box::new(profile_tasks::ProfileTasks::new(configuration, settings)),
     },
     Row {
         name: "timer",
@@ -110,7 +108,9 @@ pub fn chosen(
     settings: &Settings,
     named: Option<&str>,
 ) -> Result<Vec<Box<dyn Printer>>, Diagnostic> {
-    let name = named.or(configuration.text(&DEFAULT_STDOUT_CALLBACK)).unwrap_or("default");
+    let name = named
+        .or(configuration.text(&DEFAULT_STDOUT_CALLBACK))
+        .unwrap_or("default");
     let unknown = |name: &str, kind: Kind| {
         let known = PRINTERS.iter().filter(|row| row.kind == kind).map(|row| row.name);
         let listed: Vec<&str> = known.clone().collect();
@@ -125,7 +125,10 @@ pub fn chosen(
             rows.push(find(&name, Kind::Beside).ok_or_else(|| unknown(&name, Kind::Beside))?);
         }
     }
-    Ok(rows.iter().map(|row| (row.make)(configuration, settings)).collect())
+    Ok(rows
+        .iter()
+        .map(|row| (row.make)(configuration, settings))
+        .collect())
 }
 
 /// Shows nothing.
@@ -142,7 +145,11 @@ mod tests {
     #[test]
     fn every_printer_has_a_name_of_its_own() {
         for row in PRINTERS {
-            assert!(std::ptr::eq(find(row.name, row.kind).unwrap(), row), "{}", row.name);
+            assert!(
+                std::ptr::eq(find(row.name, row.kind).unwrap(), row),
+                "{}",
+                row.name
+            );
         }
         assert_eq!(find("ansible.posix.json", Kind::Stdout).unwrap().name, "json");
         assert!(find("json", Kind::Beside).is_none());
@@ -151,7 +158,9 @@ mod tests {
     #[test]
     fn an_unknown_printer_is_refused() {
         let configuration = Configuration::default();
-        let error = chosen(&configuration, &Settings::default(), Some("jsn")).err().unwrap();
+        let error = chosen(&configuration, &Settings::default(), Some("jsn"))
+            .err()
+            .unwrap();
         insta::assert_snapshot!(error.render(false), @r"
         error: there is no printer `jsn`
          |

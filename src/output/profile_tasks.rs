@@ -181,14 +181,35 @@ mod tests {
                 ..Announced::default()
             })
         };
-        printer.show(&Event::Task { task: &task(1, "quick"), hosts: 1 }, &mut console);
-        printer.show(&Event::Task { task: &task(2, "slow"), hosts: 1 }, &mut console);
+        printer.show(
+            &Event::Task {
+                task: &task(1, "quick"),
+                hosts: 1,
+            },
+            &mut console,
+        );
+        printer.show(
+            &Event::Task {
+                task: &task(2, "slow"),
+                hosts: 1,
+            },
+            &mut console,
+        );
         printer.tasks[1].took = Duration::from_secs(3);
-        printer.show(&Event::Task { task: &task(1, "quick"), hosts: 1 }, &mut console);
+        printer.show(
+            &Event::Task {
+                task: &task(1, "quick"),
+                hosts: 1,
+            },
+            &mut console,
+        );
         printer.show(&Event::Recap(&Summary::default()), &mut console);
         let text = out.text();
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].contains(" (0:00:00.0") && lines[0].ends_with("*** "), "{text}");
+        assert!(
+            lines[0].contains(" (0:00:00.0") && lines[0].ends_with("*** "),
+            "{text}"
+        );
         assert_eq!(lines[4], format!("{} ", "=".repeat(79)));
         assert_eq!(lines[5], format!("slow {}- 3.00s", "-".repeat(67)));
         assert_eq!(lines[6], format!("/site.yml:2 {}", "-".repeat(67)));

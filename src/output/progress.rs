@@ -209,7 +209,10 @@ mod tests {
             action: "service".to_owned(),
             ..Announced::default()
         });
-        progress.follow(&Event::Task { task: &task, hosts: 8 });
+        progress.follow(&Event::Task {
+            task: &task,
+            hosts: 8,
+        });
         for host in ["web1", "web2", "web3", "web4", "web5"] {
             progress.follow(&Event::Started { task: &task, host });
         }
@@ -233,7 +236,10 @@ mod tests {
             action: "ansible.builtin.pause".to_owned(),
             ..Announced::default()
         });
-        progress.follow(&Event::Task { task: &task, hosts: 1 });
+        progress.follow(&Event::Task {
+            task: &task,
+            hosts: 1,
+        });
         assert_eq!(progress.text(Instant::now()), None);
     }
 

@@ -12,7 +12,9 @@ pub struct Timer {
 
 impl Timer {
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 

@@ -167,7 +167,9 @@ impl Emitter {
                 }
                 self.put("}");
             }
-            Value::Str(string) => self.text(string, false, place == Place::Flow, level.max(self.style.indent)),
+            Value::Str(string) => {
+                self.text(string, false, place == Place::Flow, level.max(self.style.indent))
+            }
             Value::Null => self.put("null"),
             Value::Bool(flag) => self.put(if *flag { "true" } else { "false" }),
             Value::Int(number) => self.put(&number.to_string()),
@@ -398,8 +400,10 @@ mod tests {
 
     #[test]
     fn literal_style() {
-        let value: Value =
-            serde_json::from_str(r#"{"a":"one\ntwo","b":"one\n\n  two\n","c":"\nx\n\n","d":"x \ny","e":[["a\nb"]]}"#).unwrap();
+        let value: Value = serde_json::from_str(
+            r#"{"a":"one\ntwo","b":"one\n\n  two\n","c":"\nx\n\n","d":"x \ny","e":[["a\nb"]]}"#,
+        )
+        .unwrap();
         let style = Style {
             literal: true,
             ..Style::default()
@@ -427,7 +431,10 @@ mod tests {
     #[test]
     fn long_texts_are_folded() {
         let words = "word ".repeat(18) + "end";
-        let shown = nice(&format!(r#"{{"plain":"{words}","single":"a: {words}","double":"\\t{words}"}}"#).replace("\\\\", "\\"));
+        let shown = nice(
+            &format!(r#"{{"plain":"{words}","single":"a: {words}","double":"\\t{words}"}}"#)
+                .replace("\\\\", "\\"),
+        );
         insta::assert_snapshot!(shown, @r#"
         double: "\tword word word word word word word word word word word word word word word\
             \ word word word end"

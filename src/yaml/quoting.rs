@@ -17,7 +17,10 @@ pub enum Scalar {
 
 /// What a text allows.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the text")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the text"
+)]
 struct Allowed {
     plain_in_flow: bool,
     plain_in_block: bool,
@@ -36,7 +39,11 @@ pub fn choose(text: &str, key: bool, flow: bool, literal: bool) -> Scalar {
             Scalar::Double
         };
     }
-    let plain = if flow { allowed.plain_in_flow } else { allowed.plain_in_block };
+    let plain = if flow {
+        allowed.plain_in_flow
+    } else {
+        allowed.plain_in_block
+    };
     let empty = text.is_empty();
     if plain && !empty && !(key && allowed.several_lines) && !is_ambiguous(text) {
         Scalar::Plain
@@ -125,7 +132,9 @@ fn looks_like_clock(text: &str) -> bool {
         && digits(first)
         && digits(fraction)
         && !rest.is_empty()
-        && rest.iter().all(|part| part.parse::<u8>().is_ok_and(|part| part < 60))
+        && rest
+            .iter()
+            .all(|part| part.parse::<u8>().is_ok_and(|part| part < 60))
 }
 
 fn analyse(text: &str) -> Allowed {
@@ -138,7 +147,11 @@ fn analyse(text: &str) -> Allowed {
         let blank_before = is_blank(before);
         let blank_after = is_blank(rest.peek().copied());
         match (before, c) {
-            (None, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`') => {
+            (
+                None,
+                '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@'
+                | '`',
+            ) => {
                 (block_mark, flow_mark) = (true, true);
             }
             (None, '-') if blank_after => (block_mark, flow_mark) = (true, true),

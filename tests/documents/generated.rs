@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regdeploy::actions;
 use regdeploy::executor::{MAGIC_VARIABLES, Words};
 use regdeploy::modules::{self, Rule, Spec};
+use regdeploy::output::{Kind, PRINTERS};
 use regdeploy::playbook::Vocabulary;
 use regdeploy::playbook::keyword::{KEYWORDS, Keyword};
 use regdeploy::template;
@@ -23,6 +24,7 @@ const PARTS: &[(&str, Maker)] = &[
     ("tests", || definitions(template::test_documentation())),
     ("functions", || definitions(template::function_documentation())),
     ("lookups", lookups),
+    ("printers", printers),
     ("list of modules", list_of_modules),
     ("modules", all_modules),
     ("dependencies", dependencies),
@@ -126,6 +128,19 @@ fn definitions(all: impl Iterator<Item = (&'static str, &'static str, &'static s
                 some => code(some),
             };
             vec![code(name), parameters, doc.to_owned()]
+        }),
+    )
+}
+
+fn printers() -> String {
+    rows(
+        "| name | chosen by | prints |",
+        PRINTERS.iter().map(|row| {
+            let by = match row.kind {
+                Kind::Stdout => "`stdout_callback`",
+                Kind::Beside => "`callbacks_enabled`",
+            };
+            vec![code(row.name), by.to_owned(), row.summary.to_owned()]
         }),
     )
 }
