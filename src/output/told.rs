@@ -65,7 +65,11 @@ fn steps(diagnostic: &Diagnostic) -> Vec<Step> {
 /// `also` goes on in a step that is there, `alone` starts a new one.
 fn add(steps: &mut Vec<Step>, also: Option<&String>, alone: &str, span: Option<&Span>) {
     if let Some((before, place)) = steps.last_mut() {
-        let inside = |inner: &Span| place.as_ref().is_some_and(|outer| outer.contains(inner));
+        let inside = |inner: &Span| {
+            place
+                .as_ref()
+                .is_some_and(|outer| outer.contains(inner) || same_start(outer, inner))
+        };
         if span.is_none_or(inside) {
             if let Some(also) = also {
                 *before = led_by(before, also);
@@ -80,6 +84,11 @@ fn add(steps: &mut Vec<Step>, also: Option<&String>, alone: &str, span: Option<&
         }
     }
     steps.push((alone.to_owned(), span.cloned()));
+}
+
+/// Whether two places are shown as the same one.
+fn same_start(one: &Span, other: &Span) -> bool {
+    std::sync::Arc::ptr_eq(one.source(), other.source()) && one.start() == other.start()
 }
 
 /// `Origin: FILE:LINE:COLUMN`, the line and what is before it, and a caret.
