@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// A few words under the caret.
     pub label: Option<String>,
+    /// What failed because of this ("Task failed"), and where, nearest first: the message goes on from there.
+    pub failed: Vec<(String, Span)>,
     /// Other places that led here ("included here"), nearest first.
     pub trail: Vec<(String, Span)>,
     /// What to do, each a line of its own.
@@ -40,6 +42,7 @@ impl Diagnostic {
             message: message.into(),
             span: None,
             label: None,
+            failed: Vec::new(),
             trail: Vec::new(),
             hints: Vec::new(),
         }
@@ -80,6 +83,21 @@ impl Diagnostic {
         self
     }
 
+    /// Says what failed because of this.
+    #[must_use]
+    pub fn failing(mut self, what: impl Into<String>, span: &Span) -> Self {
+        self.failed.push((what.into(), span.clone()));
+        self
+    }
+
+    /// The message with what failed because of it in front: `Task failed: 'x' is undefined`.
+    pub fn whole_message(&self) -> String {
+        let message = self.message.clone();
+        self.failed
+            .iter()
+            .fold(message, |message, (what, _)| led_by(what, &message))
+    }
+
     /// Adds "did you mean" when one of `candidates` is close to `given`.
     #[must_use]
     pub fn nearest<'a>(self, given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
@@ -109,7 +127,7 @@ impl Diagnostic {
             group = group.element(Level::HELP.message(hint.as_str()));
         }
         groups.push(group);
-        for (note, span) in &self.trail {
+        for (note, span) in self.failed.iter().chain(&self.trail) {
             let group = Group::with_title(Level::NOTE.secondary_title(note.as_str()));
             groups.push(place(group, span, AnnotationKind::Context, None));
         }
@@ -160,6 +178,14 @@ impl fmt::Display for Diagnostic {
 }
 
 impl std::error::Error for Diagnostic {}
+
+/// Two parts of a message in one; a first part that says the second already stands alone.
+pub fn led_by(first: &str, second: &str) -> String {
+    if first.ends_with(second) {
+        return first.to_owned();
+    }
+    format!("{}: {second}", first.trim_end_matches('.'))
+}
 
 /// The candidate that a typing slip would most likely have meant, if any is near enough.
 pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -140,6 +140,11 @@ impl Span {
         self.source.position(self.start)
     }
 
+    /// Whether another span is inside of this one.
+    pub fn contains(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.source, &other.source) && self.start <= other.start && other.end <= self.end
+    }
+
     /// A part of this span, by offsets from its start.
     #[must_use]
     pub fn part(&self, start: usize, end: usize) -> Self {

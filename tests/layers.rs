@@ -105,7 +105,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         layer: "executor",
-        forbidden: &["ssh2", "bollard", "crate::output::human"],
+        forbidden: &["ssh2", "bollard", "crate::output::default"],
         but: &[],
         why: "the run knows neither how a target is reached nor how results are shown",
     },

@@ -12,6 +12,8 @@ use super::{Action, Done, Failure, Held, Invocation, Pending};
 use crate::connection::Content;
 use crate::modules::{self, Module, Spec};
 use crate::secrets;
+use crate::system::DigestAlgorithm;
+use crate::system::digest::digest_stream;
 use crate::value::{Map, Value};
 use crate::vault;
 
@@ -58,7 +60,7 @@ impl Action for Copy {
                 (Value::Null, _) => Err(Failure::new("src (or content) is required")),
                 (content, _) => {
                     let text = match content {
-                        Value::Map(_) | Value::List(_) => crate::output::human::json(content, false),
+                        Value::Map(_) | Value::List(_) => crate::output::json(content, None),
                         other => other.to_string(),
                     };
                     let bytes: Arc<[u8]> = text.into_bytes().into();
@@ -105,7 +107,27 @@ pub(super) async fn place_single(
         }],
         ..Held::default()
     };
-    Ok(task.target.call("place", arguments, held).await?.into())
+    let mut outcome = task.target.call("place", arguments, held).await?;
+    if outcome.changed && !task.check {
+        let md5 = digest_stream(&mut &**bytes, DigestAlgorithm::Md5).map(Value::from);
+        outcome
+            .values
+            .insert("md5sum".to_owned(), md5.unwrap_or_default());
+        outcome
+            .values
+            .insert("src".to_owned(), sent_as(&outcome.values).into());
+    }
+    Ok(outcome.into())
+}
+
+/// What the result calls the file that was sent. Ansible names its temporary one, which is gone by then: only the
+/// ending says something.
+fn sent_as(result: &Map) -> String {
+    let dest = result.get("dest").map(Value::to_string).unwrap_or_default();
+    let ending = Path::new(&dest)
+        .extension()
+        .map(|ending| format!(".{}", ending.to_string_lossy()));
+    format!("~/.ansible/tmp/.source{}", ending.unwrap_or_default())
 }
 
 async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> {

@@ -18,6 +18,7 @@ mod include_vars;
 mod pause;
 mod script;
 mod set_fact;
+mod set_stats;
 mod template;
 mod unarchive;
 mod validate_argument_spec;
@@ -58,6 +59,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &pause::Pause,
     &script::Script,
     &set_fact::SetFact,
+    &set_stats::SetStats,
     &template::Template,
     &unarchive::Unarchive,
     &validate_argument_spec::ValidateArgumentSpec,
@@ -178,6 +180,8 @@ pub struct Done {
     pub shown: bool,
     /// What the module was called with, for those who ask for details.
     pub invocation: Map,
+    /// Set by the run: a module has said that it failed.
+    pub by_module: bool,
 }
 
 /// What a result changes on the controller.
@@ -192,6 +196,12 @@ pub enum Effect {
     Gather(Map),
     /// `include_vars`: as written, evaluated at use.
     Include(Names),
+    /// `set_stats`.
+    Stats {
+        data: Map,
+        per_host: bool,
+        aggregate: bool,
+    },
     AddHost {
         name: String,
         groups: Vec<String>,

@@ -333,6 +333,10 @@ pub struct RunArguments {
     #[arg(short, long, action = ArgAction::Count, help_heading = "Running")]
     pub verbose: u8,
 
+    /// How results are printed: default, yaml, json, minimal, oneline, null
+    #[arg(long, value_name = "PRINTER", help_heading = "Running")]
+    pub output: Option<String>,
+
     #[command(flatten)]
     pub vault_passwords: VaultPasswords,
 

@@ -325,7 +325,10 @@ mod tests {
         assert_eq!(shown("choices"), "['implicit', 'explicit', 'smart']");
         assert_eq!(shown("ini"), "[{'section': 'defaults', 'key': 'gathering'}]");
         assert_eq!(shown("env"), "[{'name': 'ANSIBLE_GATHERING'}]");
-        assert_eq!((shown("default"), shown("type")), ("implicit".into(), "string".into()));
+        assert_eq!(
+            (shown("default"), shown("type")),
+            ("implicit".into(), "string".into())
+        );
     }
 
     #[test]

@@ -365,6 +365,7 @@ pub fn document(value: &Value, yaml: bool) -> String {
                 indent: 2,
                 sort_keys: true,
                 flow_leaves: false,
+                ..Style::default()
             },
         );
     }

@@ -22,6 +22,7 @@ pub mod init;
 pub mod inventory;
 pub mod keyring;
 pub mod names;
+mod output;
 pub mod play;
 pub mod playbook_lookup;
 pub mod registry;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::adhoc::{AdHocArguments, Task};
 use super::arguments::Arguments;
+use super::output::{self, Wanted};
 use super::settings::{PasswordSource, Settings, Surroundings};
 use super::{CONFIGURATION, Stop, checking, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
-use crate::output::human::Human;
-use crate::output::{Event, Paint};
+use crate::output::{Event, Line};
 use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::secrets;
 use crate::source::{Source, Span};
@@ -82,9 +82,11 @@ fn start(arguments: Arguments, job: impl FnOnce(&Configuration) -> Result<Job, D
         Ok(runtime) => runtime,
         Err(error) => return fail(&Diagnostic::error(format!("cannot start: {error}")), MISSING),
     };
+    let line = output::progress_line(&configuration);
     let code = runtime.block_on(async {
         // The main thread's own stack is small: the run is a task of the runtime.
-        let running = tokio::spawn(async move { play(job, settings, configuration, warnings).await });
+        let shown = line.clone();
+        let running = tokio::spawn(async move { play(job, settings, configuration, warnings, shown).await });
         tokio::select! {
             ended = running => match ended {
                 Ok(Ok(code)) => ExitCode::from(code),
@@ -92,6 +94,9 @@ fn start(arguments: Arguments, job: impl FnOnce(&Configuration) -> Result<Job, D
                 Err(error) => fail(&Diagnostic::error(format!("the run broke off: {error}")), 250),
             },
             () = interruption() => {
+                if let Some(line) = &line {
+                    line.hide();
+                }
                 fail(&Diagnostic::error("interrupted"), INTERRUPTED)
             }
         }
@@ -123,6 +128,7 @@ async fn play(
     settings: Settings,
     configuration: Configuration,
     mut warnings: Vec<Diagnostic>,
+    line: Option<Line>,
 ) -> Result<u8, Stop> {
     let code = |code: u8| move |error: Diagnostic| (error, code);
     let (extra, more) = extra_vars::read(&settings.extra_vars).map_err(code(USAGE))?;
@@ -146,16 +152,24 @@ async fn play(
     } else {
         ask(&settings).map_err(code(MISSING))?
     };
-    let paint = Paint(settings.colour);
-    let err_paint = Paint(settings.colour && io::stderr().is_terminal());
-    let printer = Human::new(
-        io::stdout(),
-        io::stderr(),
-        paint,
-        err_paint,
-        settings.verbosity,
-        settings.diff,
-    );
+    let wanted = Wanted {
+        verbosity: settings.verbosity,
+        check: settings.check,
+        colour: settings.colour,
+        printer: match &job {
+            Job::Playbooks => settings.printer.as_deref(),
+            Job::Single(task) => settings.printer.as_deref().or(task.printer),
+        },
+    };
+    let mut output = output::output(&configuration, &wanted, line).map_err(code(USAGE))?;
+    let file = configuration.file.as_ref().or(configuration.own_file.as_ref());
+    output.show(&Event::Chatter {
+        verbosity: 1,
+        text: &match file {
+            Some(file) => format!("Using {} as config file", file.display()),
+            None => "No config file found; using defaults".to_owned(),
+        },
+    });
     let listing = settings.listing;
     let flush_cache = settings.flush_cache;
     let syntax_check = settings.syntax_check;
@@ -165,7 +179,7 @@ async fn play(
         translated(settings, configuration.clone(), extra, passwords),
         inventory,
         loader,
-        Box::new(printer),
+        output,
     )
     .map_err(code(MISSING))?;
     if run.has_no_hosts() && configuration.truth(&table::LOCALHOST_WARNING) && !quiet_pattern {

@@ -49,6 +49,8 @@ pub struct Settings {
     pub flush_cache: bool,
     pub verbosity: u8,
     pub colour: bool,
+    /// The printer of standard output, if not the configuration's.
+    pub printer: Option<String>,
 }
 
 /// Where a password comes from.
@@ -159,6 +161,7 @@ impl Settings {
                 given => given,
             },
             colour: colour(configuration, around),
+            printer: run.output,
         })
     }
 }

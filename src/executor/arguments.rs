@@ -13,9 +13,23 @@ use crate::yaml::Node;
 
 /// Evaluated but not yet checked. `free_form`: the module takes a text that is no `key=value`.
 pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
+    given(task, module, free_form, scope).map_err(|error| {
+        let name = if task.action.contains('.') {
+            task.action.clone()
+        } else {
+            format!("ansible.builtin.{}", task.action)
+        };
+        error.failing(
+            format!("Finalization of task args for '{name}' failed"),
+            &task.action_span,
+        )
+    })
+}
+
+fn given(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
     let mut arguments = defaults(task, module, scope)?;
-    let mut given = map(&task.arguments, scope)?;
-    if !free_form && let Some(raw) = given.shift_remove(RAW) {
+    let mut own = map(&task.arguments, scope)?;
+    if !free_form && let Some(raw) = own.shift_remove(RAW) {
         // `debug: "{{ map }}"`: a template may give all arguments.
         let Value::Map(more) = raw else {
             return Err(EvalError::new(
@@ -25,10 +39,10 @@ pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) 
             ));
         };
         for (name, value) in more {
-            given.entry(name).or_insert(value);
+            own.entry(name).or_insert(value);
         }
     }
-    arguments.extend(given);
+    arguments.extend(own);
     Ok(arguments)
 }
 
@@ -39,7 +53,12 @@ fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
         if template::is_omitted(&entry.value, scope)? {
             continue;
         }
-        let value = template::evaluate(&entry.value, scope)?;
+        let value = template::evaluate(&entry.value, scope).map_err(|error| {
+            error.failing(
+                format!("Error while resolving value for '{name}'"),
+                &entry.value.span,
+            )
+        })?;
         match (name.as_str(), value) {
             (VARIABLE, Value::Map(more)) => {
                 for (name, value) in more {

@@ -4,6 +4,7 @@
 //! `until`. Loops are [`super::repeat`]'s, what follows from the result the strategy's.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::arguments;
@@ -17,11 +18,10 @@ use super::scope::{delegated, layer};
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
 use crate::configuration::table;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
-use crate::output::{Event, Label, State};
+use crate::output::{Announced, Event, State};
 use crate::playbook::{Task, What, short_name};
-use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
@@ -32,8 +32,6 @@ const RETRIES: i64 = 3;
 const MAX_TIMEOUT: u64 = 100_000_000;
 /// Between tries.
 const DELAY: Duration = Duration::from_secs(5);
-/// What the message of a condition that cannot be evaluated begins with.
-const IN_CONDITION: &str = "Error while evaluating conditional: ";
 
 /// The key that failed results have, and what Ansible says there unless it is asked for more.
 const EXCEPTION: &str = "exception";
@@ -52,6 +50,8 @@ pub struct Site {
     pub once: bool,
     /// The task is a handler, or included by one.
     pub handler: bool,
+    /// What the output calls it.
+    pub announced: Arc<Announced>,
 }
 
 impl Site {
@@ -81,12 +81,11 @@ impl Site {
 
     /// The end of a task that could not be evaluated.
     pub fn broken(&self, error: EvalError) -> End {
-        let diagnostic = error.diagnostic.via("in this task", self.place());
-        let message = diagnostic.message.clone();
+        let message = led_by("Task failed", &error.diagnostic.whole_message());
         End {
             // Where even that is not known, too little is shown rather than too much.
             no_log: self.no_log(&self.scope()).unwrap_or(true),
-            ..End::failed(message, Some(diagnostic))
+            ..End::failed(message, Some(error.diagnostic))
         }
     }
 
@@ -133,7 +132,7 @@ impl Site {
     /// The first of the task's conditions that does not hold.
     pub fn false_condition(&self, scope: &Arc<Scope>) -> Result<Option<&Node>, EvalError> {
         for condition in self.task.context.conditions() {
-            if !template::condition(condition, scope)? {
+            if !holds(condition, scope)? {
                 return Ok(Some(condition));
             }
         }
@@ -175,15 +174,11 @@ impl Site {
                 }
                 return Ok(end);
             }
-            let label = Label {
-                host: self.host.clone(),
-                delegate: delegate.map(str::to_owned),
-            };
-            let left = u32::try_from(retries - tried + 1).unwrap_or(0);
             self.run.show(&Event::Retrying {
-                label: &label,
-                task: &self.name(scope),
-                left,
+                label: &self.label(delegate),
+                task: &own_name(&self.task, scope),
+                left: u32::try_from(retries - tried + 1).unwrap_or(0),
+                result: &end.visible(),
             });
             tokio::time::sleep(delay).await;
         }
@@ -212,15 +207,17 @@ impl Site {
                 End {
                     diff,
                     effects,
+                    by_module: done.by_module,
                     shown: done.shown,
                     invocation: done.invocation,
                     ..End::new(state, result)
                 }
             }
-            Err(Failure::Failed { message, diagnostic }) => {
-                let diagnostic = diagnostic.map(|diagnostic| diagnostic.via("in this task", self.place()));
-                End::failed(message, diagnostic)
-            }
+            Err(Failure::Failed { message, diagnostic }) => match diagnostic {
+                // The arguments could not be evaluated: nothing was done.
+                Some(diagnostic) if !diagnostic.failed.is_empty() => self.broken(EvalError::new(*diagnostic)),
+                diagnostic => End::failed(message, diagnostic.map(|diagnostic| *diagnostic)),
+            },
             Err(Failure::Unreachable(message)) => {
                 let mut result = Map::from_iter([("msg".to_owned(), Value::from(message))]);
                 result.insert("changed".to_owned(), Value::Bool(false));
@@ -292,6 +289,7 @@ impl Site {
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
                 .insert("failed_when_result".to_owned(), Value::Bool(failed));
+            end.by_module &= end.state == State::Failed;
             if !failed {
                 end.diagnostic = None;
                 if end.state == State::Failed {
@@ -316,16 +314,11 @@ impl Site {
 
     /// A verdict that cannot be reached fails the task; what it did stays in the result.
     fn misjudged(&self, end: &mut End, key: &str, error: EvalError) {
-        let message = format!("{IN_CONDITION}{}", error.diagnostic.message);
+        let message = error.diagnostic.whole_message();
         end.result.insert(key.to_owned(), Value::from(message));
         end.result.insert("failed".to_owned(), Value::Bool(true));
         end.state = State::Failed;
-        end.diagnostic = Some(error.diagnostic.via("in this task", self.place()));
-    }
-
-    /// Where the task is, for diagnostics.
-    fn place(&self) -> &Span {
-        self.task.name().map_or(&self.task.action_span, |node| &node.span)
+        end.diagnostic = Some(error.diagnostic);
     }
 
     /// A list of verdicts must hold altogether.
@@ -346,7 +339,7 @@ impl Site {
         };
         let conditions = node.as_list().unwrap_or(std::slice::from_ref(node));
         for condition in conditions {
-            if !template::condition(condition, &scope)? {
+            if !holds(condition, &scope)? {
                 return Ok(false);
             }
         }
@@ -405,6 +398,7 @@ impl Site {
             delegate,
             check,
             diff,
+            failed: &AtomicBool::new(false),
         };
         let background = self.background(scope)?;
         let Some(action) = actions::find(module) else {
@@ -418,6 +412,7 @@ impl Site {
             return hidden.mask(outcome.map(|outcome| Done {
                 outcome,
                 invocation,
+                by_module: true,
                 ..Done::default()
             }));
         };
@@ -432,7 +427,11 @@ impl Site {
             self.arguments(module, spec, scope)?
         };
         let hidden = Hidden::of(spec, &arguments);
-        hidden.mask(self.act(action, arguments, scope, &remote).await)
+        let done = hidden.mask(self.act(action, arguments, scope, &remote).await)?;
+        Ok(Done {
+            by_module: remote.has_failed(),
+            ..done
+        })
     }
 
     /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
@@ -468,16 +467,32 @@ impl Site {
         spec.resolve(&given)
             .map_err(|error| arguments::refused(&self.task, spec, &error).into())
     }
+}
 
-    /// The task's name as the banner shows it; as written where it cannot be evaluated.
-    pub fn name(&self, scope: &Arc<Scope>) -> String {
-        task_name(&self.task, scope)
-    }
+/// Whether a condition holds.
+fn holds(condition: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+    template::condition(condition, scope).map_err(|error| {
+        // What a condition came to says itself that it is about one.
+        if error.diagnostic.message.to_lowercase().starts_with("conditional") {
+            error
+        } else {
+            error.failing("Error while evaluating conditional", &condition.span)
+        }
+    })
 }
 
 /// A task's name; the module's where it has none, the role's in front.
 pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
-    let own = match task.name() {
+    let own = own_name(task, scope);
+    match task.context.role() {
+        Some(role) => format!("{} : {own}", role.role.full_name()),
+        None => own,
+    }
+}
+
+/// A task's name; the module's where it has none. As written where it cannot be evaluated.
+fn own_name(task: &Task, scope: &Arc<Scope>) -> String {
+    match task.name() {
         Some(node) => template::evaluate(node, scope)
             .unwrap_or_else(|_| node.to_value())
             .to_string(),
@@ -487,9 +502,5 @@ pub fn task_name(task: &Task, scope: &Arc<Scope>) -> String {
             format!("{} : {}", task.action, role.unwrap_or_default())
         }
         None => task.action.clone(),
-    };
-    match task.context.role() {
-        Some(role) => format!("{} : {own}", role.role.full_name()),
-        None => own,
     }
 }

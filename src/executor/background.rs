@@ -7,7 +7,7 @@ use super::attempt::Site;
 use super::remote::Remote;
 use crate::actions::{Failure, Held, Target};
 use crate::configuration::table;
-use crate::output::{Event, JobState, Label};
+use crate::output::{Event, JobState};
 use crate::template::EvalError;
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -127,12 +127,8 @@ impl Remote<'_> {
     }
 
     fn show(&self, job: &str, state: JobState) {
-        let label = Label {
-            host: self.site.host.clone(),
-            delegate: self.delegate.map(str::to_owned),
-        };
         self.site.run.show(&Event::Job {
-            label: &label,
+            host: &self.site.host,
             job,
             state,
         });

@@ -10,10 +10,6 @@ use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
 use crate::yaml::Node;
 
-/// What takes the place of a result that is not to be seen.
-const CENSORED: &str =
-    "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
-
 /// How it ended.
 #[derive(Debug)]
 pub struct End {
@@ -25,6 +21,8 @@ pub struct End {
     pub invocation: Map,
     pub effects: Vec<Effect>,
     pub diagnostic: Option<Diagnostic>,
+    /// A module has said that it failed, not the controller.
+    pub by_module: bool,
     pub delegate: Option<String>,
     /// What it notifies, if it has changed something.
     pub notify: Vec<Notification>,
@@ -44,6 +42,7 @@ impl End {
             invocation: Map::new(),
             effects: Vec::new(),
             diagnostic: None,
+            by_module: false,
             delegate: None,
             notify: Vec::new(),
             no_log: false,
@@ -87,25 +86,6 @@ impl End {
         );
         result.insert("false_condition".to_owned(), condition.to_value());
         Self::new(State::Skipped, result)
-    }
-
-    /// The result as it may be shown.
-    pub fn visible(&self) -> Value {
-        if !self.no_log {
-            let mut result = self.result.clone();
-            if !self.invocation.is_empty() {
-                let called =
-                    Map::from_iter([("module_args".to_owned(), Value::Map(self.invocation.clone()))]);
-                result.insert("invocation".to_owned(), Value::Map(called));
-            }
-            return Value::Map(result);
-        }
-        let mut result = Map::from_iter([("censored".to_owned(), Value::from(CENSORED))]);
-        result.insert(
-            "changed".to_owned(),
-            self.result.get("changed").cloned().unwrap_or(Value::Bool(false)),
-        );
-        Value::Map(result)
     }
 }
 

@@ -114,10 +114,11 @@ impl Run {
         if site.task.what == What::IncludeTasks {
             let node = file_argument(&site.task).map_err(broken)?;
             let name = text(node)?;
+            let refused = |diagnostic| Box::new(site.refused(&diagnostic, Some(&name)));
             let path = self
                 .loader
                 .find_tasks(&name, &site.task.context, &node.span)
-                .map_err(broken)?;
+                .map_err(refused)?;
             let shown = path.display().to_string();
             let key = format!("{shown}\0{}", Value::Map(variables));
             if let Some(list) = known.0.get(&key) {
@@ -127,7 +128,7 @@ impl Run {
             let items = self
                 .loader
                 .include_tasks(&site.task, &context, &path, level, &mut placed)
-                .map_err(broken)?;
+                .map_err(refused)?;
             site.play.take_in(placed.uses, placed.handlers);
             let list: Arc<[Item]> = items.into();
             known.0.insert(key, Arc::clone(&list));
@@ -151,7 +152,7 @@ impl Run {
         let placed = self
             .loader
             .role_task(&site.task, &context, Include::Dynamic, &evaluate)
-            .map_err(broken)?;
+            .map_err(|diagnostic| Box::new(site.refused(&diagnostic, None)))?;
         site.play.take_in(placed.uses, placed.handlers);
         let list: Arc<[Item]> = placed.items.into();
         known.0.insert(key, Arc::clone(&list));

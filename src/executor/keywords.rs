@@ -1,12 +1,10 @@
 //! The keywords of a task, evaluated; and what a task shows of itself.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::Site;
-use super::strategy::Strategy;
 use crate::diagnostic::Diagnostic;
-use crate::output::{Event, Report};
 use crate::template::{self, EvalError, Scope};
 use crate::value::Value;
 
@@ -101,45 +99,5 @@ impl Site {
             ));
         }
         Ok(Some(name))
-    }
-
-    /// Announces the task, where hosts go in step.
-    pub fn banner(&self) {
-        if self.play.strategy == Strategy::Linear {
-            self.announce();
-        }
-    }
-
-    /// Announces the task where hosts do not go in step and the output is at another one.
-    pub fn heading(&self) {
-        if self.play.strategy == Strategy::Linear {
-            return;
-        }
-        let task = Arc::as_ptr(&self.task).addr();
-        let mut heading = self.play.heading.lock().unwrap_or_else(PoisonError::into_inner);
-        if heading.replace(task) != Some(task) {
-            self.announce();
-        }
-    }
-
-    fn announce(&self) {
-        let name = if self.task.implicit {
-            "Gathering Facts".to_owned()
-        } else {
-            self.name(&self.scope())
-        };
-        let place = self.task.span().to_string();
-        let place = place.rsplit_once(':').map_or(place.as_str(), |(place, _)| place);
-        self.run.show(&Event::Task {
-            name: &name,
-            place,
-            handler: self.handler,
-        });
-    }
-
-    /// Shows a result.
-    pub fn report(&self, report: &Report) {
-        self.heading();
-        self.run.report(report);
     }
 }

@@ -17,6 +17,7 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod custom_stats;
 mod end;
 mod fact_cache;
 mod handlers;
@@ -37,6 +38,7 @@ mod scope;
 mod settings;
 mod ssh_arguments;
 mod strategy;
+mod telling;
 mod vars_files;
 mod vocabulary;
 

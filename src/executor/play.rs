@@ -47,8 +47,6 @@ pub struct ActivePlay {
     pub progress: RoleProgress,
     /// Hosts that have failed or become unreachable.
     pub lost: Mutex<Vec<String>>,
-    /// The task under whose heading the output is, where hosts do not go in step.
-    pub heading: Mutex<Option<usize>>,
 }
 
 impl ActivePlay {
@@ -140,10 +138,16 @@ impl Run {
             .map(&text)
             .transpose()?
             .unwrap_or_else(|| pattern.clone());
+        let check = play.get("check_mode").and_then(|node| node.to_value().truth());
+        let announced = |tasks: usize| Event::Play {
+            name: &name,
+            check: check.unwrap_or(self.settings.check),
+            tasks,
+        };
         let prompted = Arc::new(prompts::ask(self, &play, &bare)?);
         let mut selection = self.select(&pattern, &play.hosts.span)?;
         if selection.hosts.is_empty() {
-            self.show(&Event::Play { name: &name });
+            self.show(&announced(0));
         }
         for term in &selection.unmatched {
             self.show(&Event::Warning(&format!(
@@ -168,7 +172,7 @@ impl Run {
         };
         let items = self.items_of(&play, &bare)?;
         for batch in batches::batches(&hosts, &batches::serial(&play, &bare)?) {
-            self.show(&Event::Play { name: &name });
+            self.show(&announced(flattened(&items).len()));
             self.warn_all();
             let active = Arc::new(ActivePlay {
                 handlers: Mutex::new(play.handlers.clone()),
@@ -183,7 +187,6 @@ impl Run {
                 batch_size: batch.len(),
                 batch: batch.into_iter().filter(|host| !self.is_lost(host)).collect(),
                 prompted: Arc::clone(&prompted),
-                heading: Mutex::default(),
             });
             let files = self.read_variable_files(&active)?;
             active.files.get_or_init(|| files);

@@ -1,6 +1,7 @@
 //! Where a task's modules run: the connection, the user to become, the environment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::attempt::Site;
 use super::links::{self, Keywords};
@@ -138,6 +139,8 @@ pub struct Remote<'a> {
     pub delegate: Option<&'a str>,
     pub check: bool,
     pub diff: bool,
+    /// Whether a module has failed there.
+    pub failed: &'a AtomicBool,
 }
 
 impl Remote<'_> {
@@ -147,6 +150,10 @@ impl Remote<'_> {
             Transport::Local => Ok(self.scope.value("playbook_dir")?.map(|folder| folder.to_string())),
             Transport::Ssh(_) => Ok(None),
         }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// A module's call as it is sent.
@@ -206,6 +213,9 @@ impl Target for Remote<'_> {
                 .links
                 .call(&host, &transport, become_user, call, contents, answers)
                 .await;
+            if called.as_ref().is_ok_and(|outcome| outcome.failed) {
+                self.failed.store(true, Ordering::Relaxed);
+            }
             called.map_err(|error| match error {
                 ConnectionError::Refused { .. } => Failure::new(error.to_string()),
                 other => Failure::Unreachable(other.to_string()),

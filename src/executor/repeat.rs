@@ -6,7 +6,7 @@ use super::attempt::Site;
 use super::end::{End, Notification};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Event, Extent, State};
 use crate::playbook::What;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
@@ -162,15 +162,7 @@ impl Site {
             };
             // Each item sees what the items before it have set.
             site.apply(&mut end);
-            let ignored = self
-                .truth("ignore_errors", &scope)
-                .ok()
-                .flatten()
-                .unwrap_or(false);
-            // That a failure is ignored is said once, at the end.
-            let last = index + 1 == count || matches!(stop, Ok(true));
-            let failed = whole.failed || end.state == State::Failed;
-            self.show_item(&end, label, ignored && failed && last);
+            self.show_item(&end, label);
             let unreachable = end.state == State::Unreachable;
             whole.add(end);
             if unreachable {
@@ -200,7 +192,7 @@ impl Site {
                 "TASK: {}: The loop variable '{variable}' is already in use. You should set the `loop_var` value in the \
                  `loop_control` option for the task to something else to avoid variable collisions and unexpected \
                  behavior.",
-                self.name(scope)
+                self.announced.name
             )));
         }
     }
@@ -213,29 +205,12 @@ impl Site {
         label.unwrap_or_else(|_| item.to_string())
     }
 
-    fn show_item(&self, end: &End, label: String, ignored: bool) {
+    fn show_item(&self, end: &End, label: String) {
         // An inclusion shows what it includes instead.
         if matches!(self.task.what, What::IncludeTasks | What::IncludeRole) {
             return;
         }
-        self.report(&Report {
-            label: Label {
-                host: self.host.clone(),
-                delegate: end.delegate.clone(),
-            },
-            state: end.state,
-            ignored,
-            item: Some(if end.no_log {
-                "(censored due to no_log)".to_owned()
-            } else {
-                label
-            }),
-            result: end.visible(),
-            diff: if end.no_log { Vec::new() } else { end.diff.clone() },
-            always: end.shown && !end.no_log,
-            action: self.task.action.clone(),
-            diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
-        });
+        self.report(end, Extent::Item(label), false);
     }
 }
 

@@ -1,12 +1,11 @@
 //! A run: what all plays share.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use indexmap::IndexMap;
-
+use super::custom_stats;
 use super::fact_cache::FactCache;
 use super::host::{GATHERED, Memory};
 use super::links::Links;
@@ -16,7 +15,7 @@ use crate::actions::Effect;
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
 use crate::inventory::{Inventory, Pattern, Selection};
-use crate::output::{Event, Printer, Report, State, Stats, censored};
+use crate::output::{Event, Output, State, Stats, Summary, absolute};
 use crate::playbook::{Loader, Playbook};
 use crate::source::Span;
 use crate::template::{Names, Variable};
@@ -31,8 +30,8 @@ pub struct Run {
     inventory: RwLock<Inventory>,
     memories: Mutex<HashMap<String, Memory>>,
     layers: Mutex<HashMap<String, Vec<Arc<Names>>>>,
-    printer: Mutex<Box<dyn Printer>>,
-    stats: Mutex<IndexMap<String, Stats>>,
+    output: Mutex<Output>,
+    summary: Mutex<Summary>,
     /// Hosts that later plays leave out.
     lost: Mutex<HashMap<String, Lost>>,
     /// Hosts and groups that plays have made: they outlive a refreshed inventory.
@@ -108,7 +107,7 @@ impl Run {
         settings: Settings,
         inventory: Inventory,
         loader: Loader,
-        printer: Box<dyn Printer>,
+        output: Output,
     ) -> Result<Arc<Self>, Diagnostic> {
         let limit = settings
             .limit
@@ -123,8 +122,8 @@ impl Run {
             inventory: RwLock::new(inventory),
             memories: Mutex::default(),
             layers: Mutex::default(),
-            printer: Mutex::new(printer),
-            stats: Mutex::default(),
+            output: Mutex::new(output),
+            summary: Mutex::default(),
             lost: Mutex::default(),
             made: Mutex::default(),
             limit,
@@ -139,24 +138,13 @@ impl Run {
         }
     }
 
-    /// Runs playbooks, one after the other, and shows the recap.
+    /// Runs playbooks, one after the other, and shows a recap after each.
     pub async fn playbooks(self: &Arc<Self>, playbooks: Vec<Playbook>) -> Ended {
-        let mut error = false;
-        'run: for playbook in playbooks {
-            self.show(&Event::Playbook {
-                name: &playbook.name,
-                plays: playbook.plays.len(),
-            });
-            for play in playbook.plays {
-                match self.play(Arc::new(play)).await {
-                    Ok(After::Next | After::EndPlay) => {}
-                    Ok(After::Stop) => break 'run,
-                    Err(diagnostic) => {
-                        self.show(&Event::Diagnostic(&diagnostic));
-                        error = true;
-                        break 'run;
-                    }
-                }
+        let mut ended = Ended::Well;
+        for playbook in playbooks {
+            ended = self.playbook(playbook).await;
+            if ended != Ended::Well {
+                break;
             }
         }
         for (host, traffic) in self.links.close().await {
@@ -167,9 +155,32 @@ impl Run {
                 received: traffic.received(),
             });
         }
-        let stats = held(&self.stats).clone();
-        if !error || !stats.is_empty() {
-            self.show(&Event::Recap(&stats));
+        ended
+    }
+
+    async fn playbook(self: &Arc<Self>, playbook: Playbook) -> Ended {
+        let file = PathBuf::from(absolute(&playbook.name));
+        self.show(&Event::Playbook {
+            file: &file,
+            check: self.settings.check,
+            plays: playbook.plays.len(),
+        });
+        let mut error = false;
+        for play in playbook.plays {
+            match self.play(Arc::new(play)).await {
+                Ok(After::Next | After::EndPlay) => {}
+                Ok(After::Stop) => break,
+                Err(diagnostic) => {
+                    self.show(&Event::Diagnostic(&diagnostic));
+                    error = true;
+                    break;
+                }
+            }
+        }
+        self.write_retry_file(&file);
+        let summary = held(&self.summary).clone();
+        if !error || !summary.hosts.is_empty() {
+            self.show(&Event::Recap(&summary));
         }
         let lost = held(&self.lost);
         if lost.values().any(|lost| *lost == Lost::Unreachable) {
@@ -183,6 +194,30 @@ impl Run {
         }
     }
 
+    /// Writes the hosts that have failed to a file, if that is wanted, for a run that is limited to them.
+    fn write_retry_file(&self, playbook: &Path) {
+        let configuration = &self.settings.configuration;
+        let mut hosts: Vec<String> = held(&self.lost).keys().cloned().collect();
+        if hosts.is_empty() || !configuration.truth(&table::RETRY_FILES_ENABLED) {
+            return;
+        }
+        hosts.sort();
+        let beside = || playbook.parent().map(Path::to_owned).unwrap_or_default();
+        let folder = configuration
+            .path(&table::RETRY_FILES_SAVE_PATH)
+            .unwrap_or_else(beside);
+        let name = playbook.with_extension("retry");
+        let file = folder.join(name.file_name().unwrap_or_default());
+        let text = hosts.join("\n") + "\n";
+        match std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, text)) {
+            Ok(()) => self.show(&Event::Retry { file: &file }),
+            Err(error) => self.show(&Event::Warning(&format!(
+                "Could not create retry file '{}'. {error}",
+                file.display()
+            ))),
+        }
+    }
+
     pub(super) fn has_started(&self) -> bool {
         self.started.load(Ordering::Relaxed)
     }
@@ -192,8 +227,7 @@ impl Run {
     }
 
     pub fn show(&self, event: &Event<'_>) {
-        let mut printer = held(&self.printer);
-        censored(event, &mut |event| printer.show(event));
+        held(&self.output).show(event);
     }
 
     pub(super) fn warn_all(&self) {
@@ -201,11 +235,6 @@ impl Run {
         for warning in self.loader.take_warnings().into_iter().chain(inventory) {
             self.show(&Event::Diagnostic(&warning));
         }
-    }
-
-    /// Shows a result and counts it.
-    pub(super) fn report(&self, report: &Report) {
-        self.show(&Event::Result(report));
     }
 
     /// Counts a task's end on a host.
@@ -228,7 +257,7 @@ impl Run {
     }
 
     pub(super) fn count_with(&self, host: &str, change: impl FnOnce(&mut Stats)) {
-        change(held(&self.stats).entry(host.to_owned()).or_default());
+        change(held(&self.summary).hosts.entry(host.to_owned()).or_default());
     }
 
     pub(super) fn lose(&self, host: &str, lost: Lost) {
@@ -318,6 +347,18 @@ impl Run {
                 Effect::Include(variables) => {
                     for host in hosts {
                         self.remember(host, |memory| memory.include(variables.clone()));
+                    }
+                }
+                Effect::Stats {
+                    data,
+                    per_host,
+                    aggregate,
+                } => {
+                    let mut summary = held(&self.summary);
+                    let owners = hosts.iter().map(|host| Some(host.as_str()));
+                    let owners: Vec<_> = if per_host { owners.collect() } else { vec![None] };
+                    for host in owners {
+                        custom_stats::set(&mut summary, host, &data, aggregate);
                     }
                 }
                 Effect::AddHost {

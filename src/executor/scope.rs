@@ -13,7 +13,7 @@ use crate::configuration::table;
 use crate::playbook::{Context, Include, Role, RoleUse};
 use crate::template::{CONFIGURATION, Layer, Names, Scope, Scopes, SearchPath, Variable};
 use crate::value::{Map, Value};
-use crate::yaml::{Mapping, Node};
+use crate::yaml::Mapping;
 
 /// The version of the language that playbooks can ask for.
 pub const LANGUAGE_VERSION: &str = "2.19.14";
@@ -272,8 +272,8 @@ impl Magic {
                 active.retain(|host| batch.contains(host));
                 Value::from(active)
             }
-            "ansible_check_mode" => Value::Bool(self.truth("check_mode", settings.check)),
-            "ansible_diff_mode" => Value::Bool(self.truth("diff", settings.diff)),
+            "ansible_check_mode" => Value::Bool(settings.check),
+            "ansible_diff_mode" => Value::Bool(settings.diff),
             "ansible_forks" => Value::from(settings.forks),
             "ansible_limit" => Value::from(settings.limit.clone()?),
             "ansible_run_tags" if settings.selection.tags.is_empty() => Value::from(vec!["all"]),
@@ -293,12 +293,6 @@ impl Magic {
             }
             _ => return None,
         })
-    }
-
-    /// A keyword of the task that is written as a plain boolean, else the run's setting.
-    fn truth(&self, keyword: &str, usual: bool) -> bool {
-        let node: Option<&Node> = self.context.as_ref().and_then(|context| context.nearest(keyword));
-        node.and_then(|node| node.to_value().as_bool()).unwrap_or(usual)
     }
 
     fn parent_roles(&self, part: impl Fn(&Role) -> String) -> Vec<String> {

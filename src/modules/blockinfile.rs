@@ -93,6 +93,7 @@ impl Module for Blockinfile {
             backup: args.backup,
             backup_key: "backup_file",
             validate: args.validate.as_deref(),
+            terse: false,
         };
         editing.plan(after, message.to_owned(), Map::new(), options, system)
     }

@@ -26,6 +26,8 @@ pub struct Options<'a> {
     /// The result's key for the path of the backup.
     pub backup_key: &'static str,
     pub validate: Option<&'a str>,
+    /// As `replace` has it: differences are headed by the path alone, and a backup that was not made is not told.
+    pub terse: bool,
 }
 
 /// The decision.
@@ -88,7 +90,8 @@ impl Editing {
             .map(|now| wanted.missing(now))
             .unwrap_or_default();
         if rewritten {
-            let header = format!("{} (content)", self.path.display());
+            let mark = if options.terse { "" } else { " (content)" };
+            let header = format!("{}{mark}", self.path.display());
             diffs.push(text_diff((&header, &self.before), (&header, &after)));
             let parent = self.path.parent().unwrap_or(Path::new("/"));
             for folder in missing_folders(parent, system)? {

@@ -120,6 +120,7 @@ impl Module for JsonMerge {
             file: args.file,
             backup: args.backup,
             validate: None,
+            terse: false,
         };
         let values = Map::from([("path".to_owned(), path.into())]);
         let plan = editing.plan(text, message.to_owned(), values, options, system)?;

@@ -106,6 +106,7 @@ impl Module for Lineinfile {
             backup: args.backup,
             backup_key: "backup",
             validate: args.validate.as_deref(),
+            terse: false,
         };
         editing.plan(after, message, values, options, system)
     }

@@ -90,6 +90,7 @@ impl Module for Replace {
             backup: args.backup,
             backup_key: "backup_file",
             validate: args.validate.as_deref(),
+            terse: true,
         };
         editing.plan(after, message, values, options, system)
     }

@@ -1,7 +1,10 @@
 //! Events without secrets: the one way from the run to its printers.
 
-use super::event::{Event, Report};
+use std::sync::Arc;
+
+use super::event::{Announced, Event, Extent, Report, Summary};
 use crate::secrets::{any, scrub, scrub_value};
+use crate::value::{Map, Value};
 use crate::wire::message::Diff;
 
 /// Passes an event on as it may be shown.
@@ -10,34 +13,87 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
         return show(event);
     }
     match event {
-        Event::Play { name } => show(&Event::Play { name: &scrub(name) }),
-        Event::Task { name, place, handler } => show(&Event::Task {
+        Event::Play { name, check, tasks } => show(&Event::Play {
             name: &scrub(name),
-            place,
-            handler: *handler,
+            check: *check,
+            tasks: *tasks,
+        }),
+        Event::Task { task, hosts } => show(&Event::Task {
+            task: &announced(task),
+            hosts: *hosts,
+        }),
+        Event::Started { task, host } => show(&Event::Started {
+            task: &announced(task),
+            host,
         }),
         Event::Result(report) => show(&Event::Result(&without_secrets(report))),
-        Event::Included { file, item, hosts } => show(&Event::Included {
+        Event::Included {
+            task,
+            file,
+            item,
+            hosts,
+        } => show(&Event::Included {
+            task: &announced(task),
             file: &scrub(file),
             item: item.map(scrub).as_deref(),
             hosts,
         }),
-        Event::Retrying { label, task, left } => show(&Event::Retrying {
+        Event::Retrying {
+            label,
+            task,
+            left,
+            result,
+        } => show(&Event::Retrying {
             label,
             task: &scrub(task),
             left: *left,
+            result: &map(result),
+        }),
+        Event::Notified { handler, host } => show(&Event::Notified {
+            handler: &scrub(handler),
+            host,
         }),
         Event::Meta { text } => show(&Event::Meta { text: &scrub(text) }),
         Event::Warning(text) => show(&Event::Warning(&scrub(text))),
+        Event::Chatter { verbosity, text } => show(&Event::Chatter {
+            verbosity: *verbosity,
+            text: &scrub(text),
+        }),
+        Event::Recap(summary) => show(&Event::Recap(&Summary {
+            hosts: summary.hosts.clone(),
+            custom: summary
+                .custom
+                .iter()
+                .map(|(host, stats)| (host.clone(), map(stats)))
+                .collect(),
+        })),
         // Diagnostics see to it themselves; the others hold names of hosts and numbers.
         Event::Diagnostic(_)
         | Event::NoHostsMatched
         | Event::NoHostsLeft
         | Event::Job { .. }
         | Event::Playbook { .. }
-        | Event::Traffic { .. }
-        | Event::Recap(_) => show(event),
+        | Event::Retry { .. }
+        | Event::Traffic { .. } => show(event),
     }
+}
+
+fn map(map: &Map) -> Map {
+    let scrubbed = |value| scrub_value(value).into_owned();
+    map.iter()
+        .map(|(name, value): (_, &Value)| (name.clone(), scrubbed(value)))
+        .collect()
+}
+
+fn announced(task: &Arc<Announced>) -> Arc<Announced> {
+    let arguments = task.arguments.iter();
+    Arc::new(Announced {
+        name: scrub(&task.name).into_owned(),
+        arguments: arguments
+            .map(|(name, value)| (name.clone(), scrub(value).into_owned()))
+            .collect(),
+        ..task.as_ref().clone()
+    })
 }
 
 fn without_secrets(report: &Report) -> Report {
@@ -48,8 +104,12 @@ fn without_secrets(report: &Report) -> Report {
         after: scrub(&diff.after).into_owned(),
     });
     Report {
-        item: report.item.as_deref().map(|item| scrub(item).into_owned()),
-        result: scrub_value(&report.result).into_owned(),
+        task: announced(&report.task),
+        extent: match &report.extent {
+            Extent::Item(label) => Extent::Item(scrub(label).into_owned()),
+            other => other.clone(),
+        },
+        result: map(&report.result),
         diff: diff.collect(),
         ..report.clone()
     }

@@ -1,50 +1,47 @@
-//! Unified diffs, three lines of context, as Ansible heads them.
+//! Unified diffs, as Ansible heads them.
 
 use similar::TextDiff;
 
 use super::colour::{Colour, Paint};
 use crate::wire::message::Diff;
 
-/// The text of one difference; empty if the sides are equal.
-pub fn unified(diff: &Diff, paint: Paint) -> String {
+/// The text of several differences, `context` lines around each; empty if the sides are equal.
+pub fn unified(diffs: &[Diff], context: usize, paint: &Paint) -> String {
+    diffs.iter().map(|diff| one(diff, context, paint)).collect()
+}
+
+fn one(diff: &Diff, context: usize, paint: &Paint) -> String {
     if diff.before == diff.after {
         return String::new();
     }
-    let header = |side: &str, name: &str| {
-        if name.is_empty() {
-            format!("{side}\n")
+    let head = |sign: &str, side: &str, name: &str| {
+        let name = if name.is_empty() {
+            String::new()
         } else {
-            format!("{side}: {name}\n")
-        }
+            format!(": {name}")
+        };
+        painted(&format!("{sign} {side}{name}\n"), paint)
     };
-    let mut out = String::new();
-    out.push_str(&line(
-        &format!("--- {}", header("before", &diff.before_header)),
-        paint,
-    ));
-    out.push_str(&line(
-        &format!("+++ {}", header("after", &diff.after_header)),
-        paint,
-    ));
+    let mut out = head("---", "before", &diff.before_header);
+    out.push_str(&head("+++", "after", &diff.after_header));
     let text = TextDiff::from_lines(&diff.before, &diff.after);
-    for hunk in text.unified_diff().context_radius(3).iter_hunks() {
+    for hunk in text.unified_diff().context_radius(context).iter_hunks() {
         for piece in hunk.to_string().lines() {
-            out.push_str(&line(&format!("{piece}\n"), paint));
+            out.push_str(&painted(&format!("{piece}\n"), paint));
         }
     }
     out.push('\n');
     out
 }
 
-fn line(text: &str, paint: Paint) -> String {
-    let colour = match text.as_bytes().first() {
+fn painted(line: &str, paint: &Paint) -> String {
+    let colour = match line.as_bytes().first() {
         Some(b'+') => Colour::DiffAdded,
         Some(b'-') => Colour::DiffRemoved,
         Some(b'@') => Colour::DiffPlace,
-        _ => return text.to_owned(),
+        _ => return line.to_owned(),
     };
-    let body = text.trim_end_matches('\n');
-    format!("{}\n", paint.paint(body, colour))
+    format!("{}\n", paint.paint(line.trim_end_matches('\n'), colour))
 }
 
 #[cfg(test)]
@@ -59,7 +56,12 @@ mod tests {
             before: "a\nb\n".into(),
             after: "a\nc".into(),
         };
-        insta::assert_snapshot!(unified(&diff, Paint(false)), @r"
+        let same = Diff {
+            before: "x".into(),
+            after: "x".into(),
+            ..Diff::default()
+        };
+        insta::assert_snapshot!(unified(&[same, diff], 3, &Paint::new(false)), @r"
         --- before: /etc/x
         +++ after: /etc/x
         @@ -1,2 +1,2 @@

@@ -30,6 +30,13 @@ impl EvalError {
         }
     }
 
+    /// Says what failed because of this.
+    #[must_use]
+    pub fn failing(mut self, what: impl Into<String>, span: &Span) -> Self {
+        self.diagnostic = self.diagnostic.failing(what, span);
+        self
+    }
+
     /// Whether the engine's error is one of ours that went through it.
     pub(super) fn is_carried(error: &minijinja::Error) -> bool {
         inner(error).is_some()

@@ -8,6 +8,7 @@
 pub mod emit;
 mod load;
 mod node;
+mod quoting;
 mod scalar;
 
 pub use self::load::{Document, load, parse_scalar};

@@ -7,6 +7,7 @@ use regdeploy::actions;
 use regdeploy::configuration::{Kind, table};
 use regdeploy::executor::{MAGIC_VARIABLES, Words};
 use regdeploy::modules::{self, Rule, Spec};
+use regdeploy::output::{self, PRINTERS};
 use regdeploy::playbook::Vocabulary;
 use regdeploy::playbook::keyword::{KEYWORDS, Keyword};
 use regdeploy::template;
@@ -24,6 +25,7 @@ const PARTS: &[(&str, Maker)] = &[
     ("tests", || definitions(template::test_documentation())),
     ("functions", || definitions(template::function_documentation())),
     ("lookups", lookups),
+    ("printers", printers),
     ("list of modules", list_of_modules),
     ("modules", all_modules),
     ("settings", || settings(false)),
@@ -151,6 +153,19 @@ fn definitions(all: impl Iterator<Item = (&'static str, &'static str, &'static s
                 some => code(some),
             };
             vec![code(name), parameters, doc.to_owned()]
+        }),
+    )
+}
+
+fn printers() -> String {
+    rows(
+        "| name | chosen by | prints |",
+        PRINTERS.iter().map(|row| {
+            let by = match row.kind {
+                output::Kind::Stdout => "`stdout_callback`",
+                output::Kind::Beside => "`callbacks_enabled`",
+            };
+            vec![code(row.name), by.to_owned(), row.summary.to_owned()]
         }),
     )
 }
@@ -309,6 +324,7 @@ const REASONS: &[(&str, &str)] = &[
         "finds all known secrets in what is about to be shown",
     ),
     ("similar", "unified differences"),
+    ("unicode-width", "how many columns a banner's text takes"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
     ("url", "URLs"),

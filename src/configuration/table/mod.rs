@@ -4,6 +4,7 @@ mod inventory;
 mod language;
 mod login;
 mod output;
+mod printers;
 mod running;
 mod unused;
 
@@ -11,6 +12,7 @@ pub use self::inventory::*;
 pub use self::language::*;
 pub use self::login::*;
 pub use self::output::*;
+pub use self::printers::*;
 pub use self::running::*;
 pub use self::unused::*;
 
@@ -24,6 +26,7 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
         running::ROWS,
         language::ROWS,
         output::ROWS,
+        printers::ROWS,
         unused::ROWS,
     ]
     .into_iter()

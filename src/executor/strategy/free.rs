@@ -111,12 +111,15 @@ impl Batch {
             .at(&task.action_span)
             .hint("put it into a play with the strategy `linear`"));
         }
-        let site = self.site(index, &task);
+        let site = self.site(index, &task, &Arc::default());
         if traffic.busy.len() >= self.run.settings.forks || self.is_throttled(&site, traffic)? {
             return Ok(Step::Held);
         }
         self.warn_of_keywords(&site, traffic);
         self.take_handler(&[index]);
+        let announced = self.announce(&task, &[index]);
+        let site = self.site(index, &task, &announced);
+        site.start();
         traffic.busy.push((index, Arc::as_ptr(&task).addr()));
         traffic.running.spawn(async move {
             let end = site.run_task().await;

@@ -13,6 +13,7 @@ use crate::playbook::keyword::Level;
 impl Batch {
     /// Gives the lanes on which it has failed.
     pub(super) fn include(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+        let announced = self.announce(task, at);
         let level = if self.lanes[at[0]].cursor.in_handlers() {
             Level::Handler
         } else {
@@ -23,10 +24,9 @@ impl Batch {
         let mut known = Inclusions::default();
         let mut shown: Vec<(Included, Vec<String>)> = Vec::new();
         for index in at {
-            let site = self.site(*index, task);
+            let site = self.site(*index, task, &announced);
             match self.run.inclusion(&site, &mut known, level) {
                 Ok(Inclusion { lists, shown: files }) => {
-                    site.heading();
                     for file in files {
                         match shown.iter_mut().find(|(name, _)| *name == file) {
                             Some((_, hosts)) if !hosts.contains(&site.host) => hosts.push(site.host.clone()),
@@ -47,6 +47,7 @@ impl Batch {
         }
         for (included, hosts) in &shown {
             self.run.show(&Event::Included {
+                task: &announced,
                 file: &included.file,
                 item: included.item.as_deref(),
                 hosts,

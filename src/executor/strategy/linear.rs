@@ -25,10 +25,7 @@ impl Batch {
         while let Some((task, at)) = self.next() {
             match &task.what {
                 What::Meta(meta) => self.meta(*meta, &task, &at).await?,
-                What::IncludeTasks | What::IncludeRole => {
-                    self.site(at[0], &task).banner();
-                    self.take_in(&task, &at)?;
-                }
+                What::IncludeTasks | What::IncludeRole => self.take_in(&task, &at)?,
                 What::Run(_) => self.step(&task, &at).await?,
             }
             if self.stop || self.end_play {
@@ -61,9 +58,9 @@ impl Batch {
 
     /// Runs a task on the lanes at `at`.
     async fn step(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
-        let mut first = self.site(at[0], task);
+        let announced = self.announce(task, at);
+        let mut first = self.site(at[0], task, &announced);
         let scope = first.scope();
-        first.banner();
         let plain = |error: crate::template::EvalError| error.diagnostic;
         first.once = first.truth("run_once", &scope).map_err(plain)?.unwrap_or(false);
         let single = first.once
@@ -83,8 +80,9 @@ impl Batch {
             while running.len() < limit
                 && let Some(index) = waiting.next()
             {
-                let mut site = self.site(index, task);
+                let mut site = self.site(index, task, &announced);
                 site.once = first.once;
+                site.start();
                 running.spawn(async move {
                     let end = site.run_task().await;
                     (index, site, end)
@@ -123,7 +121,7 @@ impl Batch {
 
     /// As [`Self::step`], for what brings more tasks.
     fn take_in(&mut self, task: &Arc<Task>, at: &[usize]) -> Result<(), Diagnostic> {
-        let first = self.site(at[0], task);
+        let first = self.site(at[0], task, &Arc::default());
         let scope = first.scope();
         let once = first
             .truth("run_once", &scope)

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Batch;
+use super::{Batch, Strategy};
 use crate::diagnostic::Diagnostic;
 use crate::executor::attempt::Site;
 use crate::executor::end::End;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Announced, Event, Extent, State};
 use crate::playbook::{Item, Meta, Task};
 use crate::value::{Map, Value};
 
@@ -36,10 +36,12 @@ impl Batch {
         task: &Arc<Task>,
         at: &[usize],
     ) -> Result<(), Diagnostic> {
-        if !task.implicit {
-            self.site(at[0], task).banner();
-        }
-        let wanted = self.wanted(meta, task, at)?;
+        let announced = if task.implicit || self.active.strategy != Strategy::Linear {
+            self.described(at[0], task)
+        } else {
+            self.announce(task, at)
+        };
+        let wanted = self.wanted(meta, task, at, &announced)?;
         if !task.implicit {
             self.tell(meta, task, at, &wanted);
         }
@@ -100,7 +102,13 @@ impl Batch {
     }
 
     /// The lanes for which the conditions hold; the others are shown as skipped.
-    fn wanted(&self, meta: Meta, task: &Arc<Task>, at: &[usize]) -> Result<Vec<usize>, Diagnostic> {
+    fn wanted(
+        &self,
+        meta: Meta,
+        task: &Arc<Task>,
+        at: &[usize],
+        announced: &Arc<Announced>,
+    ) -> Result<Vec<usize>, Diagnostic> {
         let reach = reach(meta);
         if reach == Reach::Always {
             if !task.context.conditions().is_empty() {
@@ -117,7 +125,7 @@ impl Batch {
         let asked = if reach == Reach::All { &at[..1] } else { at };
         let mut wanted = Vec::new();
         for index in asked {
-            let site = self.site(*index, task);
+            let site = self.site(*index, task, announced);
             let condition = site
                 .false_condition(&site.scope())
                 .map_err(|error| error.diagnostic)?;
@@ -144,20 +152,7 @@ impl Batch {
             ("skip_reason".to_owned(), Value::from(reason)),
             ("skipped".to_owned(), Value::Bool(true)),
         ]);
-        site.report(&Report {
-            label: Label {
-                host: site.host.clone(),
-                delegate: None,
-            },
-            state: State::Skipped,
-            ignored: false,
-            item: None,
-            result: End::new(State::Skipped, result).visible(),
-            diff: Vec::new(),
-            always: false,
-            action: site.task.action.clone(),
-            diagnostic: None,
-        });
+        site.report(&End::new(State::Skipped, result), Extent::Task, false);
     }
 
     /// Says what becomes of each host that was asked.
@@ -190,9 +185,14 @@ impl Batch {
                 .run
                 .scope(&self.lanes[*index].host, Some(&self.active), None, Vec::new());
             for name in notifications {
-                self.lanes[*index]
-                    .notified
-                    .extend(self.active.handlers_called(&name, &scope));
+                for called in self.active.handlers_called(&name, &scope) {
+                    if self.lanes[*index].notified.insert(called) {
+                        self.run.show(&Event::Notified {
+                            handler: &name,
+                            host: &self.lanes[*index].host,
+                        });
+                    }
+                }
             }
             self.lanes[*index].cursor.flush(Arc::clone(&handlers));
         }

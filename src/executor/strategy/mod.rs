@@ -20,6 +20,7 @@ use super::roles::RoleProgress;
 use super::run::{Lost, Run};
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
+use crate::output::{Announced, Event};
 use crate::playbook::{Item, Task, What, short_name};
 use crate::yaml::Node;
 
@@ -184,7 +185,21 @@ fn gathers(items: &[Item]) -> bool {
 }
 
 impl Batch {
-    fn site(&self, index: usize, task: &Arc<Task>) -> Site {
+    /// Announces a task that these lanes run.
+    fn announce(&self, task: &Arc<Task>, at: &[usize]) -> Arc<Announced> {
+        let announced = self.described(at[0], task);
+        self.run.show(&Event::Task {
+            task: &announced,
+            hosts: at.len(),
+        });
+        announced
+    }
+
+    fn described(&self, index: usize, task: &Arc<Task>) -> Arc<Announced> {
+        Arc::new(self.site(index, task, &Arc::default()).described())
+    }
+
+    fn site(&self, index: usize, task: &Arc<Task>, announced: &Arc<Announced>) -> Site {
         let lane = &self.lanes[index];
         Site {
             run: Arc::clone(&self.run),
@@ -194,6 +209,7 @@ impl Batch {
             local: Vec::new(),
             once: false,
             handler: lane.cursor.in_handlers(),
+            announced: Arc::clone(announced),
         }
     }
 

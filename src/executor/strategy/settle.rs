@@ -7,7 +7,7 @@ use crate::executor::attempt::Site;
 use crate::executor::end::{End, Notification};
 use crate::executor::iterator::Moved;
 use crate::executor::run::Lost;
-use crate::output::{Event, Label, Report, State};
+use crate::output::{Event, Extent, State};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -27,23 +27,12 @@ impl Batch {
         }
         let ignored = is_ignored(site, &end);
         remember(site, &mut end);
-        let in_loop = site.task.repeat.is_some() && end.result.get("results").is_some_and(is_filled);
-        if !in_loop || matches!(end.state, State::Unreachable | State::Skipped) {
-            site.report(&Report {
-                label: Label {
-                    host: site.host.clone(),
-                    delegate: end.delegate.clone(),
-                },
-                state: end.state,
-                ignored,
-                item: None,
-                result: end.visible(),
-                diff: if end.no_log { Vec::new() } else { end.diff.clone() },
-                always: end.shown && !end.no_log,
-                action: site.task.action.clone(),
-                diagnostic: end.diagnostic.clone().filter(|_| !end.no_log),
-            });
-        }
+        let extent = if end.result.contains_key("results") && site.task.repeat.is_some() {
+            Extent::Loop
+        } else {
+            Extent::Task
+        };
+        site.report(&end, extent, ignored);
         if end.state == State::Changed {
             self.notify(index, site, &end.notify)?;
         }
@@ -175,8 +164,4 @@ fn described(site: &Site) -> Value {
         ("register".to_owned(), own("register")),
         ("delegate_to".to_owned(), own("delegate_to")),
     ]))
-}
-
-fn is_filled(value: &Value) -> bool {
-    value.as_list().is_some_and(|list| !list.is_empty())
 }

@@ -55,8 +55,12 @@ impl Loader {
                 path: given,
             });
         }
-        let folders = candidates.iter().filter_map(|path| path.parent());
-        let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
+        let folders: Vec<String> = candidates
+            .iter()
+            .filter_map(|path| path.parent())
+            .map(|folder| std::env::current_dir().unwrap_or_default().join(folder))
+            .map(|folder| folder.display().to_string().trim_end_matches('/').to_owned())
+            .collect();
         let siblings = siblings(&candidates);
         Err(Diagnostic::error(format!(
             "the role '{name}' was not found in {}",

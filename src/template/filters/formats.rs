@@ -176,6 +176,8 @@ fn yaml(call: &Call, indent: usize, flow_leaves: bool) -> Result<Value, Error> {
         indent: call.size("indent", indent)?.clamp(2, 9),
         sort_keys: call.flag("sort_keys", true),
         flow_leaves: flow.map_or(flow_leaves, minijinja::Value::is_true),
+        literal: false,
+        width: call.size("width", Style::default().width)?,
     };
     let start = if call.flag("explicit_start", false) {
         "---\n"
