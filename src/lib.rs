@@ -16,6 +16,7 @@
 pub mod actions;
 pub mod agent;
 pub mod certificate;
+pub mod check;
 pub mod cli;
 pub mod configuration;
 pub mod connection;

@@ -7,6 +7,7 @@
 )]
 
 mod case;
+mod commands;
 mod diagnostics;
 mod differential;
 mod documents;
@@ -15,3 +16,4 @@ mod golden;
 mod layers;
 mod link;
 mod registry;
+mod vault;

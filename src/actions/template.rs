@@ -45,12 +45,10 @@ static SPEC: Spec = Spec {
             .default("no")
             .doc("drop the blanks in front of a block"),
         Arg::str("output_encoding").default("utf-8").doc("of the file"),
-        Arg::bool("unsafe_writes")
-            .default("no")
-            .doc("accepted; files are always replaced in one step"),
+        Arg::bool("unsafe_writes").doc("write in place where a file cannot be replaced"),
         Arg::str("attributes")
             .aliases(&["attr"])
-            .doc("accepted with a warning"),
+            .doc("flags as for chattr"),
         Arg::str("seuser").doc("accepted with a warning"),
         Arg::str("serole").doc("accepted with a warning"),
         Arg::str("setype").doc("accepted with a warning"),
@@ -69,7 +67,12 @@ impl Action for Template {
         Box::pin(async move {
             let (name, bytes) = render(&task)?;
             let bytes: Arc<[u8]> = bytes.into();
-            place_single(&task, lent(&task.arguments), &name, &bytes).await
+            let mut done = place_single(&task, lent(&task.arguments), &name, &bytes).await?;
+            if done.outcome.changed {
+                let src = task.arguments["src"].clone();
+                done.outcome.values.entry("src".to_owned()).or_insert(src);
+            }
+            Ok(done)
         })
     }
 }

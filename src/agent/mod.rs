@@ -187,6 +187,10 @@ impl Agent<'_> {
             machine: Local::new(call.environment.clone().into_iter().collect()),
             conversation: self.conversation,
         };
+        if let Some(folder) = &call.directory {
+            // Whoever may not go there has no use for paths below it either.
+            let _ = std::env::set_current_dir(folder);
+        }
         let mode = Mode {
             check: call.check,
             diff: call.diff,

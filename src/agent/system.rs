@@ -42,6 +42,7 @@ impl System for AgentSystem<'_> {
         fn xattrs(path: &Path) -> Result<BTreeMap<String, Vec<u8>>>;
         fn access(path: &Path) -> Result<(bool, bool, bool)>;
         fn write(path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()>;
+        fn overwrite(path: &Path, content: &mut dyn Read) -> Result<()>;
         fn create_dir(path: &Path, mode: u32) -> Result<()>;
         fn remove_file(path: &Path) -> Result<()>;
         fn remove_tree(path: &Path) -> Result<()>;

@@ -12,17 +12,22 @@ use clap::{ArgAction, Parser};
 use super::adhoc::AdHocArguments;
 use super::config::ConfigArguments;
 use super::doc::DocArguments;
+use super::explain::ExplainArguments;
 use super::inventory::InventoryArguments;
 use super::keyring::VaultPasswords;
 use super::names::{self, Role};
 use super::vault::Arguments as VaultArguments;
 
 /// Words that, as the first argument, are verbs and not playbooks: as the help shows them, and what they do.
-pub const VERBS: [(&str, &str); 8] = [
+pub const VERBS: &[(&str, &str)] = &[
     ("adhoc PATTERN", "run a single task; see `regdeploy adhoc --help`"),
     (
         "inventory",
         "show hosts, groups and variables; see `regdeploy inventory --help`",
+    ),
+    (
+        "explain VAR",
+        "every place that sets a variable; see `regdeploy explain --help`",
     ),
     ("config", "show settings; see `regdeploy config --help`"),
     (
@@ -45,6 +50,7 @@ pub enum Invocation {
     AdHoc(Box<AdHocArguments>),
     Inventory(Box<InventoryArguments>),
     Config(ConfigArguments),
+    Explain(Box<ExplainArguments>),
     Doc(DocArguments),
     Init(InitArguments),
     /// The rest of the line, which the registry reads itself.
@@ -67,7 +73,9 @@ impl Invocation {
         let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
         match role {
             Role::Refused(instead) => Ok(Self::Refused(program, instead)),
-            Role::Verb(_) if asks_for_version(&arguments) => Ok(Self::Version(program)),
+            Role::Verb(_) if program.starts_with("ansible") && asks_for_version(&arguments) => {
+                Ok(Self::Version(program))
+            }
             Role::Verb(verb) => Self::verb(verb, program, rest(1)),
             Role::Itself => {
                 let word = arguments.get(1).and_then(|word| word.to_str());
@@ -91,6 +99,7 @@ impl Invocation {
             "init" => read(name, rest).map(Self::Init),
             "adhoc" => read(name, rest).map(|read| Self::AdHoc(Box::new(read))),
             "inventory" => read(name, rest).map(|read| Self::Inventory(Box::new(read))),
+            "explain" => read(name, rest).map(|read| Self::Explain(Box::new(read))),
             "config" => read(name, rest).map(Self::Config),
             "doc" => read(name, rest).map(Self::Doc),
             _ => read(name, rest).map(|read| Self::Play(Box::new(read))),
@@ -130,9 +139,8 @@ Exit code: 0 all went well, 1 nothing could be run, 2 a host failed or an option
            4 a host could not be reached, 99 interrupted, 250 a defect of regdeploy";
 
 fn after_help() -> String {
-    let verbs = VERBS
-        .map(|(verb, about)| format!("  {verb:<13}  {about}"))
-        .join("\n");
+    let verbs = VERBS.iter().map(|(verb, about)| format!("  {verb:<13}  {about}"));
+    let verbs = verbs.collect::<Vec<_>>().join("\n");
     format!(
         "{EXAMPLES}\nVerbs, as the first word (a playbook of that name is `./init`):\n{verbs}\n\n{EXIT_CODES}"
     )
@@ -264,6 +272,24 @@ pub struct RunArguments {
     #[arg(short = 'T', long, value_name = "SECONDS", value_parser = at_least_one, help_heading = "Logging in")]
     pub timeout: Option<u32>,
 
+    /// Options of the ssh program, as far as they mean something without it: `-o StrictHostKeyChecking=no`
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true,
+        help_heading = "Logging in"
+    )]
+    pub ssh_common_args: Option<String>,
+
+    /// Further ones
+    #[arg(
+        long,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true,
+        help_heading = "Logging in"
+    )]
+    pub ssh_extra_args: Option<String>,
+
     /// Become another user on the host, root unless told otherwise
     #[arg(short, long, help_heading = "Becoming another user")]
     pub r#become: bool,
@@ -327,10 +353,6 @@ pub struct Refused {
     #[arg(short = 'M', long, hide = true)]
     pub module_path: Vec<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub ssh_common_args: Option<String>,
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub ssh_extra_args: Option<String>,
-    #[arg(long, hide = true, allow_hyphen_values = true)]
     pub scp_extra_args: Option<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
     pub sftp_extra_args: Option<String>,
@@ -372,6 +394,7 @@ mod tests {
         AdHocArguments::command().debug_assert();
         InventoryArguments::command().debug_assert();
         ConfigArguments::command().debug_assert();
+        ExplainArguments::command().debug_assert();
         DocArguments::command().debug_assert();
         for (verb, _) in VERBS {
             let name = verb.split(' ').next().unwrap_or_default();

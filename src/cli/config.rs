@@ -47,7 +47,8 @@ struct FileArguments {
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = ["all", "base"], default_value = "base")]
     kind: String,
 
-    #[arg(short, long, action = clap::ArgAction::Count, hide = true)]
+    /// Say where settings come from
+    #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
@@ -150,6 +151,9 @@ fn read(arguments: &FileArguments) -> Result<Configuration, Stop> {
     };
     let (configuration, warnings) = loaded.map_err(stop)?;
     warnings.iter().for_each(warn);
+    if arguments.verbose > 0 {
+        println!("{}", configuration.told());
+    }
     Ok(configuration)
 }
 

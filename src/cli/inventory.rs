@@ -72,6 +72,9 @@ pub struct InventoryArguments {
 pub fn run(arguments: &InventoryArguments) -> Result<ExitCode, Stop> {
     let (configuration, warnings) = super::configuration()?;
     warnings.iter().for_each(warn);
+    if arguments.sources.verbose > 0 {
+        println!("{}", configuration.told());
+    }
     check(arguments).map_err(|error| (error, OPTIONS))?;
     let sources = arguments
         .sources

@@ -13,8 +13,10 @@ use crate::value::Value;
 pub mod adhoc;
 pub mod agent;
 pub mod arguments;
+mod checking;
 pub mod config;
 pub mod doc;
+pub mod explain;
 pub mod extra_vars;
 pub mod init;
 pub mod inventory;
@@ -43,6 +45,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Ok(Invocation::AdHoc(arguments)) => play::run_single(*arguments),
         Ok(Invocation::Inventory(arguments)) => ended(inventory::run(&arguments)),
         Ok(Invocation::Config(arguments)) => ended(config::run(&arguments)),
+        Ok(Invocation::Explain(arguments)) => ended(explain::run(&arguments)),
         Ok(Invocation::Doc(arguments)) => ended(doc::run(&arguments)),
         Ok(Invocation::Init(arguments)) => match init::run(&arguments, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,

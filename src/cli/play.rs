@@ -8,13 +8,13 @@ use std::sync::Arc;
 use super::adhoc::{AdHocArguments, Task};
 use super::arguments::Arguments;
 use super::settings::{PasswordSource, Settings, Surroundings};
-use super::{CONFIGURATION, Stop, extra_vars, fail, playbook_lookup};
+use super::{CONFIGURATION, Stop, checking, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::human::Human;
-use crate::output::{Event, Paint};
+use crate::output::{Colour, Event, Paint};
 use crate::playbook::{Loader, Places, Playbook, Selection};
 use crate::secrets;
 use crate::source::{Source, Span};
@@ -173,6 +173,9 @@ async fn play(
             "provided hosts list is empty, only localhost is available. Note that the implicit localhost does not match 'all'",
         ));
     }
+    if run.settings.verbosity > 0 {
+        println!("{}", paint.paint(&configuration.told(), Colour::Verbose));
+    }
     for warning in &warnings {
         run.show(&Event::Diagnostic(warning));
     }
@@ -191,8 +194,12 @@ async fn play(
             ));
         }
     }
-    for warning in unknown_words(&run, &playbooks) {
+    if let Some(warning) = checking::unknown_start(&run, &playbooks) {
         run.show(&Event::Diagnostic(&warning));
+    }
+    let checks = matches!(job, Job::Playbooks) && !listing.any();
+    if checks && !checking::passes(&run, &playbooks) {
+        return Ok(PARSE);
     }
     if syntax_check {
         for playbook in &playbooks {
@@ -247,7 +254,7 @@ fn single(task: &Task, loader: &Loader) -> Result<Playbook, Stop> {
 }
 
 /// Finds and reads playbooks.
-fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
+pub fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
     let find = |name: &String| match loader.find_playbook(name, Path::new("")) {
         Some(file) => Ok(file),
         None => playbook_lookup::find(name, Path::new("")).map_err(|error| (error, MISSING)),
@@ -259,7 +266,7 @@ fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
 }
 
 /// Where roles and collections are.
-fn places(configuration: &Configuration) -> Places {
+pub fn places(configuration: &Configuration) -> Places {
     let paths = |setting| configuration.list(setting).into_iter().map(PathBuf::from);
     // Where this program's own playbooks have theirs.
     let usual = std::env::current_dir().unwrap_or_default().join("roles");
@@ -271,32 +278,6 @@ fn places(configuration: &Configuration) -> Places {
             .is_set(private)
             .then(|| configuration.truth(private)),
     }
-}
-
-/// Tags and a task to start at that no task has: nothing would run, and nothing would say why. What is included
-/// while the plays run is not known yet, so playbooks that include are given the benefit of the doubt.
-fn unknown_words(run: &Run, playbooks: &[Playbook]) -> Vec<Diagnostic> {
-    let known = executor::known_words(playbooks);
-    if known.includes {
-        return Vec::new();
-    }
-    let selection = &run.settings.selection;
-    let unknown_tags = selection
-        .tags
-        .iter()
-        .chain(&selection.skip)
-        .filter(|tag| !Selection::SPECIAL.contains(&tag.as_str()) && !known.tags.contains(*tag))
-        .map(|tag| {
-            Diagnostic::warning(format!("no task has the tag `{tag}`"))
-                .nearest(tag, known.tags.iter().map(String::as_str))
-        });
-    let start = run.settings.start_at_task.iter();
-    let unknown_start = start.filter(|name| !known.names.iter().any(|task| executor::names_task(name, task)));
-    let unknown_start = unknown_start.map(|name| {
-        Diagnostic::warning(format!("no task is called `{name}`: nothing runs"))
-            .nearest(name, known.names.iter().map(String::as_str))
-    });
-    unknown_tags.chain(unknown_start).collect()
 }
 
 #[derive(Default)]
@@ -365,6 +346,10 @@ fn translated(
             port: settings.port,
             password: passwords.connection,
             private_key: settings.private_key,
+            passphrase: configuration
+                .text(&table::SSH_PRIVATE_KEY_PASSPHRASE)
+                .map(Secret::new),
+            ssh_arguments: settings.ssh_arguments,
             host_key_checking: settings.host_key_checking,
             timeout: settings.timeout,
         },
@@ -372,6 +357,7 @@ fn translated(
             enabled: settings.r#become,
             user: settings.become_user,
             method: settings.become_method,
+            flags: settings.become_flags,
             password: passwords.r#become,
         },
         verbosity: settings.verbosity,

@@ -34,11 +34,14 @@ pub struct Settings {
     pub private_key: Option<PathBuf>,
     pub connection: Option<String>,
     pub connection_password: PasswordSource,
+    /// Options of the ssh program: common ones, further ones, its usual ones.
+    pub ssh_arguments: [Option<String>; 3],
     pub host_key_checking: bool,
     pub timeout: Duration,
     pub r#become: bool,
     pub become_user: Option<String>,
     pub become_method: Option<String>,
+    pub become_flags: Option<String>,
     pub become_password: PasswordSource,
     /// At least 1.
     pub forks: usize,
@@ -131,11 +134,17 @@ impl Settings {
                 &table::DEFAULT_ASK_PASS,
                 &table::CONNECTION_PASSWORD_FILE,
             ),
+            ssh_arguments: [
+                text(run.ssh_common_args, &table::SSH_COMMON_ARGS),
+                text(run.ssh_extra_args, &table::SSH_EXTRA_ARGS),
+                text(None, &table::SSH_ARGS),
+            ],
             host_key_checking: configuration.truth(&table::HOST_KEY_CHECKING),
             timeout: Duration::from_secs(number(run.timeout, &table::DEFAULT_TIMEOUT)?.into()),
             r#become: truth(run.r#become, &table::DEFAULT_BECOME),
             become_user: text(run.become_user, &table::DEFAULT_BECOME_USER),
             become_method: text(run.become_method, &table::DEFAULT_BECOME_METHOD),
+            become_flags: text(None, &table::DEFAULT_BECOME_FLAGS),
             become_password: password(
                 run.ask_become_pass,
                 run.become_password_file,
@@ -226,8 +235,7 @@ fn colour(configuration: &Configuration, around: &Surroundings<'_>) -> bool {
 }
 
 fn refuse(refused: &Refused) -> Result<(), Diagnostic> {
-    const SSH: &str =
-        "the ssh program is not used; put options into ~/.ssh/config or the inventory's ansible_* variables";
+    const SSH: &str = "files go through the agent, no scp or sftp is started";
     let table = [
         (
             refused.step,
@@ -239,8 +247,6 @@ fn refuse(refused: &Refused) -> Result<(), Diagnostic> {
             "--module-path",
             "modules are built into this program",
         ),
-        (refused.ssh_common_args.is_some(), "--ssh-common-args", SSH),
-        (refused.ssh_extra_args.is_some(), "--ssh-extra-args", SSH),
         (refused.scp_extra_args.is_some(), "--scp-extra-args", SSH),
         (refused.sftp_extra_args.is_some(), "--sftp-extra-args", SSH),
     ];
@@ -375,17 +381,12 @@ mod tests {
          |
          = help: tasks cannot be confirmed one by one; use --start-at-task, --tags or --check
         ");
-        insta::assert_snapshot!(shown("regdeploy --ssh-common-args -oX=y p.yml"), @r"
-        error: --ssh-common-args is not supported
+        insta::assert_snapshot!(shown("regdeploy --scp-extra-args -l p.yml"), @r"
+        error: --scp-extra-args is not supported
          |
-         = help: the ssh program is not used; put options into ~/.ssh/config or the inventory's ansible_* variables
+         = help: files go through the agent, no scp or sftp is started
         ");
-        for line in [
-            "-M lib",
-            "--scp-extra-args -l",
-            "--sftp-extra-args -l",
-            "--ssh-extra-args -l",
-        ] {
+        for line in ["-M lib", "--sftp-extra-args -l"] {
             assert!(
                 resolve(&format!("regdeploy {line} p.yml"), &[], false).is_err(),
                 "{line}"

@@ -175,6 +175,17 @@ impl Configuration {
         Ok(())
     }
 
+    /// What `-v` tells of where settings come from.
+    pub fn told(&self) -> String {
+        match (&self.file, &self.own_file) {
+            (None, None) => "No config file found; using defaults".to_owned(),
+            (Some(file), None) | (None, Some(file)) => format!("Using {} as config file", file.display()),
+            (Some(file), Some(own)) => {
+                format!("Using {} and {} as config files", own.display(), file.display())
+            }
+        }
+    }
+
     /// What the file that was read says and nobody here knows: it may be meant for Ansible, or be a slip.
     pub fn unknown(&self) -> Vec<Diagnostic> {
         let warning = |error: &Diagnostic| Diagnostic {

@@ -83,28 +83,32 @@ impl Site {
     pub fn broken(&self, error: EvalError) -> End {
         let diagnostic = error.diagnostic.via("in this task", self.place());
         let message = diagnostic.message.clone();
-        let no_log = self
-            .task
-            .context
-            .nearest("no_log")
-            .is_some_and(|node| node.to_value().truth() != Some(false));
         End {
-            no_log,
+            // Where even that is not known, too little is shown rather than too much.
+            no_log: self.no_log(&self.scope()).unwrap_or(true),
             ..End::failed(message, Some(diagnostic))
         }
     }
 
+    /// Whether nothing of the result is to be seen.
+    fn no_log(&self, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+        let usual = self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
+        Ok(self.truth("no_log", scope)?.unwrap_or(usual))
+    }
+
     async fn try_attempt(&self, scope: &Arc<Scope>) -> Result<End, EvalError> {
+        let no_log = self.no_log(scope)?;
         let delegate = self.delegate(scope)?;
         let scope = &match &delegate {
             Some(host) => scope.with(delegated(&self.run, &self.play, host)),
             None => Arc::clone(scope),
         };
         if let Some(condition) = self.false_condition(scope)? {
-            return Ok(End::skipped(condition));
+            return Ok(End {
+                no_log,
+                ..End::skipped(condition)
+            });
         }
-        let usual = || self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
-        let no_log = self.truth("no_log", scope)?.unwrap_or_else(usual);
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;

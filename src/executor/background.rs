@@ -10,7 +10,7 @@ use crate::configuration::table;
 use crate::output::{Event, JobState, Label};
 use crate::template::EvalError;
 use crate::value::{Map, Value};
-use crate::wire::message::{Call, Outcome};
+use crate::wire::message::Outcome;
 
 /// The first question comes after this long, each further one after twice as long: a short job is not waited for
 /// longer than it takes.
@@ -60,13 +60,8 @@ impl Remote<'_> {
         arguments: Map,
         background: Background,
     ) -> Result<Outcome, Failure> {
-        let call = Call {
-            module: module.to_owned(),
-            arguments,
-            check: self.check,
-            diff: self.diff,
-            environment: self.environment()?,
-        };
+        let (_, transport, _) = self.transport()?;
+        let call = self.message(module, arguments, &transport)?;
         let call = Value::from_serialize(&call).map_err(|error| Failure::new(error.to_string()))?;
         let number = std::hash::RandomState::new().hash_one(module) % 1_000_000_000_000;
         let jid = format!("j{number}.{}", std::process::id());

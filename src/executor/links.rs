@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use super::settings::LoginSettings;
+use super::ssh_arguments;
 use crate::connection::{
     Answers, ConnectionError, Content, Executables, Link, SshOptions, Traffic, Transport,
 };
@@ -17,6 +18,13 @@ use crate::wire::message::{Batch, Become, Call, Outcome, Secret};
 
 /// Messages this often keep a connection alive through firewalls that forget idle ones.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Variables that hold options of the ssh program; in the order of `LoginSettings::ssh_arguments`.
+const SSH_ARGUMENTS: [&str; 3] = [
+    "ansible_ssh_common_args",
+    "ansible_ssh_extra_args",
+    "ansible_ssh_args",
+];
 
 type Slot = Arc<Mutex<Option<Link>>>;
 
@@ -164,12 +172,11 @@ pub fn transport(
     let truth = |name: &str| -> Result<Option<bool>, EvalError> {
         Ok(scope.value(name)?.and_then(|value| value.truth()))
     };
-    let arguments = text(&["ansible_ssh_common_args"])?.unwrap_or_default()
-        + &text(&["ansible_ssh_extra_args"])?.unwrap_or_default();
-    let unchecked = arguments
-        .replace(' ', "")
-        .to_ascii_lowercase()
-        .contains("stricthostkeychecking=no");
+    let mut options = Vec::new();
+    for (variable, usual) in SSH_ARGUMENTS.into_iter().zip(&login.ssh_arguments) {
+        options.extend(text(&[variable])?.or_else(|| usual.clone()));
+    }
+    let options = ssh_arguments::parse(&options.join(" ")).map_err(EvalError::new)?;
     let checking = truth("ansible_ssh_host_key_checking")?.or(truth("ansible_host_key_checking")?);
     let password = text(&["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?;
     Ok(Transport::Ssh(SshOptions {
@@ -177,18 +184,24 @@ pub fn transport(
         port: text(&["ansible_ssh_port", "ansible_port"])?
             .and_then(|port| port.parse().ok())
             .or(keywords.port)
-            .or(login.port),
+            .or(login.port)
+            .or(options.port),
         user: text(&["ansible_ssh_user", "ansible_user"])?
             .or_else(|| keywords.remote_user.clone())
-            .or_else(|| login.user.clone()),
+            .or_else(|| login.user.clone())
+            .or(options.user),
         password: password.map(Secret::new).or_else(|| login.password.clone()),
         private_key: text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])?
             .map(home)
-            .or_else(|| login.private_key.clone()),
-        private_key_passphrase: text(&["ansible_ssh_private_key_passphrase"])?.map(Secret::new),
-        host_key_checking: checking.unwrap_or(login.host_key_checking && !unchecked),
-        timeout: login.timeout,
-        known_hosts: None,
+            .or_else(|| login.private_key.clone())
+            .or(options.identity),
+        private_key_passphrase: text(&["ansible_ssh_private_key_passphrase"])?
+            .map(Secret::new)
+            .or_else(|| login.passphrase.clone()),
+        host_key_checking: checking
+            .unwrap_or(login.host_key_checking && options.host_key_checking.unwrap_or(true)),
+        timeout: options.timeout.unwrap_or(login.timeout),
+        known_hosts: options.known_hosts,
         keepalive: KEEPALIVE,
     }))
 }

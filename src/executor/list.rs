@@ -8,7 +8,7 @@ use super::play::{flattened, start_names};
 use super::run::Run;
 use super::scope;
 use crate::diagnostic::Diagnostic;
-use crate::playbook::{Item, Play, Playbook, What};
+use crate::playbook::{Item, Play, Playbook, Task, What};
 use crate::template;
 use crate::value::Value;
 
@@ -96,7 +96,8 @@ fn tasks(run: &Run, play: &Play, wanted: Listing, out: &mut String) {
     if wanted.tasks {
         out.push_str("    tasks:\n");
     }
-    for task in flattened(&all).into_iter().filter(|task| selected(task)) {
+    let shown = |task: &&Arc<Task>| !task.implicit && selected(task);
+    for task in flattened(&all).into_iter().filter(shown) {
         let mut tags = task.context.tags();
         tags.sort_unstable();
         if wanted.tasks {

@@ -67,7 +67,7 @@ impl Site {
             user: text("ansible_become_user", "become_user")?
                 .or_else(|| settings.user.clone())
                 .unwrap_or_else(|| "root".to_owned()),
-            flags: text("ansible_become_flags", "become_flags")?,
+            flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),
             password: password.or_else(|| settings.password.clone()),
         }))
     }
@@ -141,12 +141,27 @@ pub struct Remote<'a> {
 }
 
 impl Remote<'_> {
-    /// The environment of the processes that a call starts.
-    pub fn environment(&self) -> Result<Environment, EvalError> {
-        self.site.environment(self.scope)
+    /// What relative paths are below: on the controller itself, the playbook's folder.
+    fn directory(&self, transport: &Transport) -> Result<Option<String>, EvalError> {
+        match transport {
+            Transport::Local => Ok(self.scope.value("playbook_dir")?.map(|folder| folder.to_string())),
+            Transport::Ssh(_) => Ok(None),
+        }
     }
 
-    fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
+    /// A module's call as it is sent.
+    pub fn message(&self, module: &str, arguments: Map, transport: &Transport) -> Result<Call, EvalError> {
+        Ok(Call {
+            module: module.to_owned(),
+            arguments,
+            check: self.check,
+            diff: self.diff,
+            directory: self.directory(transport)?,
+            environment: self.site.environment(self.scope)?,
+        })
+    }
+
+    pub fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
         let site = self.site;
         let host = self.delegate.unwrap_or(&site.host).to_owned();
         // Connection variables are those of the host that is connected to, which may be no host of the play.
@@ -176,20 +191,13 @@ impl Target for Remote<'_> {
     ) -> Pending<'a, Result<Outcome, Failure>> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
-            let mut environment = self.environment()?;
-            if matches!(module, "job" | "async_status") && !environment.contains_key(ASYNC_DIR) {
+            let mut call = self.message(module, arguments, &transport)?;
+            if matches!(module, "job" | "async_status") && !call.environment.contains_key(ASYNC_DIR) {
                 let configured = self.site.run.settings.configuration.value(&table::ASYNC_DIR);
                 let folder = self.scope.value("ansible_async_dir")?;
                 let folder = folder.as_ref().unwrap_or(configured).to_string();
-                environment.insert(ASYNC_DIR.to_owned(), folder);
+                call.environment.insert(ASYNC_DIR.to_owned(), folder);
             }
-            let call = Call {
-                module: module.to_owned(),
-                arguments,
-                check: self.check,
-                diff: self.diff,
-                environment,
-            };
             let contents = std::mem::take(&mut held.contents);
             let answers = Arc::new(held);
             let called = self

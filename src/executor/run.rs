@@ -1,6 +1,6 @@
 //! A run: what all plays share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
@@ -427,6 +427,25 @@ impl Run {
             .unwrap_or_default();
         held(&self.layers).insert(key, layers.clone());
         layers
+    }
+
+    /// Every name that the inventory or the command line gives to any host.
+    pub fn defined_names(&self, playbooks: &[Playbook]) -> HashSet<String> {
+        let mut names: HashSet<String> = self.settings.extra_vars.keys().cloned().collect();
+        let mut folders: Vec<&Path> = Vec::new();
+        for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
+            if !folders.contains(&play.folder.as_path()) {
+                folders.push(&play.folder);
+            }
+        }
+        for host in self.host_names().iter().map(String::as_str).chain(["localhost"]) {
+            for folder in &folders {
+                for layer in self.inventory_layers(host, Some(folder)) {
+                    names.extend(layer.keys().cloned());
+                }
+            }
+        }
+        names
     }
 
     /// Reads the variables of these hosts, so that what is wrong in their files is said before anything runs.

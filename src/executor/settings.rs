@@ -39,6 +39,9 @@ pub struct LoginSettings {
     pub port: Option<u16>,
     pub password: Option<Secret>,
     pub private_key: Option<PathBuf>,
+    pub passphrase: Option<Secret>,
+    /// Options of the ssh program: common ones, further ones, its usual ones.
+    pub ssh_arguments: [Option<String>; 3],
     pub host_key_checking: bool,
     pub timeout: Duration,
 }
@@ -49,5 +52,6 @@ pub struct BecomeSettings {
     pub enabled: bool,
     pub user: Option<String>,
     pub method: Option<String>,
+    pub flags: Option<String>,
     pub password: Option<Secret>,
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
-use crate::template::{Names, Variable};
+use crate::template::{Names, Variable, merge};
 use crate::yaml::Kind;
 
 pub const ALL: &str = "all";
@@ -23,6 +23,8 @@ pub struct Graph {
     groups: IndexMap<String, Group>,
     /// What to do about groups' names that cannot be names of variables.
     pub naming: Naming,
+    /// Maps that several sources set are merged.
+    pub merging: bool,
     /// There were such names.
     pub odd_names: bool,
     /// What is being read: a path, or a list of hosts.
@@ -74,6 +76,7 @@ impl Default for Graph {
             hosts: IndexMap::new(),
             groups: IndexMap::from([(ALL.to_owned(), group(0)), (UNGROUPED.to_owned(), group(1))]),
             naming: Naming::default(),
+            merging: false,
             odd_names: false,
             source: None,
         }
@@ -185,7 +188,7 @@ impl Graph {
 
     pub fn set_host_variable(&mut self, host: &str, name: &str, value: Variable) {
         if let Some(host) = self.hosts.get_mut(host) {
-            host.variables.insert(name.to_owned(), value);
+            put(&mut host.variables, name, value, self.merging);
         }
     }
 
@@ -195,9 +198,7 @@ impl Graph {
         };
         match priority(name, &value) {
             Some(priority) => group.priority = priority,
-            None => {
-                group.variables.insert(name.to_owned(), value);
-            }
+            None => put(&mut group.variables, name, value, self.merging),
         }
     }
 
@@ -292,6 +293,14 @@ impl Host {
     fn is_ungrouped(&self) -> bool {
         self.groups.iter().all(|group| group == ALL)
     }
+}
+
+fn put(variables: &mut Names, name: &str, value: Variable, merging: bool) {
+    let value = match variables.get(name).filter(|_| merging) {
+        Some(weaker) => merge::merged(value, weaker),
+        None => value,
+    };
+    variables.insert(name.to_owned(), value);
 }
 
 fn priority(name: &str, value: &Variable) -> Option<i64> {

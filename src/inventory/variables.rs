@@ -90,6 +90,53 @@ impl Inventory {
         Ok(VariableLayers { layers })
     }
 
+    /// Every place that sets a variable for a host, weakest first, with the group or host that it is set for.
+    pub fn places(
+        &self,
+        host: &str,
+        variable: &str,
+        playbook: Option<&Path>,
+    ) -> Result<Vec<(Class, String, Variable)>, Diagnostic> {
+        let groups = self.graph.groups_of(host);
+        let others: Vec<String> = groups.iter().filter(|group| *group != ALL).cloned().collect();
+        let (all, own) = (vec![ALL.to_owned()], vec![host.to_owned()]);
+        let inventory: Vec<&Path> = self.folders.iter().map(PathBuf::as_path).collect();
+        let playbook: Vec<&Path> = playbook.into_iter().collect();
+        let mut places = Vec::new();
+        for class in CLASSES {
+            let (kind, folders, names) = match class {
+                Class::InventoryGroups => {
+                    for group in &groups {
+                        let found = self.graph.groups()[group].variables.get(variable);
+                        places.extend(found.map(|found| (class, group.clone(), found.clone())));
+                    }
+                    continue;
+                }
+                Class::InventoryHosts => {
+                    let found = self.host_names(host).shift_remove(variable);
+                    places.extend(found.map(|found| (class, host.to_owned(), found)));
+                    continue;
+                }
+                Class::InventoryGroupVarsAll => ("group_vars", &inventory, &all),
+                Class::PlaybookGroupVarsAll => ("group_vars", &playbook, &all),
+                Class::InventoryGroupVars => ("group_vars", &inventory, &others),
+                Class::PlaybookGroupVars => ("group_vars", &playbook, &others),
+                Class::InventoryHostVars => ("host_vars", &inventory, &own),
+                Class::PlaybookHostVars => ("host_vars", &playbook, &own),
+            };
+            for name in names {
+                for folder in folders {
+                    for path in files(&folder.join(kind), name)? {
+                        let document = yaml::load(&load::read(&path)?)?;
+                        let found = variables_of(&document.root)?.shift_remove(variable);
+                        places.extend(found.map(|found| (class, name.clone(), found)));
+                    }
+                }
+            }
+        }
+        Ok(places)
+    }
+
     /// The variables that a group itself has, wherever they were set; its priority too, where it has one.
     pub fn group_variables(&self, group: &str, playbook: Option<&Path>) -> Result<Names, Diagnostic> {
         let Some(node) = self.graph.groups().get(group) else {

@@ -25,12 +25,12 @@ macro_rules! with_file_args {
             $crate::modules::Arg::mode("mode").doc("permission bits, octal or symbolic"),
             $crate::modules::Arg::str("owner").doc("user that owns the file, name or number"),
             $crate::modules::Arg::str("group").doc("group that owns the file, name or number"),
-            $crate::modules::Arg::str("attributes").aliases(&["attr"]).doc("flags as for chattr; not set, only warned about"),
+            $crate::modules::Arg::str("attributes").aliases(&["attr"]).doc("flags as for chattr"),
             $crate::modules::Arg::str("seuser").doc("accepted; labels are kept, not set"),
             $crate::modules::Arg::str("serole").doc("accepted; labels are kept, not set"),
             $crate::modules::Arg::str("setype").doc("accepted; labels are kept, not set"),
             $crate::modules::Arg::str("selevel").doc("accepted; labels are kept, not set"),
-            $crate::modules::Arg::bool("unsafe_writes").default("no").doc("accepted; writes are always atomic"),
+            $crate::modules::Arg::bool("unsafe_writes").doc("write in place where a file cannot be replaced"),
         ]
     };
 }
@@ -47,6 +47,7 @@ pub struct FileArgs {
     pub serole: Option<String>,
     pub setype: Option<String>,
     pub selevel: Option<String>,
+    pub unsafe_writes: Option<bool>,
 }
 
 /// [`FileArgs`] with names resolved and the mode understood.
@@ -56,6 +57,7 @@ pub struct Wanted {
     pub uid: Option<u32>,
     pub gid: Option<u32>,
     umask: u32,
+    pub unsafe_writes: bool,
 }
 
 impl FileArgs {
@@ -73,13 +75,18 @@ impl FileArgs {
                 .map(|name| group_id(name, system))
                 .transpose()?,
             umask: system.umask(),
+            unsafe_writes: self.unsafe_writes.unwrap_or_else(|| {
+                let value = system.env("ANSIBLE_UNSAFE_WRITES");
+                value
+                    .and_then(|value| Value::from(value).truth())
+                    .unwrap_or(false)
+            }),
         })
     }
 
     /// Says which arguments had no effect.
     pub fn warn(&self, outcome: Outcome) -> Outcome {
         let ignored: Vec<&str> = [
-            ("attributes", &self.attributes),
             ("seuser", &self.seuser),
             ("serole", &self.serole),
             ("setype", &self.setype),
@@ -93,7 +100,7 @@ impl FileArgs {
             return outcome;
         }
         let warning = format!(
-            "{} had no effect: file flags and SELinux labels are kept, not set",
+            "{} had no effect: SELinux labels are kept, not set",
             ignored.join(", ")
         );
         outcome.with("warnings", vec![warning])

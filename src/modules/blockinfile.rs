@@ -85,11 +85,13 @@ impl Module for Blockinfile {
                 Outcome::ok().with("msg", format!("File {} not present", editing.path.display())),
             ));
         }
-        editing.require(args.create)?;
+        editing.require(args.create, "Path")?;
         let (after, message) = args.edit(&editing.before)?;
+        let message = if editing.exists() { message } else { "File created" };
         let options = Options {
             file: args.file,
             backup: args.backup,
+            backup_key: "backup_file",
             validate: args.validate.as_deref(),
         };
         editing.plan(after, message.to_owned(), Map::new(), options, system)
@@ -108,27 +110,24 @@ impl Args {
         let mut all = lines(text);
         let at = |marker: &str| all.iter().rposition(|line| bare(line) == marker.as_bytes());
         let old = match (at(&begin), at(&end)) {
-            (Some(first), Some(last)) if first <= last => Some(first..=last),
-            // A marker without the other: what lies between them cannot be known.
-            (Some(alone), _) | (None, Some(alone)) => Some(alone..=alone),
-            (None, None) => None,
+            (Some(one), Some(other)) => Some(one.min(other)..=one.max(other)),
+            // A marker without the other: what lies between them cannot be known, it stays.
+            _ => None,
         };
         let place = match &old {
             Some(range) => *range.start(),
-            None => self.place(&all)?,
+            None => self.place(text, &all)?,
         };
-        let had_block = old.is_some();
         if let Some(range) = old {
             all.drain(range);
         }
         if present {
-            let mut block = vec![begin];
-            block.extend(self.block.lines().map(str::to_owned));
-            block.push(end);
-            let mut new: Vec<Vec<u8>> = block
-                .into_iter()
-                .map(|line| format!("{line}\n").into_bytes())
-                .collect();
+            let mut new = vec![format!("{begin}\n").into_bytes()];
+            new.extend(lines(self.block.as_bytes()));
+            if let Some(last) = new.last_mut().filter(|last| !last.ends_with(b"\n")) {
+                last.push(b'\n');
+            }
+            new.push(format!("{end}\n").into_bytes());
             let empty_before = place.checked_sub(1).is_none_or(|at| bare(&all[at]).is_empty());
             if self.prepend_newline && !empty_before {
                 new.insert(0, b"\n".to_vec());
@@ -142,36 +141,47 @@ impl Args {
             all.splice(place..place, new);
         }
         let after = all.concat();
-        let message = match (after != text, present, had_block) {
-            (false, _, _) => "",
-            (true, false, _) => "Block removed",
-            (true, true, true) => "Block updated",
-            (true, true, false) => "Block inserted",
+        let message = match (after != text, present) {
+            (false, _) => "",
+            (true, false) => "Block removed",
+            (true, true) => "Block inserted",
         };
         Ok((after, message))
     }
 
-    /// Where a new block goes: as `lineinfile` does, the last match counts.
-    fn place(&self, all: &[Vec<u8>]) -> Result<usize, Error> {
-        Ok(
-            match (self.insertafter.as_deref(), self.insertbefore.as_deref()) {
-                (_, Some("BOF")) => 0,
-                (None | Some("EOF"), None) => all.len(),
-                (Some(after), _) => {
-                    let pattern = pattern::compile("insertafter", after)?;
-                    all.iter()
-                        .rposition(|line| pattern.is_match(chomped(line)))
-                        .map_or(all.len(), |at| at + 1)
-                }
-                (None, Some(before)) => {
-                    let pattern = pattern::compile("insertbefore", before)?;
-                    all.iter()
-                        .rposition(|line| pattern.is_match(chomped(line)))
-                        .unwrap_or(all.len())
-                }
-            },
-        )
+    /// Where a new block goes: as with `lineinfile`, the last match counts.
+    fn place(&self, text: &[u8], all: &[Vec<u8>]) -> Result<usize, Error> {
+        let (argument, expression) = match (self.insertafter.as_deref(), self.insertbefore.as_deref()) {
+            (_, Some("BOF")) => return Ok(0),
+            (None | Some("EOF"), None) => return Ok(all.len()),
+            (Some(after), _) => ("insertafter", after),
+            (None, Some(before)) => ("insertbefore", before),
+        };
+        let pattern = pattern::compile(argument, expression)?;
+        let after = argument == "insertafter";
+        // An expression of several lines is looked for in the whole text.
+        let at = if has_multiline_flag(expression) {
+            pattern.find_at(text, 0).map(|found| {
+                let end = if after {
+                    found.range().end
+                } else {
+                    found.range().start
+                };
+                text[..end].iter().filter(|byte| **byte == b'\n').count()
+            })
+        } else {
+            all.iter().rposition(|line| pattern.is_match(chomped(line)))
+        };
+        Ok(at.map_or(all.len(), |at| all.len().min(at + usize::from(after))))
     }
+}
+
+/// Whether an expression begins with flags and `m` is one of them: `(?m)`, `(?sm)`.
+fn has_multiline_flag(expression: &str) -> bool {
+    let flags = expression
+        .strip_prefix("(?")
+        .and_then(|rest| rest.split_once(')'));
+    flags.is_some_and(|(flags, _)| flags.contains('m') && flags.chars().all(|c| c.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]
@@ -191,7 +201,7 @@ mod tests {
             "one\ntwo\n# BEGIN ANSIBLE MANAGED BLOCK\na\nb\n# END ANSIBLE MANAGED BLOCK\n"
         );
         let outcome = check_agrees::<Blockinfile>(&fake, r#"{"path":"/f","block":"c","insertbefore":"BOF"}"#);
-        assert_eq!(outcome.message(), Some("Block updated"));
+        assert_eq!(outcome.message(), Some("Block inserted"));
         let second = r#"{"path":"/f","block":"x","marker":"; {mark}","insertafter":"^one"}"#;
         check_agrees::<Blockinfile>(&fake, second);
         assert!(fake.text("/f").starts_with("one\n; BEGIN\nx\n; END\ntwo\n"));
@@ -212,11 +222,20 @@ mod tests {
     }
 
     #[test]
+    fn expressions_of_several_lines() {
+        let fake = Fake::new();
+        fake.file("/f", "a\nb\nc\n");
+        let arguments = r#"{"path":"/f","block":"x","marker":"; {mark}","insertafter":"(?m)^a\\nb$"}"#;
+        check_agrees::<Blockinfile>(&fake, arguments);
+        assert_eq!(fake.text("/f"), "a\nb\n; BEGIN\nx\n; END\nc\n");
+    }
+
+    #[test]
     fn a_missing_file() {
         let fake = Fake::new();
         assert_eq!(
             failure::<Blockinfile>(&fake, r#"{"path":"/f","block":"x"}"#),
-            "Destination /f does not exist !"
+            "Path /f does not exist !"
         );
         check_agrees::<Blockinfile>(&fake, r#"{"path":"/f","block":"x","create":true}"#);
     }

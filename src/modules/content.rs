@@ -20,6 +20,8 @@ pub struct Writing {
     pub backup: bool,
     /// A command line with `%s` for the file to be judged.
     pub validate: Option<String>,
+    /// Where it cannot be replaced in one step, its content is.
+    pub unsafe_writes: bool,
 }
 
 impl Writing {
@@ -44,6 +46,12 @@ impl Writing {
         });
         system.remove_file(&candidate)?;
         written
+    }
+
+    /// The last resort for a file that cannot be replaced, such as one that is mounted: whoever reads it meanwhile may see half of it.
+    pub fn overwrite(&self, content: &mut dyn Read, system: &dyn System) -> Result<(), Error> {
+        system.overwrite(&self.path, content)?;
+        Ok(system.set_attributes(&self.path, self.attributes, Follow::Yes)?)
     }
 
     fn back_up(&self, system: &dyn System) -> Result<Option<PathBuf>, Error> {

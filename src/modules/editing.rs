@@ -7,7 +7,7 @@ use super::content::{Writing, check_validate, text_diff};
 use super::file::missing_folders;
 use super::path::expand;
 use super::steps::{Source, Step, perform};
-use super::{Error, Plan};
+use super::{Error, Plan, flags};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -23,6 +23,8 @@ pub struct Editing {
 pub struct Options<'a> {
     pub file: FileArgs,
     pub backup: bool,
+    /// The result's key for the path of the backup.
+    pub backup_key: &'static str,
     pub validate: Option<&'a str>,
 }
 
@@ -31,6 +33,7 @@ pub struct Options<'a> {
 pub struct Edited {
     steps: Vec<Step>,
     values: Map,
+    backup_key: &'static str,
     file: FileArgs,
 }
 
@@ -57,12 +60,12 @@ impl Editing {
         self.now.is_some()
     }
 
-    /// Fails where the file has to be there and is not.
-    pub fn require(&self, create: bool) -> Result<(), Error> {
+    /// Fails where the file has to be there and is not; `called` is what the message calls it.
+    pub fn require(&self, create: bool, called: &str) -> Result<(), Error> {
         if create || self.exists() {
             return Ok(());
         }
-        Err(Error::new(format!("Destination {} does not exist !", self.path.display())).with("rc", 257))
+        Err(Error::new(format!("{called} {} does not exist !", self.path.display())).with("rc", 257))
     }
 
     /// The plan that turns the file into `after`; `values` are the result's other keys.
@@ -96,11 +99,17 @@ impl Editing {
                 attributes: wanted.for_write(self.now.as_ref()),
                 backup: options.backup,
                 validate: options.validate.map(str::to_owned),
+                unsafe_writes: wanted.unsafe_writes,
             };
             steps.push(Step::Write(writing, Source::Bytes(after)));
         } else if !attributes::nothing(missing) {
             steps.push(Step::Attributes(self.path.clone(), missing, Follow::No));
         }
+        steps.extend(flags::step(
+            options.file.attributes.as_deref(),
+            &self.path,
+            system,
+        )?);
         if let Some(now) = self.now.as_ref().filter(|_| !attributes::nothing(missing)) {
             if !message.is_empty() {
                 message.push_str(" and ");
@@ -114,7 +123,9 @@ impl Editing {
             diffs.push(diff);
         }
         values.insert("msg".to_owned(), message.into());
-        values.insert("backup".to_owned(), "".into());
+        if options.backup_key == "backup" {
+            values.insert("backup".to_owned(), "".into());
+        }
         let mut outcome = Outcome::changed(!steps.is_empty());
         outcome.values.clone_from(&values);
         outcome.diff = diffs;
@@ -124,7 +135,12 @@ impl Editing {
         }
         let file = options.file;
         Ok(Plan::Change {
-            change: Edited { steps, values, file },
+            change: Edited {
+                steps,
+                values,
+                backup_key: options.backup_key,
+                file,
+            },
             predicted: outcome,
         })
     }
@@ -136,7 +152,7 @@ impl Edited {
         let mut outcome = Outcome::changed(true);
         outcome.values = self.values;
         if let Some(backup) = backup {
-            outcome = outcome.with("backup", backup.display().to_string());
+            outcome = outcome.with(self.backup_key, backup.display().to_string());
         }
         Ok(self.file.warn(outcome))
     }

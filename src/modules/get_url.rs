@@ -320,11 +320,13 @@ impl Check<'_> {
             // A link stays, what it points to is replaced.
             self.path = self.system.canonicalize(&self.path)?;
         }
+        let wanted = self.args.file.resolve(self.system)?;
         let writing = Writing {
             path: self.path.clone(),
-            attributes: self.args.file.resolve(self.system)?.for_write(now),
+            attributes: wanted.for_write(now),
             backup: self.args.backup,
             validate: None,
+            unsafe_writes: wanted.unsafe_writes,
         };
         let expected = self.expected.take();
         self.finish(Some(ChangeKind::Content {

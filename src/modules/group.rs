@@ -1,6 +1,6 @@
 //! `group`: groups of the target, by `groupadd` and its kin. After ansible.builtin.group.
 //!
-//! Deliberately no `local` (libuser) and no `busybox` tools: where `groupadd` is missing the task says so.
+//! Deliberately no `busybox` tools: where `groupadd` is missing the task says so.
 
 #![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
@@ -20,6 +20,9 @@ pub struct Args {
     system: bool,
     non_unique: bool,
     force: bool,
+    local: bool,
+    gid_min: Option<u32>,
+    gid_max: Option<u32>,
 }
 
 /// The program to run and the result if it succeeds.
@@ -27,6 +30,13 @@ pub struct Args {
 pub struct Change {
     command: Command,
     outcome: Outcome,
+}
+
+impl Args {
+    /// The program, or its counterpart for the local files alone.
+    fn program(&self, name: &str) -> String {
+        format!("{}{name}", if self.local { "l" } else { "" })
+    }
 }
 
 impl Module for Group {
@@ -52,9 +62,18 @@ impl Module for Group {
             Arg::bool("force")
                 .default("no")
                 .doc("Remove it even if it is a user's primary group."),
+            Arg::bool("local")
+                .default("no")
+                .doc("By libuser's tools, in the local files."),
+            Arg::int("gid_min").doc("The lowest number to choose from."),
+            Arg::int("gid_max").doc("The highest."),
         ],
         free_form: None,
-        rules: &[Rule::If("non_unique", "True", &["gid"])],
+        rules: &[
+            Rule::If("non_unique", "True", &["gid"]),
+            Rule::Exclusive(&["local", "gid_min"]),
+            Rule::Exclusive(&["local", "gid_max"]),
+        ],
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
@@ -68,19 +87,26 @@ impl Module for Group {
         match (args.state.as_str(), current) {
             ("absent", None) => {}
             ("absent", Some(_)) => {
-                argv.push("groupdel".to_owned());
-                if args.force {
+                argv.push(args.program("groupdel"));
+                if args.force && !args.local {
                     argv.push("-f".to_owned());
                 }
             }
             (_, None) => {
-                argv.push("groupadd".to_owned());
+                argv.push(args.program("groupadd"));
                 if args.system {
                     argv.push("-r".to_owned());
                 }
+                for (name, limit) in [("GID_MIN", args.gid_min), ("GID_MAX", args.gid_max)] {
+                    argv.extend(
+                        limit
+                            .into_iter()
+                            .flat_map(|gid| ["-K".to_owned(), format!("{name}={gid}")]),
+                    );
+                }
             }
             (_, Some(group)) if args.gid.is_some_and(|gid| gid != group.gid) => {
-                argv.push("groupmod".to_owned());
+                argv.push(args.program("groupmod"));
             }
             (_, Some(_)) => {}
         }

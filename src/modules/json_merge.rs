@@ -95,7 +95,7 @@ impl Module for JsonMerge {
         let mut after = before.clone();
         let emptied = match args.state {
             State::Present => {
-                editing.require(args.create)?;
+                editing.require(args.create, "Destination")?;
                 args.list_policy.merge_maps(&mut after, &args.values);
                 false
             }
@@ -116,6 +116,7 @@ impl Module for JsonMerge {
             State::Absent => (json_text(&after).into_bytes(), "values removed"),
         };
         let options = Options {
+            backup_key: "backup",
             file: args.file,
             backup: args.backup,
             validate: None,

@@ -74,6 +74,7 @@ impl Module for Lineinfile {
         rules: &[
             Rule::Exclusive(&["insertbefore", "insertafter"]),
             Rule::Exclusive(&["regexp", "search_string"]),
+            Rule::Exclusive(&["backrefs", "search_string"]),
         ],
     };
 
@@ -81,6 +82,9 @@ impl Module for Lineinfile {
         args.refuse_contradictions()?;
         let editing = Editing::open(&args.path, system)?;
         let mut values = Map::new();
+        if let Some(warning) = args.warning() {
+            values.insert("warnings".to_owned(), vec![warning].into());
+        }
         let (after, message) = if args.state == "absent" {
             if !editing.exists() {
                 return Ok(Plan::Same(Outcome::ok().with("msg", "file not present")));
@@ -93,13 +97,14 @@ impl Module for Lineinfile {
             };
             (after, message)
         } else {
-            editing.require(args.create)?;
+            editing.require(args.create, "Destination")?;
             let (after, message) = args.with(&editing.before)?;
             (after, message.to_owned())
         };
         let options = Options {
             file: args.file,
             backup: args.backup,
+            backup_key: "backup",
             validate: args.validate.as_deref(),
         };
         editing.plan(after, message, values, options, system)
@@ -131,6 +136,20 @@ impl Args {
             return Ok(());
         };
         Err(Error::new(message))
+    }
+
+    fn warning(&self) -> Option<String> {
+        let (called, hint) = match (self.regexp.as_deref(), self.search_string.as_deref()) {
+            (Some(""), _) => (
+                "regular expression",
+                " If this is desired, use '^' to match every line in the file and avoid this warning.",
+            ),
+            (_, Some("")) => ("search string", ""),
+            _ => return None,
+        };
+        Some(format!(
+            "The {called} is an empty string, which will match every line in the file. This may have unintended consequences, such as replacing the last line in the file rather than appending.{hint}"
+        ))
     }
 
     /// What tells the lines that are meant, if anything but the line itself does.

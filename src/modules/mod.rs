@@ -23,6 +23,7 @@ mod editing;
 mod expand;
 pub mod file;
 pub mod find;
+mod flags;
 pub mod get_url;
 pub mod getent;
 pub mod git;

@@ -10,7 +10,7 @@ use super::content::{MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use super::file::missing_folders;
 use super::path::expand;
 use super::steps::{Source, Step, perform};
-use super::{Error, Plan};
+use super::{Error, Plan, flags};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -100,7 +100,8 @@ impl Placing {
             diffs: Vec::new(),
         };
         let path = if single { work.single()? } else { work.tree()? };
-        let Work { steps, diffs, .. } = work;
+        let Work { mut steps, diffs, .. } = work;
+        steps.extend(flags::step(self.file.attributes.as_deref(), &path, system)?);
         let mut values = Map::from([("dest".to_owned(), Value::from(path.display().to_string()))]);
         if let [
             Entry {
@@ -295,6 +296,7 @@ impl Work<'_> {
             attributes: wanted.for_write(regular),
             backup: self.placing.backup && now.is_some(),
             validate: self.placing.validate.clone(),
+            unsafe_writes: wanted.unsafe_writes,
         };
         self.steps.push(Step::Write(writing, source));
         Ok(())

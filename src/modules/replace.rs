@@ -58,11 +58,7 @@ impl Module for Replace {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Edited>, Error> {
         let editing = Editing::open(&args.path, system)?;
-        if !editing.exists() {
-            return Err(
-                Error::new(format!("Path {} does not exist !", editing.path.display())).with("rc", 257),
-            );
-        }
+        editing.require(false, "Path")?;
         let text = &editing.before;
         let section = match args.section() {
             None => 0..text.len(),
@@ -92,6 +88,7 @@ impl Module for Replace {
         let options = Options {
             file: args.file,
             backup: args.backup,
+            backup_key: "backup_file",
             validate: args.validate.as_deref(),
         };
         editing.plan(after, message, values, options, system)

@@ -1,11 +1,12 @@
 //! The smallest changes to a file system that a module decides on. `check` makes a list of them, `apply`
 //! goes through it.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use super::Error;
 use super::content::{Writing, beside};
+use super::{Error, flags};
 use crate::system::{Attributes, Follow, System};
 
 /// Where content comes from.
@@ -35,6 +36,18 @@ pub enum Step {
     RemoveTree(PathBuf),
     Attributes(PathBuf, Attributes, Follow),
     Times(PathBuf, Option<SystemTime>, Option<SystemTime>),
+    /// As chattr takes them.
+    Flags(PathBuf, String),
+}
+
+impl Source {
+    fn open<'a>(&'a self, system: &dyn System) -> Result<Box<dyn Read + 'a>, Error> {
+        Ok(match self {
+            Self::Held(digest) => system.content(digest)?,
+            Self::File(path) => system.open(path)?,
+            Self::Bytes(bytes) => Box::new(bytes.as_slice()),
+        })
+    }
 }
 
 /// Does all of it; returns the path of the last backup made, if any.
@@ -52,10 +65,19 @@ impl Step {
     fn perform(&self, system: &dyn System) -> Result<Option<PathBuf>, Error> {
         match self {
             Self::Write(writing, source) => {
-                return match source {
-                    Source::Held(digest) => writing.write(&mut system.content(digest)?, system),
-                    Source::File(path) => writing.write(&mut system.open(path)?, system),
-                    Source::Bytes(bytes) => writing.write(&mut bytes.as_slice(), system),
+                let written = writing.write(&mut *source.open(system)?, system);
+                return match written {
+                    Err(error)
+                        if writing.unsafe_writes
+                            && system.metadata(&writing.path, Follow::Yes)?.is_some() =>
+                    {
+                        // What made it fail is told if this fails, too.
+                        writing
+                            .overwrite(&mut *source.open(system)?, system)
+                            .map_err(|_| error)
+                            .map(|()| None)
+                    }
+                    written => written,
                 };
             }
             Self::CreateDirectory(path, attributes) => {
@@ -85,6 +107,7 @@ impl Step {
             Self::Attributes(path, attributes, follow) => {
                 system.set_attributes(path, *attributes, *follow)?;
             }
+            Self::Flags(path, change) => flags::set(path, change, system)?,
             Self::Times(path, accessed, modified) => system.set_times(path, *accessed, *modified)?,
         }
         Ok(None)

@@ -27,13 +27,13 @@ pub fn censored(event: &Event<'_>, show: &mut dyn FnMut(&Event<'_>)) {
             task: &scrub(task),
             left: *left,
         }),
+        Event::Meta { text } => show(&Event::Meta { text: &scrub(text) }),
         Event::Warning(text) => show(&Event::Warning(&scrub(text))),
         // Diagnostics see to it themselves; the others hold names of hosts and numbers.
         Event::Diagnostic(_)
         | Event::NoHostsMatched
         | Event::NoHostsLeft
         | Event::Job { .. }
-        | Event::Meta { .. }
         | Event::Playbook { .. }
         | Event::Traffic { .. }
         | Event::Recap(_) => show(event),

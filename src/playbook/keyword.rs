@@ -1,42 +1,10 @@
 //! The keywords: one table, from which the parser, its error messages and the documentation derive.
 
+pub use super::level::Level;
 use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::yaml::{Entry, Mapping, Node};
-
-/// What a mapping in a playbook may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    Play,
-    Role,
-    Block,
-    Task,
-    Handler,
-}
-
-impl Level {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Play => "a play",
-            Self::Role => "a role",
-            Self::Block => "a block",
-            Self::Task => "a task",
-            Self::Handler => "a handler",
-        }
-    }
-
-    /// As messages of Ansible call it.
-    fn class(self) -> &'static str {
-        match self {
-            Self::Play => "Play",
-            Self::Role => "RoleInclude",
-            Self::Block => "Block",
-            Self::Task => "Task",
-            Self::Handler => "Handler",
-        }
-    }
-}
 
 /// What a keyword takes; templates are allowed wherever a text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

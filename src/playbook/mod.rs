@@ -13,6 +13,7 @@ pub mod arguments;
 mod collection;
 mod context;
 pub mod keyword;
+mod level;
 mod load;
 pub mod names;
 mod play;

@@ -230,6 +230,8 @@ pub trait System {
     /// Attributes that are not given are those of the file that is replaced (its xattrs too), else the
     /// defaults of a new file. Follows no link: the caller canonicalizes first if it wants to write through.
     fn write(&self, path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()>;
+    /// Puts content into a file that is there, in place.
+    fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()>;
     /// One folder; its parent exists.
     fn create_dir(&self, path: &Path, mode: u32) -> Result<()>;
     fn remove_file(&self, path: &Path) -> Result<()>;

@@ -95,7 +95,7 @@ pub(super) fn native(node: &Node, scope: &Arc<Scope>) -> Result<minijinja::Value
 }
 
 /// The inside of a text that is one `{{ expression }}` and nothing else.
-fn single_expression(text: &str) -> Option<&str> {
+pub(super) fn single_expression(text: &str) -> Option<&str> {
     let inside = text.strip_prefix("{{")?.strip_suffix("}}")?;
     let inside = inside.strip_prefix(['-', '+']).unwrap_or(inside);
     let inside = inside.strip_suffix(['-', '+']).unwrap_or(inside);

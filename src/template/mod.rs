@@ -6,6 +6,7 @@
 //! - [`scope`]: where names come from, in order of precedence.
 //! - [`evaluate`]: nodes, conditions and whole files to values.
 //! - [`environment`]: the engine and its settings; [`filters`], [`tests`], [`lookups`] are its tables.
+//! - [`inspect`]: what a template needs, without evaluating it.
 //! - [`rewrite`]: what Jinja would do and the engine does not, as edits of the text before it is compiled.
 //!
 //! Nothing here reads inventories or playbooks; only lookups touch files.
@@ -18,6 +19,7 @@ mod environment;
 mod error;
 mod evaluate;
 mod filters;
+pub mod inspect;
 mod lookups;
 pub mod merge;
 mod methods;

@@ -55,6 +55,9 @@ pub struct Call {
     /// Report what differs.
     #[serde(default)]
     pub diff: bool,
+    /// The folder that relative paths are below; the agent's own unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Added to the environment of every process that the module starts.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub environment: IndexMap<String, String>,

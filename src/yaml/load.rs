@@ -245,14 +245,22 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// The text of a `!!binary`; bytes that are none become marks, since there is no type for bytes.
+fn decoded(text: &str, span: &Span) -> Result<String, Diagnostic> {
+    use base64::Engine;
+    let digits: String = text.split_whitespace().collect();
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(digits)
+        .map_err(|error| Diagnostic::error(format!("this is no base64: {error}")).at(span))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: &Span) -> Result<Node, Diagnostic> {
     let kind = match tag.map(tag_name).as_deref() {
         Some("!vault" | "!vault-encrypted") => Kind::Vault(text.trim().into()),
         Some("!unsafe") => Kind::Literal(text.into()),
         Some("!!str" | "!") => Kind::Text(text.into()),
-        Some("!!binary") => {
-            return Err(Diagnostic::error("binary values cannot be used here").at(span));
-        }
+        Some("!!binary") => Kind::Literal(decoded(text, span)?.into()),
         Some(tag) if !tag.starts_with("!!") => {
             return Err(Diagnostic::error(format!("unknown tag `{tag}`"))
                 .at(span)

@@ -11,7 +11,7 @@ mod answer;
 mod engine;
 mod generated;
 mod known;
-mod printed;
+pub mod printed;
 mod scenario;
 mod score;
 

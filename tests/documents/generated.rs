@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use regdeploy::actions;
+use regdeploy::configuration::{Kind, table};
 use regdeploy::executor::{MAGIC_VARIABLES, Words};
 use regdeploy::modules::{self, Rule, Spec};
 use regdeploy::playbook::Vocabulary;
@@ -25,6 +26,8 @@ const PARTS: &[(&str, Maker)] = &[
     ("lookups", lookups),
     ("list of modules", list_of_modules),
     ("modules", all_modules),
+    ("settings", || settings(false)),
+    ("settings without effect", || settings(true)),
     ("dependencies", dependencies),
 ];
 
@@ -108,6 +111,28 @@ fn refused_keywords() -> String {
             .iter()
             .filter(|keyword| keyword.refused)
             .map(|keyword| vec![code(keyword.name), levels(keyword), keyword.doc.to_owned()]),
+    )
+}
+
+fn settings(unused: bool) -> String {
+    let mut all: Vec<_> = table::all().filter(|setting| setting.unused == unused).collect();
+    all.sort_by_key(|setting| setting.keys.first().unwrap_or(&setting.name));
+    rows(
+        "| in a file | variable | takes | default | what it does |",
+        all.into_iter().map(|setting| {
+            let takes = match setting.kind {
+                Kind::Choice(words) => codes(words),
+                kind => kind.name().to_owned(),
+            };
+            let default = setting.default.filter(|default| !default.is_empty());
+            vec![
+                codes(setting.keys),
+                codes(setting.variables),
+                takes,
+                default.map(code).unwrap_or_default(),
+                setting.doc.to_owned(),
+            ]
+        }),
     )
 }
 
@@ -279,6 +304,10 @@ const REASONS: &[(&str, &str)] = &[
         "Python's regular expressions in filters: look-around, back references",
     ),
     ("globset", "shell patterns"),
+    (
+        "aho-corasick",
+        "finds all known secrets in what is about to be shown",
+    ),
     ("similar", "unified differences"),
     ("jiff", "dates and time zones"),
     ("base64", "filters, `slurp`, log-ins over HTTP, `known_hosts`"),
@@ -320,6 +349,13 @@ const REASONS: &[(&str, &str)] = &[
         "include_dir",
         "playbooks, roles and inventories inside the executable",
     ),
+    (
+        "sha-crypt",
+        "`password_hash`: SHA-crypt, as `/etc/shadow` holds it",
+    ),
+    ("bcrypt", "`password_hash`: bcrypt"),
+    ("jmespath", "`json_query`"),
+    ("ipnet", "networks of addresses: `ipaddr` and its like"),
     ("insta", "tests: snapshots of what is printed"),
 ];
 

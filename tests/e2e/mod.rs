@@ -12,4 +12,5 @@ mod lab;
 mod listing;
 mod local;
 mod process;
+mod public_roles;
 mod site;

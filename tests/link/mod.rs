@@ -37,6 +37,7 @@ fn call(module: &str, arguments: &[(&str, Value)]) -> Call {
         arguments: spec.resolve(&given).expect("valid arguments"),
         check: false,
         diff: false,
+        directory: None,
         environment: indexmap::IndexMap::new(),
     }
 }

@@ -18,8 +18,5 @@ settings! { unused: false;
     SCRIPT_ALWAYS_SHOW_STDERR: Truth = "true", ["inventory_plugin_script.always_show_stderr"], ["ANSIBLE_INVENTORY_PLUGIN_SCRIPT_STDERR"], "show what an inventory script writes to its standard error even if it succeeds";
     CONSTRUCTED_USE_EXTRA_VARS: Truth = "false", ["inventory_plugins.use_extra_vars"], ["ANSIBLE_INVENTORY_USE_EXTRA_VARS"], "constructed inventories see extra variables";
     PLAYBOOK_DIR: Path, ["defaults.playbook_dir"], ["ANSIBLE_PLAYBOOK_DIR"], "where commands without a playbook look for `group_vars`, `host_vars` and `roles`";
-    PLAYBOOK_VARS_ROOT: Choice("top", "bottom", "all") = "top", ["defaults.playbook_vars_root"], ["ANSIBLE_PLAYBOOK_VARS_ROOT"], "of several playbooks: the ones beside which `group_vars` and `host_vars` are looked for";
-    VARIABLE_PLUGINS_ENABLED: List = "host_group_vars", ["defaults.vars_plugins_enabled"], ["ANSIBLE_VARS_ENABLED"], "`host_group_vars` reads `group_vars` and `host_vars`; without it they are not read";
-    VARIABLE_PRECEDENCE: List = "all_inventory, groups_inventory, all_plugins_inventory, all_plugins_play, groups_plugins_inventory, groups_plugins_play", ["defaults.precedence"], ["ANSIBLE_PRECEDENCE"], "the order of groups' variables, the weakest first";
     YAML_FILENAME_EXTENSIONS: List = ".yml, .yaml, .json", ["defaults.yaml_valid_extensions"], ["ANSIBLE_YAML_FILENAME_EXT"], "endings that are added to the names of files of variables";
 }

@@ -34,4 +34,5 @@ settings! { unused: false;
     DEFAULT_EXECUTABLE: Text = "/bin/sh", ["defaults.executable"], ["ANSIBLE_EXECUTABLE"], "the shell of `shell` tasks";
     EDITOR: Text = "vi", ["defaults.editor"], ["ANSIBLE_EDITOR", "EDITOR"], "the editor of `vault edit`";
     PAGER: Text = "less", ["defaults.pager"], ["ANSIBLE_PAGER", "PAGER"], "shows long texts on a terminal";
+    STATIC_CHECK: Choice("off", "warn", "error") = "warn", ["defaults.static_check"], ["REGDEPLOY_STATIC_CHECK"], "playbooks are looked through before they run: `off` not at all, `warn` stops for what is certain to fail, `error` for anything";
 }

@@ -13,7 +13,7 @@ use super::attributes::{self, FileArgs, StateDiff, Wanted, with_file_args};
 use super::content::Writing;
 use super::path::expand;
 use super::steps::{Source, Step, perform};
-use super::{Arg, Error, Module, Plan, Rule, Spec};
+use super::{Arg, Error, Module, Plan, Rule, Spec, flags};
 use crate::system::{FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -144,6 +144,10 @@ impl<'a> Check<'a> {
             "link" => self.link()?,
             "hard" if given.is_some() => self.hard()?,
             _ => self.file()?,
+        }
+        if state != "absent" {
+            let flags = flags::step(self.args.file.attributes.as_deref(), &self.path, self.system)?;
+            self.steps.extend(flags);
         }
         self.finish(&state)
     }

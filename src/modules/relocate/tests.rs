@@ -110,6 +110,9 @@ impl System for Mortal {
         self.live(|| {})?;
         self.machine.write(path, content, attributes)
     }
+    fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()> {
+        self.machine.overwrite(path, content)
+    }
     fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         self.live(|| {})?;
         self.machine.create_dir(path, mode)

@@ -69,7 +69,8 @@ impl Loader {
             .unwrap_or_default()
     }
 
-    fn warn(&self, warnings: impl IntoIterator<Item = Diagnostic>) {
+    /// Keeps warnings until they are asked for.
+    pub fn warn(&self, warnings: impl IntoIterator<Item = Diagnostic>) {
         if let Ok(mut all) = self.warnings.lock() {
             all.extend(warnings);
         }

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::Loader;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::context::Context;
-use crate::source::{Span, shown};
+use crate::source::Span;
 use crate::yaml::Node;
 
 /// The folder below which collections are installed, in each of the places for them.
@@ -55,11 +55,8 @@ impl Loader {
                 path: given,
             });
         }
-        let folders: Vec<String> = candidates
-            .iter()
-            .filter_map(|path| path.parent())
-            .map(shown)
-            .collect();
+        let folders = candidates.iter().filter_map(|path| path.parent());
+        let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
         let siblings = siblings(&candidates);
         Err(Diagnostic::error(format!(
             "the role '{name}' was not found in {}",

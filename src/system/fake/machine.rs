@@ -131,6 +131,16 @@ impl System for Fake {
         self.set_attributes(&path, attributes, Follow::No)
     }
 
+    fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()> {
+        let path = self.follow("overwrite", path)?;
+        self.guard("overwrite", &path)?;
+        let mut bytes = Vec::new();
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|source| SystemError::path("overwrite", &path, source))?;
+        self.change("overwrite", &path, |node| node.content = Content::File(bytes))
+    }
+
     fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         self.create("create folder", path, Content::Directory, mode)
     }

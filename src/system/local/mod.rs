@@ -139,6 +139,15 @@ impl System for Local {
         )
     }
 
+    fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()> {
+        let mut put = || -> io::Result<()> {
+            let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+            io::copy(content, &mut file)?;
+            file.sync_all()
+        };
+        on("write", path, put())
+    }
+
     fn create_dir(&self, path: &Path, mode: u32) -> Result<()> {
         on(
             "create folder",

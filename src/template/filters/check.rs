@@ -88,10 +88,7 @@ fn failures_say_what_and_why() {
             "{{ '{' | from_json }}",
             "'ansible.builtin.from_json' failed: this is not JSON",
         ),
-        (
-            "{{ s | combine(d) }}",
-            "it needs dicts, and got str (Hello World)",
-        ),
+        ("{{ s | combine(d) }}", "expected dicts but got str (Hello World)"),
         ("{{ s | b64encode(nope=1) }}", "there is no argument `nope`"),
         ("{{ s is failed }}", "it needs a task's result"),
         (

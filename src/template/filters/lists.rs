@@ -142,7 +142,11 @@ fn sort(call: &Call) -> Result<Value, Error> {
     let sensitive = call.flag("case_sensitive", false);
     let attribute = call.string("attribute")?;
     let mut keyed = Vec::new();
+    let compared_as_texts = call.argument("case_sensitive").is_some() && !sensitive;
     for item in call.list()? {
+        if compared_as_texts && matches!(item, Value::List(_) | Value::Map(_)) {
+            return Err(call.fail("lists and dicts are only told apart with their case"));
+        }
         let key = match &attribute {
             None => folded(&item, sensitive),
             Some(paths) => {

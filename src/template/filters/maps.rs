@@ -62,12 +62,7 @@ const LIST_MERGES: &[(&str, ListMerge)] = &[
 ];
 
 fn combine(call: &Call) -> Result<Value, Error> {
-    let recursive = call.flag("recursive", false);
-    let name = call.string_or("list_merge", "replace")?;
-    let Some((_, lists)) = LIST_MERGES.iter().find(|(known, _)| *known == name) else {
-        let names: Vec<&str> = LIST_MERGES.iter().map(|(name, _)| *name).collect();
-        return Err(call.fail(format!("`list_merge` must be one of {}", names.join(", "))));
-    };
+    let merge = Merge::of(call)?;
     let mut values = Vec::new();
     super::lists::flatten_into(
         &mut values,
@@ -78,21 +73,48 @@ fn combine(call: &Call) -> Result<Value, Error> {
     let mut merged = Map::new();
     for value in values {
         match value {
-            Value::Map(map) => merge(&mut merged, map, recursive, *lists),
-            other => return Err(call.fail(format!("it needs dicts, and got {}", described(&other)))),
+            Value::Map(map) => merge.merge(&mut merged, map),
+            Value::Null => {}
+            other => {
+                return Err(call.fail(format!(
+                    "failed to combine variables, expected dicts but got {}",
+                    described(&other)
+                )));
+            }
         }
     }
     Ok(merged.into())
 }
 
-fn merge(into: &mut Map, from: Map, recursive: bool, lists: ListMerge) {
-    for (key, value) in from {
-        match (into.get_mut(&key), value) {
-            (Some(Value::Map(old)), Value::Map(new)) if recursive => merge(old, new, recursive, lists),
-            (Some(Value::List(old)), Value::List(new)) => merge_lists(old, new, lists),
-            (Some(old), new) => *old = new,
-            (None, new) => {
-                into.insert(key, new);
+/// How dicts become one.
+pub(super) struct Merge {
+    recursive: bool,
+    lists: ListMerge,
+}
+
+impl Merge {
+    /// By the arguments `recursive` and `list_merge`.
+    pub(super) fn of(call: &Call) -> Result<Self, Error> {
+        let name = call.string_or("list_merge", "replace")?;
+        let Some((_, lists)) = LIST_MERGES.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = LIST_MERGES.iter().map(|(name, _)| *name).collect();
+            return Err(call.fail(format!("`list_merge` must be one of {}", names.join(", "))));
+        };
+        Ok(Self {
+            recursive: call.flag("recursive", false),
+            lists: *lists,
+        })
+    }
+
+    pub(super) fn merge(&self, into: &mut Map, from: Map) {
+        for (key, value) in from {
+            match (into.get_mut(&key), value) {
+                (Some(Value::Map(old)), Value::Map(new)) if self.recursive => self.merge(old, new),
+                (Some(Value::List(old)), Value::List(new)) => merge_lists(old, new, self.lists),
+                (Some(old), new) => *old = new,
+                (None, new) => {
+                    into.insert(key, new);
+                }
             }
         }
     }

@@ -1,13 +1,17 @@
 //! Filters: one table a file, by theme. The engine's own remain where they do what Jinja's do (`map`,
 //! `select`, `batch`, ...).
 
+mod addresses;
 mod dates;
 mod formats;
+mod general;
 mod hashes;
 mod lists;
 mod maps;
+mod networks;
 mod numbers;
 mod order;
+mod passwords;
 mod paths;
 pub(super) mod regexes;
 mod sets;
@@ -35,6 +39,7 @@ const TABLES: &[&[Definition]] = &[
     lists::FILTERS,
     maps::FILTERS,
     numbers::FILTERS,
+    passwords::FILTERS,
     paths::FILTERS,
     regexes::FILTERS,
     sets::FILTERS,
@@ -45,7 +50,10 @@ const TABLES: &[&[Definition]] = &[
 ];
 
 /// Tables of filters that Ansible has in collections. Their short names are known here too.
-const COLLECTIONS: &[(&str, &[Definition])] = &[];
+const COLLECTIONS: &[(&str, &[Definition])] = &[
+    ("ansible.utils", networks::FILTERS),
+    ("community.general", general::FILTERS),
+];
 
 /// The collections whose filters, tests and lookups need no prefix.
 pub(super) const CORE: [&str; 2] = ["ansible.builtin", "ansible.legacy"];

@@ -11,6 +11,19 @@ use crate::template::convert;
 use crate::value::Value;
 
 pub(super) const FILTERS: &[Definition] = &[
+    row(
+        "filesizeformat",
+        "binary=false",
+        "A number of bytes for people to read",
+        |call| {
+            let value = call.data()?;
+            let size = number(&value)
+                .or_else(|| value.to_string().parse().ok())
+                .ok_or_else(|| call.fail("it needs a number"))?;
+            let binary = call.flag("binary", false);
+            Ok(minijinja_contrib::filters::filesizeformat(size, Some(binary)).into())
+        },
+    ),
     row("int", "default=0, base=10", "The value as an integer", int),
     row(
         "float",

@@ -40,6 +40,22 @@ pub(super) const FILTERS: &[Definition] = &[
         let (root, extension) = split_extension(&text);
         Ok(vec![root, extension].into())
     }),
+    row("win_basename", "", "What follows the last backslash", |call| {
+        let text = call.text()?;
+        Ok(text[after_last_separator(&text)..].into())
+    }),
+    row("win_dirname", "", "What precedes the last backslash", |call| {
+        let text = call.text()?;
+        let folder = &text[..after_last_separator(&text)];
+        let drive = split_drive(&text).0.len();
+        let trimmed = folder.trim_end_matches(['\\', '/']);
+        Ok(if trimmed.len() <= drive { folder } else { trimmed }.into())
+    }),
+    row("win_splitdrive", "", "The drive, and the path on it", |call| {
+        let text = call.text()?;
+        let (drive, rest) = split_drive(&text);
+        Ok(vec![drive, rest].into())
+    }),
     row("path_join", "*parts", "The parts as one path", path_join),
     row(
         "commonpath",
@@ -54,6 +70,20 @@ pub(super) const FILTERS: &[Definition] = &[
         |call| Ok(glob(&call.text()?).into()),
     ),
 ];
+
+/// Of a path on Windows.
+fn after_last_separator(path: &str) -> usize {
+    let drive = split_drive(path).0.len();
+    path.rfind(['\\', '/']).map_or(drive, |at| at + 1)
+}
+
+fn split_drive(path: &str) -> (&str, &str) {
+    if path.get(1..2) == Some(":") {
+        path.split_at(2)
+    } else {
+        ("", path)
+    }
+}
 
 fn dirname(path: &str) -> &str {
     match path.rsplit_once('/') {

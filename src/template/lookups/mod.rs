@@ -111,13 +111,15 @@ impl Request<'_> {
     /// The one record that a term asks for: its key, with the options in the term on top of those given. Where a
     /// term says `key=value`, what is no option is a mistake.
     fn keyed(&self, term: &str, known: &[&str]) -> Result<(String, Map), EvalError> {
-        let words = shell_words::split(term).unwrap_or_else(|_| vec![term.to_owned()]);
         let mut options = self.options.clone();
         let mut key = Vec::new();
-        for word in words {
+        for word in words(term) {
             match word.split_once('=') {
                 Some((name, value)) if known.contains(&name) => {
-                    options.insert(name.to_owned(), value.into());
+                    let bare = value
+                        .strip_prefix(['\'', '"'])
+                        .and_then(|value| value.strip_suffix(['\'', '"']));
+                    options.insert(name.to_owned(), bare.unwrap_or(value).into());
                 }
                 Some((name, _)) => {
                     return Err(self.fail(format!("{name} is not a valid option")));
@@ -143,6 +145,21 @@ impl Request<'_> {
         }
         (rest.join(" "), options)
     }
+}
+
+/// A term's words, quotes and all; a quoted blank separates nothing.
+fn words(term: &str) -> Vec<&str> {
+    let mut quote = None;
+    term.split(|c: char| {
+        match quote {
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            Some(open) if c == open => quote = None,
+            _ => {}
+        }
+        quote.is_none() && c == ' '
+    })
+    .filter(|word| !word.is_empty())
+    .collect()
 }
 
 /// Runs a lookup: the items of `with_NAME`, or of `query(NAME, ...)`. `terms` is what stands under `with_NAME`

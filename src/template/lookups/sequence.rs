@@ -10,6 +10,9 @@ const MAX_LENGTH: i64 = 1_000_000;
 const MAX_WIDTH: usize = 1000;
 
 pub(super) const LOOKUPS: &[Lookup] = &[row("sequence", "Numbers in order, as texts", |request| {
+    if request.terms.is_empty() && request.options.is_empty() {
+        return Ok(Vec::new());
+    }
     if request.terms.is_empty() {
         return numbers(request, &request.options);
     }
@@ -23,6 +26,13 @@ pub(super) const LOOKUPS: &[Lookup] = &[row("sequence", "Numbers in order, as te
 fn options(request: &Request, term: &str) -> Result<Map, EvalError> {
     if term.contains('=') {
         let mut options = request.options.clone();
+        let own = |name: &str| term.contains(&format!("{name}="));
+        if own("count") {
+            options.shift_remove("end");
+        }
+        if own("end") {
+            options.shift_remove("count");
+        }
         for word in shell_words::split(term).unwrap_or_default() {
             let (name, value) = word.split_once('=').unwrap_or((&word, ""));
             if !["start", "end", "count", "stride", "format"].contains(&name) {
@@ -87,19 +97,26 @@ fn numbers(request: &Request, options: &Map) -> Answer {
         .map_or_else(|| "%d".to_owned(), ToString::to_string);
     let start = start.unwrap_or(1);
     let stride = stride.unwrap_or(1);
-    let count = match (count, end) {
+    let end = match (count, end) {
         (Some(_), Some(_)) => return Err(request.fail("can't specify both count and end in with_sequence")),
-        (Some(count), None) => count,
         (None, None) => return Err(request.fail("must specify count or end in with_sequence")),
-        (None, Some(_)) if stride == 0 => 0,
+        (Some(0), None) => return Ok(Vec::new()),
+        // So it is with a negative stride, too: it gives two more.
+        (Some(count), None) => start
+            .saturating_add(count.saturating_mul(stride))
+            .saturating_sub(1),
         (None, Some(end)) if stride > 0 && end < start => {
             return Err(request.fail("to count backwards make stride negative"));
         }
         (None, Some(end)) if stride < 0 && end > start => {
             return Err(request.fail("to count forward don't make stride negative"));
         }
-        (None, Some(end)) => end.saturating_sub(start).saturating_div(stride).saturating_add(1),
+        (None, Some(end)) => end,
     };
+    if stride == 0 {
+        return Ok(Vec::new());
+    }
+    let count = end.saturating_sub(start).saturating_div(stride).saturating_add(1);
     if count > MAX_LENGTH {
         return Err(request.fail(format!("more than {MAX_LENGTH} numbers")));
     }

@@ -16,6 +16,8 @@ const PLUGIN: Plugin = Plugin {
     collection: CORE[0],
 };
 
+pub(super) use versions::loose_order;
+
 /// All tables.
 const TABLES: &[&[Definition]] = &[files::TESTS, results::TESTS, values::TESTS, versions::TESTS];
 

@@ -94,6 +94,11 @@ enum Part<'t> {
 }
 
 /// Runs of digits and of letters; dots and blanks only separate. Numbers and texts do not compare.
+/// The order of versions of any form; what has none stays where it is.
+pub(in crate::template) fn loose_order(left: &str, right: &str) -> Ordering {
+    loose(left, right).unwrap_or(Ordering::Equal)
+}
+
 fn loose(left: &str, right: &str) -> Option<Ordering> {
     let (left, right) = (parts(left), parts(right));
     for (left, right) in left.iter().zip(&right) {

@@ -1,0 +1,225 @@
+//! One task: its arguments, templates, handlers and files.
+
+use std::collections::HashSet;
+
+use super::definitions::{Definitions, find, search};
+use super::walk::Seen;
+use super::{Surroundings, graded};
+use crate::diagnostic::Diagnostic;
+use crate::modules::Spec;
+use crate::modules::spec::ArgumentError;
+use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::{Task, What};
+use crate::template::inspect::{self, Needs};
+use crate::yaml::{Mapping, Node};
+
+/// Modules whose arguments are variables of any name.
+const ANY_ARGUMENT: &[&str] = &["add_host", "set_fact"];
+
+/// Keywords that hold conditions.
+const CONDITIONS: &[&str] = &["changed_when", "failed_when", "until"];
+
+/// Arguments that name a file of the controller, and the folder in which it is looked up.
+const FILES: &[(&str, &str, &str)] = &[
+    ("assemble", "src", "files"),
+    ("copy", "src", "files"),
+    ("script", RAW, "files"),
+    ("template", "src", "templates"),
+    ("unarchive", "src", "files"),
+];
+
+pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surroundings) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    if seen.task.implicit {
+        return found;
+    }
+    if let What::Run(module) = &seen.task.what
+        && let Some(spec) = (around.spec)(module)
+    {
+        let raw = (around.takes_raw)(module);
+        let error = arguments(&seen.task, module, spec, raw);
+        found.extend(error.map(|error| graded(error, seen.certain)));
+    }
+    found.extend(templates(seen, definitions));
+    found.extend(notified(seen, definitions));
+    found.extend(files(&seen.task));
+    found
+}
+
+/// What the module's table says of the arguments: of their names, and of their values where none is a template.
+fn arguments(task: &Task, module: &str, spec: &Spec, raw: bool) -> Option<Diagnostic> {
+    let map = task.arguments.as_map()?;
+    if ANY_ARGUMENT.contains(&module) {
+        return None;
+    }
+    for (name, entry) in map.iter().filter(|(name, _)| *name != VARIABLE) {
+        if name == RAW && spec.free_form.is_none() {
+            // `debug: "{{ map }}"` gives all arguments.
+            if entry.value.is_dynamic() {
+                return None;
+            }
+            return Some(
+                Diagnostic::error(format!("Action '{}' does not support raw params.", task.action))
+                    .at(&entry.value.span)
+                    .hint(format!("`{module}` takes key=value, or a map below its name")),
+            );
+        }
+        if let Err(error) = spec.check_name(name) {
+            return Some(refused(&error, map, task));
+        }
+    }
+    let defaults = !task.context.all("module_defaults").is_empty();
+    let values = task.arguments.to_value();
+    if raw || defaults || task.arguments.is_dynamic() || map.contains_key(VARIABLE) {
+        return None;
+    }
+    let error = spec.resolve(values.as_map()?).err()?;
+    Some(refused(&error, map, task))
+}
+
+fn refused(error: &ArgumentError, map: &Mapping, task: &Task) -> Diagnostic {
+    let name = error.argument.as_deref();
+    let place = name.and_then(|name| map.get(name)).map(|entry| &entry.key);
+    let finding = Diagnostic::error(error.message.clone()).at(place.unwrap_or(&task.action_span));
+    match &error.nearest {
+        Some(near) => finding.hint(format!("did you mean `{near}`?")),
+        None => finding,
+    }
+}
+
+/// Bad syntax, and names that nothing defines.
+fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
+    let task = &seen.task;
+    let mut found = Vec::new();
+    let mut guarded: HashSet<String> = HashSet::new();
+    let mut undefined = Vec::new();
+    let mut look = |needs: Needs, certain: bool| {
+        found.extend(needs.errors.into_iter().map(|error| graded(error, certain)));
+        guarded.extend(needs.guarded);
+        undefined.extend(
+            needs
+                .names
+                .into_iter()
+                .filter(|(name, _)| !definitions.may_define(name)),
+        );
+    };
+    for condition in task.context.conditions() {
+        look(inspect::condition(condition), false);
+    }
+    let own = &task.context.attributes.map;
+    let result = task.own("register").map(|node| node.to_value().to_string());
+    for (keyword, entry) in own.iter().filter(|(keyword, _)| *keyword != "when") {
+        // Variables are evaluated only when they are used.
+        let certain = seen.certain && keyword != "vars";
+        match CONDITIONS.contains(&keyword.as_str()) {
+            true => look(inspect::condition(&entry.value), false),
+            false => look(inspect::node(&entry.value), certain),
+        }
+    }
+    match &task.what {
+        What::Run(module) if module == "assert" => {
+            for (name, entry) in task.arguments.as_map().into_iter().flat_map(|map| map.iter()) {
+                match name.as_str() {
+                    "that" => look(inspect::condition(&entry.value), seen.certain),
+                    _ => look(inspect::node(&entry.value), false),
+                }
+            }
+        }
+        _ => look(inspect::node(&task.arguments), seen.certain),
+    }
+    if let Some(repeat) = &task.repeat {
+        look(inspect::node(&repeat.items), false);
+    }
+    if let Some(path) = template_file(task) {
+        inspect::file(&path)
+            .into_iter()
+            .for_each(|needs| look(needs, false));
+    }
+    undefined.retain(|(name, _)| !guarded.contains(name) && result.as_ref() != Some(name));
+    found.extend(undefined.iter().map(|(name, place)| {
+        Diagnostic::warning(format!("'{name}' is undefined: nothing defines it"))
+            .at(place)
+            .nearest(name, definitions.names())
+    }));
+    found
+}
+
+fn template_file(task: &Task) -> Option<std::path::PathBuf> {
+    if task.what != What::Run("template".to_owned()) {
+        return None;
+    }
+    let src = task.arguments.get("src").filter(|node| !node.is_dynamic())?;
+    let chosen = [
+        "variable_start_string",
+        "block_start_string",
+        "comment_start_string",
+    ];
+    if chosen.iter().any(|name| task.arguments.get(name).is_some()) {
+        return None;
+    }
+    find(task, "templates", &src.to_value().to_string()).filter(|path| path.is_file())
+}
+
+/// Handlers that nobody has.
+fn notified(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
+    let Some(known) = definitions.handlers(seen.play) else {
+        return Vec::new();
+    };
+    let Some(notify) = seen
+        .task
+        .context
+        .nearest("notify")
+        .filter(|node| !node.is_dynamic())
+    else {
+        return Vec::new();
+    };
+    let names = notify.as_list().unwrap_or(std::slice::from_ref(notify));
+    names
+        .iter()
+        .filter(|node| !known.contains(&node.to_value().to_string()))
+        .map(|node| {
+            let name = node.to_value().to_string();
+            Diagnostic::warning(format!(
+                "The requested handler '{name}' was not found in either the main handlers list nor in the \
+                 listening handlers list"
+            ))
+            .at(&node.span)
+            .nearest(&name, known.iter().map(String::as_str))
+        })
+        .collect()
+}
+
+/// Files of the controller that are not there.
+fn files(task: &Task) -> Option<Diagnostic> {
+    let What::Run(module) = &task.what else {
+        return None;
+    };
+    let (_, argument, folder) = FILES.iter().find(|(name, ..)| name == module)?;
+    let on_target = task
+        .arguments
+        .get("remote_src")
+        .is_some_and(|node| node.to_value().truth() != Some(false));
+    let node: &Node = task
+        .arguments
+        .get(argument)
+        .filter(|node| !node.is_dynamic() && !on_target)?;
+    let text = node.to_value().to_string();
+    // A script has arguments behind its name.
+    let name = match *argument == RAW {
+        true => text.split_whitespace().next().unwrap_or_default(),
+        false => text.as_str(),
+    };
+    if name.is_empty() || name.starts_with('~') || name.contains("://") || find(task, folder, name).is_some()
+    {
+        return None;
+    }
+    let places = search(task).candidates(folder, name);
+    let places: Vec<String> = places.iter().map(|path| crate::source::shown(path)).collect();
+    Some(
+        Diagnostic::warning(format!(
+            "Could not find or access '{name}' on the Ansible Controller."
+        ))
+        .at(&node.span)
+        .hint(format!("looked for {}", places.join(", "))),
+    )
+}
