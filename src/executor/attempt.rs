@@ -18,7 +18,7 @@ use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Targ
 use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::output::{Event, Label, Report, State};
-use crate::playbook::{Task, What, short_name};
+use crate::playbook::{Task, What};
 use crate::source::Span;
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
@@ -463,18 +463,12 @@ impl Site {
         let What::Run(module) = &self.task.what else {
             return Err(Failure::new("this is no module"));
         };
-        let module = &self.module(module, scope)?;
+        let module = &arguments::module(&self.task, module, scope)?;
         let check = self
             .truth("check_mode", scope)?
             .unwrap_or(self.run.settings.check);
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
-        let spec = vocabulary::spec(module).ok_or_else(|| {
-            Failure::from(
-                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
-                    .at(&self.task.action_span)
-                    .hint("a module in Python cannot be run"),
-            )
-        })?;
+        let spec = vocabulary::spec(module).ok_or_else(|| arguments::unresolved(&self.task, module))?;
         let remote = Remote {
             site: self,
             scope,
@@ -504,15 +498,6 @@ impl Site {
         };
         let hidden = Hidden::of(spec, &arguments);
         hidden.mask(self.act(action, arguments, scope, &remote).await)
-    }
-
-    /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
-    fn module(&self, name: &str, scope: &Arc<Scope>) -> Result<String, EvalError> {
-        if !name.contains("{{") {
-            return Ok(name.to_owned());
-        }
-        let name = template::evaluate(&Node::text(name, &self.task.action_span), scope)?;
-        Ok(short_name(&name.to_string()).to_owned())
     }
 
     async fn act(
