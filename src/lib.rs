@@ -9,6 +9,7 @@
 //! | between | `wire`, `connection` | `value`; connections know `wire` and nothing of plays |
 //! | passwords and what they open | `vault` | texts and data |
 //! | the language | `template`, `inventory`, `playbook` | texts and data, `vault` |
+//! | the look before the run | `check` | the language, and the tables of `modules` |
 //! | the run | `executor`, `actions`, `output` | all of the above |
 //! | the registry | `registry` | texts and data only |
 //! | the command line | `cli` | everything; nothing uses it |

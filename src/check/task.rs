@@ -112,9 +112,9 @@ fn templates(seen: &Seen, definitions: &Definitions) -> Vec<Diagnostic> {
         // Variables are evaluated only when they are used.
         let certain = seen.certain && keyword != "vars";
         if CONDITIONS.contains(&keyword.as_str()) {
-            look(inspect::condition(&entry.value), false)
+            look(inspect::condition(&entry.value), false);
         } else {
-            look(inspect::node(&entry.value), certain)
+            look(inspect::node(&entry.value), certain);
         }
     }
     match &task.what {

@@ -11,6 +11,22 @@ use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
+/// The short name of the module, which `action: "{{ name }}"` may leave to variables.
+pub fn module(task: &Task, name: &str, scope: &Arc<Scope>) -> Result<String, EvalError> {
+    if !name.contains("{{") {
+        return Ok(name.to_owned());
+    }
+    let name = template::evaluate(&Node::text(name, &task.action_span), scope)?;
+    Ok(short_name(&name.to_string()).to_owned())
+}
+
+/// The error for a module that this program does not have.
+pub fn unresolved(task: &Task, module: &str) -> Diagnostic {
+    Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
+        .at(&task.action_span)
+        .hint("a module in Python cannot be run")
+}
+
 /// Evaluated but not yet checked. `free_form`: the module takes a text that is no `key=value`.
 pub fn evaluate(task: &Task, module: &str, free_form: bool, scope: &Arc<Scope>) -> Result<Map, EvalError> {
     given(task, module, free_form, scope).map_err(|error| {

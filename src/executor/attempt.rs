@@ -21,7 +21,7 @@ use crate::configuration::table;
 use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
 use crate::output::{Announced, Event, State};
-use crate::playbook::{Task, What, short_name};
+use crate::playbook::{Task, What};
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
@@ -380,18 +380,12 @@ impl Site {
         let What::Run(module) = &self.task.what else {
             return Err(Failure::new("this is no module"));
         };
-        let module = &self.module(module, scope)?;
+        let module = &arguments::module(&self.task, module, scope)?;
         let check = self
             .truth("check_mode", scope)?
             .unwrap_or(self.run.settings.check);
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
-        let spec = vocabulary::spec(module).ok_or_else(|| {
-            Failure::from(
-                Diagnostic::error(format!("Cannot resolve '{module}' to an action or module."))
-                    .at(&self.task.action_span)
-                    .hint("a module in Python cannot be run"),
-            )
-        })?;
+        let spec = vocabulary::spec(module).ok_or_else(|| arguments::unresolved(&self.task, module))?;
         let remote = Remote {
             site: self,
             scope,
@@ -432,15 +426,6 @@ impl Site {
             by_module: remote.has_failed(),
             ..done
         })
-    }
-
-    /// The short name of the module, which `action: "{{ name }}"` may leave to variables.
-    fn module(&self, name: &str, scope: &Arc<Scope>) -> Result<String, EvalError> {
-        if !name.contains("{{") {
-            return Ok(name.to_owned());
-        }
-        let name = template::evaluate(&Node::text(name, &self.task.action_span), scope)?;
-        Ok(short_name(&name.to_string()).to_owned())
     }
 
     async fn act(

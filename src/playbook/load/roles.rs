@@ -316,7 +316,7 @@ fn refuse_circle(placing: &Placing<'_>, parent: &Context) -> Result<(), Diagnost
         let used = context.role.as_ref();
         used.is_some_and(|used| Arc::ptr_eq(&used.role, &placing.role))
     };
-    let Some(first) = around.iter().position(|context| is_same(context)) else {
+    let Some(first) = around.iter().position(is_same) else {
         return Ok(());
     };
     let names = around[..=first]
@@ -367,7 +367,7 @@ fn validation(used: &RoleUse, spec: &Node, context: &Arc<Context>) -> Item {
         What::Run("validate_argument_spec".to_owned()),
         "ansible.builtin.validate_argument_spec",
         arguments,
-        keywords,
+        &keywords,
         context,
         false,
     )
@@ -380,7 +380,7 @@ fn completion(context: &Arc<Context>) -> Item {
         What::Meta(Meta::RoleComplete),
         "meta",
         map(span, []),
-        map(span, []),
+        &map(span, []),
         context,
         true,
     )
@@ -390,7 +390,7 @@ fn made(
     what: What,
     action: &str,
     arguments: Node,
-    keywords: Node,
+    keywords: &Node,
     parent: &Arc<Context>,
     implicit: bool,
 ) -> Item {

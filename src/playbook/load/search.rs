@@ -126,22 +126,15 @@ impl Loader {
     pub(super) fn find_foreign(&self, name: &str, context: &Context) -> Option<PathBuf> {
         let playbook = playbook_folder(context);
         let mut folders: Vec<PathBuf> = Vec::new();
-        let short = match split_full_name(name) {
-            Some((collection, short)) => {
-                let plugins = self
-                    .collection_folder(collection, playbook.map(PathBuf::as_path))?
-                    .join("plugins");
-                folders.extend([plugins.join("modules"), plugins.join("action")]);
-                short
-            }
-            None => {
-                let roles = context.chain().filter_map(|context| context.role.as_ref());
-                let beside = roles.map(|used| used.role.path.clone()).chain(playbook.cloned());
-                folders.extend(
-                    beside.flat_map(|folder| [folder.join("library"), folder.join("action_plugins")]),
-                );
-                name
-            }
+        let short = if let Some((collection, short)) = split_full_name(name) {
+            let folder = self.collection_folder(collection, playbook.map(PathBuf::as_path))?;
+            folders.extend(["modules", "action"].map(|kind| folder.join("plugins").join(kind)));
+            short
+        } else {
+            let roles = context.chain().filter_map(|context| context.role.as_ref());
+            let beside = roles.map(|used| used.role.path.clone()).chain(playbook.cloned());
+            folders.extend(beside.flat_map(|folder| [folder.join("library"), folder.join("action_plugins")]));
+            name
         };
         folders
             .iter()
