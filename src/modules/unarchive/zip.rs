@@ -94,15 +94,15 @@ impl Archive<'_> {
                 return Ok(true);
             }
         }
-        Ok(now.kind != FileKind::Link && self.attributes_differ(member, &now)?)
+        Ok(now.kind != FileKind::Link && self.attributes_differ(member, &now))
     }
 
-    fn attributes_differ(&self, member: &Member, now: &Metadata) -> Result<bool, Error> {
+    fn attributes_differ(&self, member: &Member, now: &Metadata) -> bool {
         let file = &self.args.file;
         let own = self.system.uid();
         let owner_differs = file.owner.is_none() && now.uid != own;
         let mode_differs = file.mode.is_none() && member.mode(self.system.umask()) != now.mode;
-        Ok(owner_differs || mode_differs)
+        owner_differs || mode_differs
     }
 
     /// Each member's CRC-32, which only `unzip` tells.
