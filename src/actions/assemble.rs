@@ -54,9 +54,12 @@ fn fragments(task: &Invocation<'_>) -> Result<Vec<u8>, Failure> {
     }
     paths.sort();
     let decrypt = task.arguments["decrypt"] == Value::Bool(true);
-    let read = |path: &PathBuf| match decrypt {
-        true => task.read("src", path),
-        false => std::fs::read(path).map_err(problem),
+    let read = |path: &PathBuf| {
+        if decrypt {
+            task.read("src", path)
+        } else {
+            std::fs::read(path).map_err(problem)
+        }
     };
     let fragments = paths.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     Ok(joined(&fragments, task.arguments["delimiter"].as_str()))

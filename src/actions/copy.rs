@@ -64,7 +64,12 @@ impl Action for Copy {
                         other => other.to_string(),
                     };
                     let bytes: Arc<[u8]> = text.into_bytes().into();
-                    place_single(&task, lent(&task.arguments), "", &bytes).await
+                    let mut arguments = lent(&task.arguments);
+                    if arguments.get("mode").and_then(Value::as_str) == Some("preserve") {
+                        // Text has no mode; Ansible's is that of its temporary file.
+                        arguments.insert("mode".to_owned(), Value::from("0600"));
+                    }
+                    place_single(&task, arguments, "", &bytes).await
                 }
             }
         })

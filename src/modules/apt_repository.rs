@@ -1,4 +1,4 @@
-//! `apt_repository`: a line of apt's sources. After ansible.builtin.apt_repository.
+//! `apt_repository`: a line of apt's sources. After `ansible.builtin.apt_repository`.
 //!
 //! Deliberately no `ppa:` names: what they stand for is known to a server of Launchpad's only; write the line and its key.
 
@@ -92,7 +92,7 @@ impl Module for AptRepository {
                     .split_inclusive('\n')
                     .filter(|found| line(found).as_ref() != Some(&wanted))
                     .collect();
-                work.rewrite(path, text, kept, Attributes::default());
+                work.rewrite(path, text, &kept, Attributes::default());
             }
         } else if !files.iter().any(|file| known(&file)) {
             let path = match &args.filename {
@@ -111,7 +111,7 @@ impl Module for AptRepository {
             } else {
                 "\n"
             };
-            work.rewrite(&path, old, format!("{old}{gap}{wanted}\n"), attributes);
+            work.rewrite(&path, old, &format!("{old}{gap}{wanted}\n"), attributes);
         }
         let mut outcome = Outcome::changed(!work.steps.is_empty())
             .with("repo", args.repo)
@@ -161,7 +161,7 @@ struct Work {
 
 impl Work {
     /// A file without lines goes; the main one stays whatever is in it.
-    fn rewrite(&mut self, path: &Path, old: &str, new: String, attributes: Attributes) {
+    fn rewrite(&mut self, path: &Path, old: &str, new: &str, attributes: Attributes) {
         let name = path.display().to_string();
         self.diffs
             .push(text_diff((&name, old.as_bytes()), (&name, new.as_bytes())));
@@ -177,7 +177,7 @@ impl Work {
             self.removed.push(name);
             self.steps.push(Step::Remove(path.to_owned()));
         } else {
-            self.steps.push(write(&new));
+            self.steps.push(write(new));
         }
         if old.is_empty() {
             self.added.push(path.display().to_string());

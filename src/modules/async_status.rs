@@ -1,4 +1,4 @@
-//! `async_status`: what has become of a task with `async`. After ansible.builtin.async_status.
+//! `async_status`: what has become of a task with `async`. After `ansible.builtin.async_status`.
 
 use serde::Deserialize;
 

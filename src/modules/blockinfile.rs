@@ -168,7 +168,7 @@ impl Args {
                 } else {
                     found.range().start
                 };
-                text[..end].iter().filter(|byte| **byte == b'\n').count()
+                text[..end].split(|byte| *byte == b'\n').count() - 1
             })
         } else {
             all.iter().rposition(|line| pattern.is_match(chomped(line)))

@@ -1,4 +1,4 @@
-//! `deb822_repository`: a source of packages, as apt's `.sources` files name them. After ansible.builtin.deb822_repository.
+//! `deb822_repository`: a source of packages, as apt's `.sources` files name them. After `ansible.builtin.deb822_repository`.
 //!
 //! Specification: sources.list(5), deb822-style format.
 
@@ -246,18 +246,17 @@ fn stanza(fields: &Map) -> String {
         .filter(|(_, value)| **value != Value::Null)
         .collect();
     fields.sort_by_key(|(name, _)| name.as_str());
-    fields
-        .into_iter()
-        .map(|(name, value)| {
-            let text = match value {
-                Value::Bool(true) => "yes".to_owned(),
-                Value::Bool(false) => "no".to_owned(),
-                Value::List(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(" "),
-                other => other.to_string(),
-            };
-            format!("{}:{}\n", field_name(name), field_value(&text))
-        })
-        .collect()
+    let mut stanza = String::new();
+    for (name, value) in fields {
+        let text = match value {
+            Value::Bool(true) => "yes".to_owned(),
+            Value::Bool(false) => "no".to_owned(),
+            Value::List(items) => items.iter().map(Value::to_string).collect::<Vec<_>>().join(" "),
+            other => other.to_string(),
+        };
+        stanza += &[&field_name(name), ":", &field_value(&text), "\n"].concat();
+    }
+    stanza
 }
 
 fn field_name(name: &str) -> String {

@@ -90,13 +90,12 @@ impl Module for Debconf {
         let text = wanted.text();
         let mut command = Command::new(argv);
         command.stdin = format!("{} {question} {vtype} {text}", args.name).into_bytes();
-        let before = match previous.get(question) {
-            Some(known) => Map::from_iter([(question.clone(), known.clone())]),
-            None => {
-                let mut all = previous;
-                all.insert(question.clone(), "".into());
-                all
-            }
+        let before = if let Some(known) = previous.get(question) {
+            Map::from_iter([(question.clone(), known.clone())])
+        } else {
+            let mut all = previous;
+            all.insert(question.clone(), "".into());
+            all
         };
         let mut after = before.clone();
         after.insert(question.clone(), text.into());

@@ -13,6 +13,10 @@ use crate::wire::message::Outcome;
 pub struct Group;
 
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     name: String,
     gid: Option<u32>,

@@ -1,4 +1,4 @@
-//! `known_hosts`: the keys by which ssh knows servers. After ansible.builtin.known_hosts.
+//! `known_hosts`: the keys by which ssh knows servers. After `ansible.builtin.known_hosts`.
 //!
 //! Lines are found as `ssh-keygen -F` does, without the program; no `.old` file is left behind when a host is removed. Specification:
 //! sshd(8), `SSH_KNOWN_HOSTS FILE FORMAT`.

@@ -1,4 +1,4 @@
-//! `package_facts`: what is installed, as `ansible_facts.packages`. After ansible.builtin.package_facts.
+//! `package_facts`: what is installed, as `ansible_facts.packages`. After `ansible.builtin.package_facts`.
 //!
 //! The managers of Linux: dpkg's database is read as it is, the others are asked. An apt package's `origin` is empty: it is in no
 //! database of the target, only in the lists of what could be downloaded.

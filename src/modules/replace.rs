@@ -65,15 +65,12 @@ impl Module for Replace {
             Some(expression) => {
                 let found =
                     pattern::compile("after or before", &format!("(?s){expression}"))?.find_at(text, 0);
-                match found.and_then(|found| found.group("subsection")) {
-                    Some(section) => section,
-                    None => {
-                        let message = format!(
-                            "Pattern for before/after params did not match the given file: {expression}"
-                        );
-                        return Ok(Plan::Same(Outcome::ok().with("msg", message).with("rc", 0)));
-                    }
-                }
+                let Some(section) = found.and_then(|found| found.group("subsection")) else {
+                    let message =
+                        format!("Pattern for before/after params did not match the given file: {expression}");
+                    return Ok(Plan::Same(Outcome::ok().with("msg", message).with("rc", 0)));
+                };
+                section
             }
         };
         let pattern = pattern::compile("regexp", &format!("(?m){}", args.regexp))?;

@@ -1,4 +1,4 @@
-//! `service_facts`: the services of the target, as `ansible_facts.services`. After ansible.builtin.service_facts.
+//! `service_facts`: the services of the target, as `ansible_facts.services`. After `ansible.builtin.service_facts`.
 //!
 //! systemd, and init scripts as `service --status-all` lists them. Deliberately no upstart and no chkconfig: no supported distribution
 //! has them any longer.

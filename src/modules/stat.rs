@@ -15,6 +15,10 @@ use crate::wire::message::Outcome;
 pub struct Stat;
 
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     path: String,
     follow: bool,

@@ -198,12 +198,11 @@ struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn new(args: &'a Args, system: &'a dyn System) -> Result<Self, Error> {
-        let git = match &args.executable {
-            Some(path) => path::expand(path, system)?.display().to_string(),
-            None => {
-                super::tool::require(system, "git", "check repositories out")?;
-                "git".to_owned()
-            }
+        let git = if let Some(path) = &args.executable {
+            path::expand(path, system)?.display().to_string()
+        } else {
+            super::tool::require(system, "git", "check repositories out")?;
+            "git".to_owned()
         };
         if args.dest.is_none() && args.clone {
             return Err(Error::new(

@@ -13,6 +13,9 @@ use crate::system::{Command, FileKind, Follow, Metadata, System, SystemError};
 
 pub(super) const HANDLER: &str = "ZipArchive";
 
+/// What `YYYYMMDD.hhmmss` is long.
+const MOMENT: usize = 15;
+
 /// A member, as `zipinfo -T -s` lists it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Member {
@@ -91,15 +94,15 @@ impl Archive<'_> {
                 return Ok(true);
             }
         }
-        Ok(now.kind != FileKind::Link && self.attributes_differ(member, &now)?)
+        Ok(now.kind != FileKind::Link && self.attributes_differ(member, &now))
     }
 
-    fn attributes_differ(&self, member: &Member, now: &Metadata) -> Result<bool, Error> {
+    fn attributes_differ(&self, member: &Member, now: &Metadata) -> bool {
         let file = &self.args.file;
         let own = self.system.uid();
         let owner_differs = file.owner.is_none() && now.uid != own;
-        let mode_differs = file.mode.is_none() && member.mode(self.system.umask())? != now.mode;
-        Ok(owner_differs || mode_differs)
+        let mode_differs = file.mode.is_none() && member.mode(self.system.umask()) != now.mode;
+        owner_differs || mode_differs
     }
 
     /// Each member's CRC-32, which only `unzip` tells.
@@ -157,39 +160,36 @@ impl Member {
             "-" | "?" | "d" => FileKind::File,
             _ => return None,
         };
-        if ![6, 7, 9].contains(&permissions.len()) {
+        if ![6, 7, 9].contains(&permissions.len()) || fields[6].len() != MOMENT {
             return None;
         }
         Some(Self {
             kind,
             permissions: permissions.to_owned(),
             size: fields[3].parse().ok()?,
-            modified: moment(fields[6])?,
+            modified: moment(fields[6]),
             name,
         })
     }
 
-    fn mode(&self, umask: u32) -> Result<u32, Error> {
+    fn mode(&self, umask: u32) -> u32 {
         if let Some(letters) = Some(self.permissions.as_bytes()).filter(|letters| letters.len() == 9) {
             let set = |letter: &u8| !matches!(letter, b'-' | b'S' | b'T');
-            return Ok(letters
+            return letters
                 .iter()
-                .fold(0, |mode, letter| mode << 1 | u32::from(set(letter))));
+                .fold(0, |mode, letter| mode << 1 | u32::from(set(letter)));
         }
         let run = self.kind == FileKind::Directory || self.permissions.starts_with("rwx");
         let all = ModeChange::Octal(if run { 0o777 } else { 0o666 });
-        Ok(all.apply(0, self.kind == FileKind::Directory, umask) & !umask)
+        all.apply(0, self.kind == FileKind::Directory, umask) & !umask
     }
 }
 
-/// `YYYYMMDD.hhmmss` in the target's time zone; the outer none is for what is no time at all.
-fn moment(text: &str) -> Option<Option<SystemTime>> {
-    if text.len() != 15 {
-        return None;
-    }
+/// `YYYYMMDD.hhmmss` in the target's time zone.
+fn moment(text: &str) -> Option<SystemTime> {
     let parsed = jiff::civil::DateTime::strptime("%Y%m%d.%H%M%S", text)
         .and_then(|time| time.to_zoned(jiff::tz::TimeZone::system()));
-    Some(parsed.ok().map(|time| SystemTime::from(time.timestamp())))
+    parsed.ok().map(|time| SystemTime::from(time.timestamp()))
 }
 
 fn whole_seconds(time: SystemTime) -> u64 {
@@ -266,7 +266,7 @@ mod tests {
             ),
         ] {
             let member = Member::parse(line).unwrap();
-            assert_eq!(member.mode(0o022).unwrap(), mode, "{member:?}");
+            assert_eq!(member.mode(0o022), mode, "{member:?}");
         }
         let member = Member::parse("-rwxr-x---  3.0 unx       12 tx defN 20170511.153000 a b.txt").unwrap();
         assert_eq!((member.name.as_str(), member.size), ("a b.txt", 12));

@@ -107,7 +107,7 @@ pub(super) fn modification(args: &Args, user: &system::User, state: &State) -> R
     argv.some("-s", args.shell.clone().filter(|shell| *shell != user.shell));
     if let Some(expires) = args.expires {
         let wanted = (expires >= 0.0).then(|| days(expires));
-        if wanted != state.expires.filter(|days| *days >= 0) {
+        if !state.listed || wanted != state.expires.filter(|days| *days >= 0) {
             if args.local {
                 calls.push(local_expiry(args, expires));
             } else {

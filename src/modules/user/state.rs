@@ -8,6 +8,8 @@ use crate::system::{self, Follow, System};
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub groups: Vec<system::Group>,
+    /// Whether there is such a line.
+    pub listed: bool,
     pub password: String,
     /// Days.
     pub minimum: Option<i64>,
@@ -40,6 +42,7 @@ impl State {
                 .copied()
                 .unwrap_or_default()
                 .clone_into(&mut state.password);
+            state.listed = true;
             state.minimum = number(3);
             state.maximum = number(4);
             state.warning = number(5);
