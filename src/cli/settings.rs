@@ -358,7 +358,7 @@ mod tests {
             ("ANSIBLE_VERBOSITY", "2"),
         ];
         let settings = resolve("regdeploy p.yml", &variables, false).unwrap();
-        assert_eq!((settings.forks, settings.timeout), (7, Duration::from_secs(60)));
+        assert_eq!((settings.forks, settings.timeout), (7, Duration::from_mins(1)));
         assert_eq!(settings.tags, ["a", "b"]);
         assert_eq!(settings.user.as_deref(), Some("admin"));
         assert_eq!((settings.r#become, settings.verbosity), (true, 2));

@@ -151,7 +151,7 @@ mod tests {
         FactCache {
             folder: Some(folder.to_owned()),
             prefix: "p_".to_owned(),
-            limit: Some(Duration::from_secs(60)),
+            limit: Some(Duration::from_mins(1)),
             broken: Mutex::default(),
         }
     }

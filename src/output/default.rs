@@ -166,14 +166,13 @@ impl Default {
         }
         let label = label(&report.label);
         let dumped = self.dump(report, &result);
-        let text = match &report.extent {
-            Extent::Item(item) => format!("failed: [{label}] (item={item}) => {dumped}"),
-            _ => {
-                if self.settings.path_on_failure && self.settings.verbosity < 2 {
-                    path(&report.task, console);
-                }
-                format!("fatal: [{label}]: FAILED! => {dumped}")
+        let text = if let Extent::Item(item) = &report.extent {
+            format!("failed: [{label}] (item={item}) => {dumped}")
+        } else {
+            if self.settings.path_on_failure && self.settings.verbosity < 2 {
+                path(&report.task, console);
             }
+            format!("fatal: [{label}]: FAILED! => {dumped}")
         };
         console.show_on(self.settings.failures, &text, Some(Colour::Error));
     }

@@ -43,9 +43,12 @@ pub fn cleaned(result: &Map, action: &str) -> Map {
     let message = result.contains_key("msg");
     result
         .iter()
-        .filter(|(key, _)| match message {
-            true => matches!(key.as_str(), "msg" | "exception" | "warnings" | "deprecations"),
-            false => !BESIDES.contains(&key.as_str()),
+        .filter(|(key, _)| {
+            if message {
+                matches!(key.as_str(), "msg" | "exception" | "warnings" | "deprecations")
+            } else {
+                !BESIDES.contains(&key.as_str())
+            }
         })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()
@@ -134,9 +137,12 @@ fn expand_tabs(line: &str) -> String {
 
 fn indented(text: &str) -> String {
     text.split_inclusive('\n')
-        .map(|line| match line.trim().is_empty() {
-            true => line.to_owned(),
-            false => format!("{}{line}", " ".repeat(INDENT)),
+        .map(|line| {
+            if line.trim().is_empty() {
+                line.to_owned()
+            } else {
+                format!("{}{line}", " ".repeat(INDENT))
+            }
         })
         .collect()
 }

@@ -1,4 +1,4 @@
-//! A JUnit file for each playbook: a suite of it, a case for each task on each host.
+//! A `JUnit` file for each playbook: a suite of it, a case for each task on each host.
 //!
 //! What counts as which: `ok` passes, `skipped` is skipped, `failed` is an error. A failure passes whose task's name
 //! has `EXPECTED FAILURE` in it; `TOGGLE RESULT` there turns failure and success around.

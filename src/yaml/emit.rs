@@ -168,7 +168,7 @@ impl Emitter {
                 self.put("}");
             }
             Value::Str(string) => {
-                self.text(string, false, place == Place::Flow, level.max(self.style.indent))
+                self.text(string, false, place == Place::Flow, level.max(self.style.indent));
             }
             Value::Null => self.put("null"),
             Value::Bool(flag) => self.put(if *flag { "true" } else { "false" }),

@@ -1,7 +1,7 @@
 //! Real public roles, unchanged, through ansible-core and through `regdeploy` on two machines of the lab: what each task
 //! comes to, the recap and what changed in the file system must be the same. Only variables and an inventory are ours.
 //!
-//! `tests/differential/roles` fetches them from PyPI.
+//! `tests/differential/roles` fetches them from `PyPI`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
