@@ -190,21 +190,7 @@ async fn play(
     for warning in &warnings {
         run.show(&Event::Diagnostic(warning));
     }
-    if let Some(limited) = run.limited() {
-        for term in &limited.unmatched {
-            run.show(&Event::Warning(&format!(
-                "Could not match supplied host pattern, ignoring: {term}"
-            )));
-        }
-        if limited.hosts.is_empty() {
-            return Err((
-                Diagnostic::error(
-                    "Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",
-                ),
-                MISSING,
-            ));
-        }
-    }
+    heed_limit(&run)?;
     if let Some(warning) = checking::unknown_start(&run, &playbooks) {
         run.show(&Event::Diagnostic(&warning));
     }
@@ -234,6 +220,26 @@ async fn play(
         run.flush_facts();
     }
     Ok(run.playbooks(playbooks).await.code())
+}
+
+/// Warns of what `--limit` names in vain; that it leaves no host is an error.
+fn heed_limit(run: &Run) -> Result<(), Stop> {
+    if let Some(limited) = run.limited() {
+        for term in &limited.unmatched {
+            run.show(&Event::Warning(&format!(
+                "Could not match supplied host pattern, ignoring: {term}"
+            )));
+        }
+        if limited.hosts.is_empty() {
+            return Err((
+                Diagnostic::error(
+                    "Specified inventory, host pattern and/or --limit leaves us with no hosts to target.",
+                ),
+                MISSING,
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Lists the hosts of a task, or says that there are none; then nothing is left to do.

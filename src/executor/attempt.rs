@@ -278,13 +278,13 @@ impl Site {
                 Ok(changed) => {
                     end.result.insert("changed".to_owned(), Value::Bool(changed));
                 }
-                Err(error) => return self.misjudged(end, "changed_when_result", error),
+                Err(error) => return misjudged(end, "changed_when_result", error),
             }
         }
         if let Some(node) = self.task.own("failed_when") {
             let failed = match self.judge_all(node, end, scope) {
                 Ok(failed) => failed,
-                Err(error) => return self.misjudged(end, "failed_when_result", error),
+                Err(error) => return misjudged(end, "failed_when_result", error),
             };
             end.result.insert("failed".to_owned(), Value::Bool(failed));
             end.result
@@ -310,15 +310,6 @@ impl Site {
                 State::Ok
             };
         }
-    }
-
-    /// A verdict that cannot be reached fails the task; what it did stays in the result.
-    fn misjudged(&self, end: &mut End, key: &str, error: EvalError) {
-        let message = error.diagnostic.whole_message();
-        end.result.insert(key.to_owned(), Value::from(message));
-        end.result.insert("failed".to_owned(), Value::Bool(true));
-        end.state = State::Failed;
-        end.diagnostic = Some(error.diagnostic);
     }
 
     /// A list of verdicts must hold altogether.
@@ -488,4 +479,13 @@ fn own_name(task: &Task, scope: &Arc<Scope>) -> String {
         }
         None => task.action.clone(),
     }
+}
+
+/// A verdict that cannot be reached fails the task; what it did stays in the result.
+fn misjudged(end: &mut End, key: &str, error: EvalError) {
+    let message = error.diagnostic.whole_message();
+    end.result.insert(key.to_owned(), Value::from(message));
+    end.result.insert("failed".to_owned(), Value::Bool(true));
+    end.state = State::Failed;
+    end.diagnostic = Some(error.diagnostic);
 }

@@ -7,11 +7,14 @@ use crate::playbook::Play;
 use crate::template::{self, Scope};
 use crate::value::Value;
 
+/// Puts hosts in order.
+type Order = fn(&mut [String]);
+
 /// `order`: how hosts are sorted before they are divided.
-const ORDERS: &[(&str, fn(&mut Vec<String>))] = &[
+const ORDERS: &[(&str, Order)] = &[
     ("inventory", |_| {}),
-    ("reverse_inventory", |hosts| hosts.reverse()),
-    ("sorted", |hosts| hosts.sort()),
+    ("reverse_inventory", <[String]>::reverse),
+    ("sorted", <[String]>::sort),
     ("reverse_sorted", |hosts| {
         hosts.sort();
         hosts.reverse();
@@ -20,14 +23,14 @@ const ORDERS: &[(&str, fn(&mut Vec<String>))] = &[
 ];
 
 /// By keys that no two runs share: the standard library seeds each of its maps anew.
-fn shuffle(hosts: &mut Vec<String>) {
+fn shuffle(hosts: &mut [String]) {
     use std::hash::BuildHasher;
     let keys = std::hash::RandomState::new();
     hosts.sort_by_cached_key(|host| keys.hash_one(host));
 }
 
 /// Sorts the hosts as the play wants them.
-pub fn sort(hosts: &mut Vec<String>, play: &Play, scope: &Arc<Scope>) -> Result<(), Diagnostic> {
+pub fn sort(hosts: &mut [String], play: &Play, scope: &Arc<Scope>) -> Result<(), Diagnostic> {
     let Some(node) = play.get("order") else {
         return Ok(());
     };

@@ -345,7 +345,7 @@ mod tests {
     }
 
     /// As [`walk`]; a task called `flush` flushes `handlers`.
-    fn walk_with(items: Arc<[Item]>, notified: &BTreeSet<usize>, handlers: Option<Arc<[Item]>>) -> String {
+    fn walk_with(items: Arc<[Item]>, notified: &BTreeSet<usize>, handlers: Option<&Arc<[Item]>>) -> String {
         let mut cursor = Cursor::new(items);
         let mut moved = cursor.settle(all(notified));
         let mut seen = Vec::new();
@@ -435,7 +435,7 @@ mod tests {
             "  - block: [{name: flush, debug: }, {name: b, debug: }]\n    rescue: [{name: r, debug: }]\n";
         let walk = |notified: &[usize]| {
             let notified = notified.iter().copied().collect();
-            walk_with(items(text), &notified, Some(Arc::clone(&handlers)))
+            walk_with(items(text), &notified, Some(&handlers))
         };
         assert_eq!(walk(&[]), "flush b");
         assert_eq!(walk(&[0, 2]), "flush h0 h2 b");

@@ -159,7 +159,7 @@ impl Default {
     }
 
     fn failed(&self, report: &Report, console: &mut Console) {
-        let result = self.shown_of(report);
+        let result = dump::cleaned(&report.result, &report.task.action);
         // Only of `debug` is there anything left to say.
         if report.extent == Extent::Loop && result.contains_key("results") {
             return;
@@ -177,10 +177,6 @@ impl Default {
         console.show_on(self.settings.failures, &text, Some(Colour::Error));
     }
 
-    fn shown_of(&self, report: &Report) -> Map {
-        dump::cleaned(&report.result, &report.task.action)
-    }
-
     /// The result, for those who see it.
     fn details(&self, report: &Report) -> String {
         let wanted = match report.detail {
@@ -191,7 +187,7 @@ impl Default {
         if !wanted {
             return String::new();
         }
-        let mut result = self.shown_of(report);
+        let mut result = dump::cleaned(&report.result, &report.task.action);
         if report.extent == Extent::Loop {
             result.shift_remove("results");
         }
@@ -243,28 +239,11 @@ impl Default {
         }
         console.show_on_screen("", None);
         if self.settings.custom_stats && !summary.custom.is_empty() {
-            self.custom(summary, console);
+            custom_stats(summary, console);
         }
         if self.settings.check && self.settings.check_markers {
             console.banner("DRY RUN");
         }
-    }
-
-    fn custom(&self, summary: &Summary, console: &mut Console) {
-        console.banner("CUSTOM STATS: ");
-        let line = |map: &Map| dump::json(&crate::value::Value::Map(map.clone()), Some(1)).replace('\n', "");
-        let mut hosts: Vec<_> = summary.custom.iter().collect();
-        hosts.sort_by_key(|(host, _)| *host);
-        for (host, stats) in &hosts {
-            if let Some(host) = host {
-                console.show(&format!("\t{host}: {}", line(stats)), None);
-            }
-        }
-        if let Some(stats) = summary.custom.get(&None) {
-            console.show_on_screen("", None);
-            console.show(&format!("\tRUN: {}", line(stats)), None);
-        }
-        console.show_on_screen("", None);
     }
 }
 
@@ -391,6 +370,24 @@ fn recap_line(host: &str, stats: &Stats, paint: &Paint) -> String {
         .collect();
     let padding = " ".repeat(26usize.saturating_sub(host.chars().count()));
     format!("{}{padding} : {}", paint.paint(host, colour), counts.join(" "))
+}
+
+/// What `set_stats` has set.
+fn custom_stats(summary: &Summary, console: &mut Console) {
+    console.banner("CUSTOM STATS: ");
+    let line = |map: &Map| dump::json(&crate::value::Value::Map(map.clone()), Some(1)).replace('\n', "");
+    let mut hosts: Vec<_> = summary.custom.iter().collect();
+    hosts.sort_by_key(|(host, _)| *host);
+    for (host, stats) in &hosts {
+        if let Some(host) = host {
+            console.show(&format!("\t{host}: {}", line(stats)), None);
+        }
+    }
+    if let Some(stats) = summary.custom.get(&None) {
+        console.show_on_screen("", None);
+        console.show(&format!("\tRUN: {}", line(stats)), None);
+    }
+    console.show_on_screen("", None);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! What counts as which: `ok` passes, `skipped` is skipped, `failed` is an error. A failure passes whose task's name
 //! has `EXPECTED FAILURE` in it; `TOGGLE RESULT` there turns failure and success around.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use crate::playbook::short_name;
 use crate::value::{Map, Value};
 
 /// What the environment says of it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct Options {
     folder: PathBuf,
     class_is_file: bool,
@@ -185,11 +187,12 @@ impl Junit {
         );
         let tests = format!("tests=\"{}\" time=\"{seconds:.6}\"", reported.len());
         let mut out = format!("<?xml version=\"1.0\" ?>\n<testsuites {counts} {tests}>\n");
-        out.push_str(&format!(
-            "\t<testsuite {counts} name=\"{}\" skipped=\"{}\" {tests}>\n",
+        let _ = writeln!(
+            out,
+            "\t<testsuite {counts} name=\"{}\" skipped=\"{}\" {tests}>",
             escaped(&self.name),
             count(Status::Skipped)
-        ));
+        );
         for (task, case) in reported {
             out.push_str(&self.element(task, case));
         }

@@ -1,6 +1,7 @@
 //! Diagnostics in the words of Ansible's output: what failed, its origin with two lines before it, and what that
 //! was caused by.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, led_by};
@@ -36,7 +37,7 @@ pub fn told(diagnostic: &Diagnostic) -> String {
             if let ([hint], 1, None) = (hints.as_slice(), text.lines().count(), &diagnostic.span) {
                 text = format!("{} {hint}\n", text.trim_end());
             } else if !hints.is_empty() {
-                text.push_str(&format!("\n{}\n", hints.join("\n")));
+                text.extend(["\n", &hints.join("\n"), "\n"]);
             }
         }
     }
@@ -117,7 +118,7 @@ fn origin(span: &Span) -> String {
             usable = room - CUT.len();
         }
         let space = if line.is_empty() { "" } else { " " };
-        text.push_str(&format!("{:>label$}{space}{line}\n", index + 1));
+        let _ = writeln!(text, "{:>label$}{space}{line}", index + 1);
     }
     if position.column <= usable {
         let before = position.column - 1;
@@ -125,9 +126,9 @@ fn origin(span: &Span) -> String {
         let gap = " ".repeat(label + 1);
         if before + 2 + marker.len() > room {
             let spaces = " ".repeat(before.saturating_sub(marker.len() + 1));
-            text.push_str(&format!("{gap}{spaces}{marker} ^\n"));
+            let _ = writeln!(text, "{gap}{spaces}{marker} ^");
         } else {
-            text.push_str(&format!("{gap}{}^ {marker}\n", " ".repeat(before)));
+            let _ = writeln!(text, "{gap}{}^ {marker}", " ".repeat(before));
         }
     }
     text

@@ -140,7 +140,7 @@ mod tests {
             let text = envelope(id).print();
             assert_eq!(Envelope::parse(&text).unwrap(), envelope(id));
             assert!(text.lines().all(|line| line.len() <= WIDTH));
-            let indented: String = text.lines().map(|line| format!("    {line}\r\n")).collect();
+            let indented = text.replace('\n', "\r\n    ");
             assert_eq!(Envelope::parse(indented.trim()).unwrap(), envelope(id));
         }
     }

@@ -44,10 +44,11 @@ pub fn choose(text: &str, key: bool, flow: bool, literal: bool) -> Scalar {
     } else {
         allowed.plain_in_block
     };
-    let empty = text.is_empty();
-    if plain && !empty && !(key && allowed.several_lines) && !is_ambiguous(text) {
+    // A key is on one line.
+    let fits = !(key && allowed.several_lines);
+    if plain && fits && !text.is_empty() && !is_ambiguous(text) {
         Scalar::Plain
-    } else if allowed.single && !(key && allowed.several_lines) {
+    } else if allowed.single && fits {
         Scalar::Single
     } else {
         Scalar::Double
@@ -75,8 +76,8 @@ pub fn escaped(c: char) -> Option<String> {
         _ => {
             let code = u32::from(c);
             return Some(match code {
-                0..=0xff => format!("\\x{code:02X}"),
-                0..=0xffff => format!("\\u{code:04X}"),
+                ..0x100 => format!("\\x{code:02X}"),
+                0x100..0x1_0000 => format!("\\u{code:04X}"),
                 _ => format!("\\U{code:08X}"),
             });
         }

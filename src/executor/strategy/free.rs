@@ -112,7 +112,7 @@ impl Batch {
             .hint("put it into a play with the strategy `linear`"));
         }
         let site = self.site(index, &task, &Arc::default());
-        if traffic.busy.len() >= self.run.settings.forks || self.is_throttled(&site, traffic)? {
+        if traffic.busy.len() >= self.run.settings.forks || is_throttled(&site, traffic)? {
             return Ok(Step::Held);
         }
         self.warn_of_keywords(&site, traffic);
@@ -126,19 +126,6 @@ impl Batch {
             (index, site, end)
         });
         Ok(Step::Started)
-    }
-
-    /// Whether as many hosts as `throttle` allows are at this task.
-    fn is_throttled(&self, site: &Site, traffic: &Traffic) -> Result<bool, Diagnostic> {
-        if site.task.context.nearest("throttle").is_none() {
-            return Ok(false);
-        }
-        let throttle = site.throttle(&site.scope()).map_err(|error| error.diagnostic)?;
-        let task = Arc::as_ptr(&site.task).addr();
-        let same = traffic.busy.iter().filter(|(_, other)| *other == task).count();
-        Ok(throttle
-            .and_then(|limit| usize::try_from(limit).ok())
-            .is_some_and(|limit| limit > 0 && same >= limit))
     }
 
     fn warn_of_keywords(&self, site: &Site, traffic: &mut Traffic) {
@@ -158,4 +145,17 @@ impl Batch {
             )));
         }
     }
+}
+
+/// Whether as many hosts as `throttle` allows are at this task.
+fn is_throttled(site: &Site, traffic: &Traffic) -> Result<bool, Diagnostic> {
+    if site.task.context.nearest("throttle").is_none() {
+        return Ok(false);
+    }
+    let throttle = site.throttle(&site.scope()).map_err(|error| error.diagnostic)?;
+    let task = Arc::as_ptr(&site.task).addr();
+    let same = traffic.busy.iter().filter(|(_, other)| *other == task).count();
+    Ok(throttle
+        .and_then(|limit| usize::try_from(limit).ok())
+        .is_some_and(|limit| limit > 0 && same >= limit))
 }

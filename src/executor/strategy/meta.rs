@@ -132,27 +132,10 @@ impl Batch {
             match condition {
                 None => wanted.push(*index),
                 Some(_) if task.implicit => {}
-                Some(_) => self.show_skipped(&site, meta),
+                Some(_) => show_skipped(&site, meta),
             }
         }
         Ok(wanted)
-    }
-
-    fn show_skipped(&self, site: &Site, meta: Meta) {
-        let reason = reason(meta, &site.host, &site.task);
-        let message = match meta {
-            Meta::EndHost => format!(
-                "end_host conditional evaluated to false, continuing execution for {}",
-                site.host
-            ),
-            _ => word(meta).to_owned(),
-        };
-        let result = Map::from_iter([
-            ("msg".to_owned(), Value::from(message)),
-            ("skip_reason".to_owned(), Value::from(reason)),
-            ("skipped".to_owned(), Value::Bool(true)),
-        ]);
-        site.report(&End::new(State::Skipped, result), Extent::Task, false);
     }
 
     /// Says what becomes of each host that was asked.
@@ -245,4 +228,21 @@ fn told(meta: Meta, host: &str, task: &Task) -> (String, String) {
         Meta::ResetConnection => ("reset connection".to_owned(), String::new()),
         Meta::Noop | Meta::RoleComplete => (word(meta).to_owned(), String::new()),
     }
+}
+
+fn show_skipped(site: &Site, meta: Meta) {
+    let reason = reason(meta, &site.host, &site.task);
+    let message = match meta {
+        Meta::EndHost => format!(
+            "end_host conditional evaluated to false, continuing execution for {}",
+            site.host
+        ),
+        _ => word(meta).to_owned(),
+    };
+    let result = Map::from_iter([
+        ("msg".to_owned(), Value::from(message)),
+        ("skip_reason".to_owned(), Value::from(reason)),
+        ("skipped".to_owned(), Value::Bool(true)),
+    ]);
+    site.report(&End::new(State::Skipped, result), Extent::Task, false);
 }

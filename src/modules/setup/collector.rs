@@ -160,15 +160,16 @@ pub fn wanted(words: &[String]) -> Result<BTreeSet<&'static str>, Error> {
             "min" | "any" => added.extend(minimum()),
             "!all" => refused.extend(all()),
             "!min" | "!any" => without_minimum = true,
-            _ => match word.strip_prefix('!') {
-                // What does not exist is not missed.
-                Some(name) => refused.extend(named(name)),
-                None => {
+            _ => {
+                if let Some(name) = word.strip_prefix('!') {
+                    // What does not exist is not missed.
+                    refused.extend(named(name));
+                } else {
                     let found = named(word).ok_or_else(|| unknown(word))?;
                     added.insert(found);
                     explicit.insert(found);
                 }
-            },
+            }
         }
     }
     // Only exclusions: from all.

@@ -38,10 +38,6 @@ struct Reader<'a> {
     leaves: Vec<Leaf>,
 }
 
-#[expect(
-    clippy::unnecessary_box_returns,
-    reason = "it is the error of results, which a bare diagnostic would make large"
-)]
 fn fault(message: impl Into<String>, span: &Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(message).at(span))
 }
