@@ -59,13 +59,14 @@ impl Tree {
             let part = |tree: &mut Self, dice: &mut Dice| indented(&tree.list(dice, depth - 1), 4);
             let mut text = format!("- block:\n{}", part(self, dice));
             if dice.below(3) > 0 {
-                text += &format!("  rescue:\n{}", part(self, dice));
+                text.extend(["  rescue:\n", &part(self, dice)]);
             }
             if dice.one_in(2) {
-                text += &format!("  always:\n{}", part(self, dice));
+                text.extend(["  always:\n", &part(self, dice)]);
             }
             if dice.one_in(6) {
-                text += &format!("  when: {}\n", dice.pick(CONDITIONS));
+                let condition: &&str = dice.pick(CONDITIONS);
+                text.extend(["  when: ", condition, "\n"]);
             }
             return text;
         }
