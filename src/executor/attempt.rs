@@ -15,6 +15,7 @@ use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
 use super::scope::{delegated, layer};
+use super::telling::MODULE_FAILED;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
 use crate::configuration::table;
@@ -24,6 +25,7 @@ use crate::output::{Announced, Event, State};
 use crate::playbook::{Task, What};
 use crate::template::{self, EvalError, Layer, Scope};
 use crate::value::{Map, Value};
+use crate::wire::message::Outcome;
 use crate::yaml::Node;
 
 /// `until` without `retries` tries this often again.
@@ -194,8 +196,13 @@ impl Site {
         let mut end = match performed {
             Ok(done) => {
                 let failed = done.outcome.failed;
+                let crash = self.crash(&done.outcome);
                 let skipped = done.outcome.skipped;
-                let (result, diff) = result_of(done.outcome);
+                let (mut result, diff) = result_of(done.outcome);
+                if let Some(crash) = &crash {
+                    let message = led_by("Task failed", &crash.whole_message());
+                    result.insert("msg".to_owned(), Value::from(message));
+                }
                 let mut effects = done.effects;
                 effects.extend(self.gathered(&result));
                 let state = match (failed, skipped, flag(&result, "changed")) {
@@ -207,6 +214,7 @@ impl Site {
                 End {
                     diff,
                     effects,
+                    diagnostic: crash,
                     by_module: done.by_module,
                     shown: done.shown,
                     invocation: done.invocation,
@@ -229,6 +237,13 @@ impl Site {
             self.verdicts(&mut end, scope);
         }
         Ok(end)
+    }
+
+    /// Why a module broke down, if it did. It has no message of its own then: the result's is all that failed.
+    fn crash(&self, outcome: &Outcome) -> Option<Diagnostic> {
+        let task = self.task.span().part(0, 0);
+        let message = outcome.message().filter(|_| outcome.crashed)?;
+        Some(Diagnostic::error(message).at(&task).failing(MODULE_FAILED, &task))
     }
 
     /// `timeout`: how long one try may take.

@@ -20,6 +20,9 @@ const CENSORED_ITEM: &str = "(censored due to no_log)";
 /// The key for why an inclusion has failed.
 const REASON: &str = "reason";
 
+/// What failed where a module says why.
+pub const MODULE_FAILED: &str = "Module failed";
+
 /// What is seen of a result all the same.
 const UNCENSORED: [&str; 3] = ["attempts", "changed", "retries"];
 
@@ -133,7 +136,7 @@ impl Site {
             None => String::new(),
         };
         let actor = if end.by_module {
-            "Module failed"
+            MODULE_FAILED
         } else {
             "Action failed"
         };

@@ -56,15 +56,15 @@ impl ModeChange {
 fn parse_clause(text: &str) -> Option<Vec<Clause>> {
     let start = text.find(['+', '-', '='])?;
     let (who, mut rest) = text.split_at(start);
-    if !who.chars().all(|c| "ugoa".contains(c)) {
-        return None;
-    }
     let masked = who.is_empty();
-    let who: Vec<char> = if masked || who.contains('a') {
+    let who: Vec<char> = if masked || who == "a" {
         vec!['u', 'g', 'o']
     } else {
         who.chars().collect()
     };
+    if who.iter().any(|c| !"ugo".contains(*c)) {
+        return None;
+    }
     let mut clauses = Vec::new();
     while let Some(operation) = rest.chars().next() {
         rest = &rest[1..];
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "rw", "u~x", "u=z", "99999", "0888", "u=rw;"] {
+        for text in ["", "rw", "u~x", "u=z", "99999", "0888", "u=rw;", "ao=r", "oa=r"] {
             assert!(ModeChange::parse(text).is_err(), "{text}");
         }
     }

@@ -28,7 +28,7 @@ impl Module for Ping {
 
     fn check(args: Args, _system: &dyn System) -> Result<Plan<Self::Change>, Error> {
         if args.data == "crash" {
-            return Err(Error::new("Task failed: Module failed: boom"));
+            return Ok(Plan::Same(Outcome::crashed("boom")));
         }
         Ok(Plan::Same(Outcome::ok().with("ping", args.data)))
     }
@@ -41,16 +41,15 @@ impl Module for Ping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::modules::testing::{failure, run};
+    use crate::modules::testing::run;
     use crate::system::fake::Fake;
 
     #[test]
     fn answers() {
         let fake = Fake::new();
         assert_eq!(run::<Ping>(&fake, "{}").values["ping"], "pong".into());
-        assert_eq!(
-            failure::<Ping>(&fake, r#"{"data":"crash"}"#),
-            "Task failed: Module failed: boom"
-        );
+        let crashed = run::<Ping>(&fake, r#"{"data":"crash"}"#);
+        assert!(crashed.crashed && crashed.failed);
+        assert_eq!(crashed.message(), Some("boom"));
     }
 }

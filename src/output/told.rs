@@ -202,17 +202,17 @@ mod tests {
 
     #[test]
     fn the_narrowest_place_is_shown() {
-        let text = "- debug: msg={{ a.b }}\n";
+        let whole = place("- debug: msg={{ a.b }}\n", "{{ a.b }}");
         let error = Diagnostic::error("'b' is undefined")
-            .at(&place(text, "b }}"))
-            .via("needed for `a`", &place(text, "a.b"))
-            .failing("Error while resolving value for 'msg'", &place(text, "{{ a.b }}"));
+            .at(&whole.part(5, 6))
+            .via("needed for `a`", &whole.part(3, 6))
+            .failing("Error while resolving value for 'msg'", &whole);
         insta::assert_snapshot!(told(&error), @r"
         Error while resolving value for 'msg': 'b' is undefined
         Origin: /site.yml:1:19
 
         1 - debug: msg={{ a.b }}
-                              ^ column 19
+                            ^ column 19
         ");
     }
 

@@ -137,6 +137,9 @@ pub struct Outcome {
     pub changed: bool,
     #[serde(default)]
     pub failed: bool,
+    /// The module broke down instead of saying why it cannot: the message is the error's, not the module's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crashed: bool,
     #[serde(default)]
     pub skipped: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -163,6 +166,13 @@ impl Outcome {
             ..Self::default()
         }
         .with("msg", message.into())
+    }
+
+    pub fn crashed(message: impl Into<String>) -> Self {
+        Self {
+            crashed: true,
+            ..Self::failed(message)
+        }
     }
 
     pub fn skipped(message: impl Into<String>) -> Self {

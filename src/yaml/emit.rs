@@ -436,10 +436,10 @@ mod tests {
                 .replace("\\\\", "\\"),
         );
         insta::assert_snapshot!(shown, @r#"
-        double: "\tword word word word word word word word word word word word word word word\
-            \ word word word end"
-        plain: word word word word word word word word word word word word word word word word
-            word word end
+        double: "\tword word word word word word word word word word word word word word word
+            word word word end"
+        plain: word word word word word word word word word word word word word word word
+            word word word end
         single: 'a: word word word word word word word word word word word word word word
             word word word word end'
         "#);

@@ -136,7 +136,11 @@ impl KeyPair {
         (private, public)
     }
 
-    pub fn make(&self, user: &User, system: &dyn System) -> Result<(), Error> {
+    /// Makes it, or answers why not: a new account may have got a home that was there before.
+    pub fn make(&self, user: &User, system: &dyn System) -> Result<Option<String>, Error> {
+        if let Some(obstacle) = self.obstacle(&user.home, system)? {
+            return Ok(Some(obstacle));
+        }
         tool::require(system, "ssh-keygen", "make keys")?;
         let (private, public) = self.paths(&user.home);
         let owner = Attributes {
@@ -179,7 +183,7 @@ impl KeyPair {
         for path in [&private, &public] {
             system.set_attributes(path, owner, Follow::No)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// What a result tells of the pair.

@@ -71,6 +71,7 @@ pub struct Change {
     steps: Vec<Step>,
     keys: Option<KeyPair>,
     outcome: Outcome,
+    warnings: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -191,35 +192,35 @@ impl Module for User {
                 tool::require(system, program, "manage accounts")?;
             }
         }
-        let mut outcome = args.describe(current.is_some(), Outcome::changed(!steps.is_empty()));
-        if !warnings.is_empty() {
-            outcome = outcome.with("warnings", warnings);
-        }
+        let outcome = args.describe(current.is_some(), Outcome::changed(!steps.is_empty()));
         if steps.is_empty() {
             let mut outcome = describe(outcome, current.filter(|_| args.state == "present"));
             if let (Some(keys), Some(user)) = (&keys, current) {
                 outcome = keys.describe(outcome, user, system)?;
             }
-            return Ok(Plan::Same(outcome));
+            return Ok(Plan::Same(warned(outcome, warnings)));
         }
         let predicted = describe(outcome.clone(), current.filter(|_| args.state == "present"));
+        let predicted = warned(predicted, warnings.clone());
         Ok(Plan::Change {
             change: Change {
                 name: args.name,
                 steps,
                 keys,
                 outcome,
+                warnings,
             },
             predicted,
         })
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
+        let mut warnings = change.warnings;
         for step in &change.steps {
-            step.perform(&change.name, system)?;
+            warnings.extend(step.perform(&change.name, system)?);
         }
         let user = account(&change.name, system)?;
-        let outcome = describe(change.outcome, user.as_ref());
+        let outcome = warned(describe(change.outcome, user.as_ref()), warnings);
         match (&change.keys, &user) {
             (Some(keys), Some(user)) => keys.describe(outcome, user, system),
             _ => Ok(outcome),
@@ -232,26 +233,35 @@ fn account(name: &str, system: &dyn System) -> Result<Option<system::User>, Erro
 }
 
 impl Step {
-    fn perform(&self, name: &str, system: &dyn System) -> Result<(), Error> {
+    /// Does it; what the user is to be warned of.
+    fn perform(&self, name: &str, system: &dyn System) -> Result<Option<String>, Error> {
         let user = || {
             account(name, system)?.ok_or_else(|| Error::new(format!("failed to look up user name: {name}")))
         };
         match self {
-            Self::Folder(path) => Ok(system.create_dir(path, 0o755)?),
+            Self::Folder(path) => system.create_dir(path, 0o755)?,
             Self::Run(command) => {
                 let output = system.run(command)?;
-                if output.success() {
-                    return Ok(());
+                if !output.success() {
+                    let failure = tool::failure(command, &output);
+                    return Err(Error {
+                        message: output.stderr_text(),
+                        ..failure.with("name", name)
+                    });
                 }
-                let failure = tool::failure(command, &output);
-                Err(Error {
-                    message: output.stderr_text(),
-                    ..failure.with("name", name)
-                })
             }
-            Self::Home { path, skeleton } => home::make(path, skeleton.as_deref(), &user()?, system),
-            Self::Keys(keys) => keys.make(&user()?, system),
+            Self::Home { path, skeleton } => home::make(path, skeleton.as_deref(), &user()?, system)?,
+            Self::Keys(keys) => return keys.make(&user()?, system),
         }
+        Ok(None)
+    }
+}
+
+fn warned(outcome: Outcome, warnings: Vec<String>) -> Outcome {
+    if warnings.is_empty() {
+        outcome
+    } else {
+        outcome.with("warnings", warnings)
     }
 }
 
@@ -467,6 +477,31 @@ mod tests {
             ran(r#"{"name":"ann","expires":86400}"#),
             ["usermod -e 1970-01-02 ann"]
         );
+    }
+
+    #[test]
+    fn a_new_account_keeps_the_keys_of_the_home_that_it_gets() {
+        let fake = scene();
+        let added = system::User {
+            name: "bob".to_owned(),
+            home: "/home/bob".into(),
+            ..fake.users.borrow()[0].clone()
+        };
+        fake.directory("/home/bob").directory("/home/bob/.ssh");
+        fake.file("/home/bob/.ssh/id_rsa.pub", "theirs");
+        fake.answer_with(move |fake, command| {
+            if command.argv[0] == "useradd" {
+                fake.users.borrow_mut().push(added.clone());
+            }
+            Some(CommandOutput::default())
+        });
+        let arguments = serde_json::from_str(r#"{"name":"bob","generate_ssh_key":true}"#).unwrap();
+        let arguments = User::SPEC.resolve(&arguments).unwrap();
+        let outcome = entry::<User>().run(&arguments, Mode::default(), &fake);
+        assert!(outcome.changed && !outcome.failed, "{outcome:?}");
+        let warnings = outcome.values["warnings"].to_string();
+        assert!(warnings.contains("existing ssh key public file"), "{warnings}");
+        assert_eq!(fake.text("/home/bob/.ssh/id_rsa.pub"), "theirs");
     }
 
     #[test]
