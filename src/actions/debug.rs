@@ -57,8 +57,14 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
             )
         }
         Value::Str(name) => {
-            let span = task.raw.get("var").map_or(&task.raw.span, |node| &node.span);
-            let value = match template::evaluate_text(&format!("{{{{ {name} }}}}"), span, &task.scope) {
+            let node = task.raw.get("var").unwrap_or(task.raw);
+            let expression = template::expression(node, &task.scope).map_err(|mut error| {
+                let message = &mut error.diagnostic.message;
+                message.insert_str(0, "Error while resolving `var` expression: ");
+                error
+            })?;
+            let expression = format!("{{{{ {expression} }}}}");
+            let value = match template::evaluate_text(&expression, &node.span, &task.scope) {
                 Ok(value) => value,
                 Err(error) if error.undefined => format!("<< error 1 - {error} >>").into(),
                 Err(error) => return Err(error.into()),

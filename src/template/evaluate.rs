@@ -1,5 +1,6 @@
 //! Nodes to values.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, RwLock};
@@ -15,6 +16,7 @@ use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
 use super::taint;
+use super::trust;
 use super::undefined;
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
@@ -33,6 +35,34 @@ pub fn is_omitted(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
     match &node.kind {
         Kind::Text(text) if text.contains("omit") => Ok(evaluate_or_omit(node, scope)?.is_none()),
         _ => Ok(false),
+    }
+}
+
+/// A node's value without those items of lists and entries of maps that are undefined.
+pub fn evaluate_defined(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalError> {
+    match &node.kind {
+        Kind::List(items) => {
+            let values = items.iter().map(|item| evaluate_defined(item, scope));
+            let defined = values.filter(|value| !matches!(value, Err(error) if error.undefined));
+            Ok(Value::List(defined.collect::<Result<_, _>>()?))
+        }
+        Kind::Map(map) => {
+            let values = map
+                .iter()
+                .map(|(name, entry)| Ok((name.clone(), evaluate_defined(&entry.value, scope)?)));
+            let defined =
+                values.filter(|entry| !matches!(entry, Err::<_, EvalError>(error) if error.undefined));
+            Ok(Value::Map(defined.collect::<Result<_, _>>()?))
+        }
+        _ => match trust::written(node, scope).filter(Node::is_dynamic) {
+            Some(held) => evaluate_defined(&held, scope),
+            None => {
+                let value = native(node, scope)?;
+                let defined =
+                    convert::to_defined(&value).map_err(|message| incomplete(&message, node, scope))?;
+                Ok(defined.unwrap_or_default())
+            }
+        },
     }
 }
 
@@ -168,19 +198,26 @@ fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<minijinja::Valu
 
 /// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
 ///
-/// A boolean node stands for itself; a text is an expression, whether or not it has braces around it.
+/// A boolean node stands for itself; a text is an expression. A template comes to a boolean, or names a variable that
+/// holds an expression: what it prints is not evaluated again.
 pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
     let value = match &node.kind {
         Kind::Text(text) => {
-            let expression = single_expression(text.trim()).unwrap_or(text.trim());
-            if expression.contains("{{") || expression.contains("{%") {
-                let text = convert::display(&render(text, &node.span, scope)?)
-                    .map_err(|message| unusable(&message, &node.span))?;
-                return condition(&Node::text(&text, &node.span), scope);
+            let text = text.trim();
+            if is_template(text) {
+                let node = &Node::text(text, &node.span);
+                let value = evaluate(node, scope)?;
+                if value.as_str().is_some() {
+                    let held = trust::written(node, scope).ok_or_else(|| trust::refused(&node.span))?;
+                    return condition(&held, scope);
+                }
+                value
+            } else {
+                let value = expression_value(&bare(text, &node.span)?, &node.span, scope)?;
+                convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
             }
-            let value = expression_value(expression, &node.span, scope)?;
-            convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
         }
+        Kind::Literal(_) => return Err(trust::refused(&node.span)),
         _ => node.to_value(),
     };
     if let Some(flag) = value.as_bool() {
@@ -201,6 +238,29 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         .at(&node.span)
         .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
     ))
+}
+
+/// Whether a condition is a template from its start to its end.
+fn is_template(text: &str) -> bool {
+    let within = |open, close| text.starts_with(open) && text.ends_with(close);
+    within("{{", "}}") || within("{%", "%}")
+}
+
+/// A condition's expression. There are no delimiters in it, but in a text: that one is a template.
+fn bare<'t>(text: &'t str, span: &Span) -> Result<Cow<'t, str>, EvalError> {
+    if !text.contains("{{") && !text.contains("{%") {
+        return Ok(text.into());
+    }
+    rewrite::embedded(text).map_err(|error| {
+        let detail = error.detail().unwrap_or("syntax error");
+        EvalError::new(
+            Diagnostic::error(format!(
+                "Syntax error in expression. Template delimiters are not supported in expressions: {detail}"
+            ))
+            .at(span)
+            .hint("a condition names variables without braces: `when: a == b`"),
+        )
+    })
 }
 
 /// What a template file's text comes to. `path` is where it was read from; includes are looked up beside it.
