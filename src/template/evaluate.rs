@@ -502,6 +502,55 @@ loop_b: "{{ loop_a }}"
     }
 
     #[test]
+    fn what_a_template_comes_to_is_no_condition() {
+        let names: Names = [
+            ("said", "1 == 1"),
+            ("listed", "['foo'] or lookup('pipe', 'false')"),
+        ]
+        .map(|(name, text)| (name.to_owned(), Value::from(text).into()))
+        .into();
+        let variables = "held: port == 80\nnamed: '{{ held }}'\nmade: 'port == {{ port }}'\nraw: !unsafe port == 80\n";
+        let root = crate::yaml::load(&Source::new("vars.yml", variables))
+            .unwrap()
+            .root;
+        let written = Arc::clone(root.as_map().unwrap());
+        let scope = scope().with(Arc::new(names)).with(written);
+        let test = |text: &str| {
+            let source = Source::new("t.yml", text);
+            condition(&Node::text(text, &Span::whole(&source)), &scope).map_err(|error| error.diagnostic.message)
+        };
+        for text in ["{{ held }}", "{{ named }}", "'{{ said }}' == said"] {
+            assert_eq!(test(text), Ok(true), "{text}");
+        }
+        let refused = "Encountered untrusted template or expression.";
+        let templates = [
+            "{{ said }}",
+            "{{ made }}",
+            "{{ raw }}",
+            "{{ 'port' }} == {{ port }}",
+            "{% if true %}port == 80{% endif %}",
+        ];
+        for text in templates {
+            assert_eq!(test(text), Err(refused.to_owned()), "{text}");
+        }
+        for text in ["'foo' in {{ listed }}", "{{ said }} and true", "x == '1' or {{ said }}"] {
+            let message = test(text).unwrap_err();
+            assert!(
+                message.contains("Template delimiters are not supported in expressions"),
+                "{text}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn undefined_candidates_are_dropped() {
+        let source = Source::new("t.yml", "- '{{ nowhere }}x'\n- a\n- {files: ['{{ broken }}', b]}\n");
+        let node = crate::yaml::load(&source).unwrap().root;
+        let value = evaluate_defined(&node, &scope()).unwrap();
+        assert_eq!(value.to_string(), "['a', {'files': ['b']}]");
+    }
+
+    #[test]
     fn omit_drops() {
         let source = Source::new(
             "t.yml",
