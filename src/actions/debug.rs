@@ -46,15 +46,17 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
     }
     let outcome = match &task.arguments["var"] {
         Value::Null => {
-            let message = &task.arguments["msg"];
-            Outcome::ok().with(
-                "msg",
-                if *message == Value::Null {
-                    Value::from("Hello world!")
-                } else {
-                    message.clone()
-                },
-            )
+            // A message that comes to none is one; only where there is none at all the usual one is shown.
+            let given = match task.raw.get("msg") {
+                Some(node) => !template::is_omitted(node, &task.scope)?,
+                None => task.arguments["msg"] != Value::Null,
+            };
+            let message = if given {
+                task.arguments["msg"].clone()
+            } else {
+                "Hello world!".into()
+            };
+            Outcome::ok().with("msg", message)
         }
         Value::Str(name) => {
             let node = task.raw.get("var").unwrap_or(task.raw);

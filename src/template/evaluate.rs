@@ -509,7 +509,8 @@ loop_b: "{{ loop_a }}"
         ]
         .map(|(name, text)| (name.to_owned(), Value::from(text).into()))
         .into();
-        let variables = "held: port == 80\nnamed: '{{ held }}'\nmade: 'port == {{ port }}'\nraw: !unsafe port == 80\n";
+        let variables =
+            "held: port == 80\nnamed: '{{ held }}'\nmade: 'port == {{ port }}'\nraw: !unsafe port == 80\n";
         let root = crate::yaml::load(&Source::new("vars.yml", variables))
             .unwrap()
             .root;
@@ -517,7 +518,8 @@ loop_b: "{{ loop_a }}"
         let scope = scope().with(Arc::new(names)).with(written);
         let test = |text: &str| {
             let source = Source::new("t.yml", text);
-            condition(&Node::text(text, &Span::whole(&source)), &scope).map_err(|error| error.diagnostic.message)
+            condition(&Node::text(text, &Span::whole(&source)), &scope)
+                .map_err(|error| error.diagnostic.message)
         };
         for text in ["{{ held }}", "{{ named }}", "'{{ said }}' == said"] {
             assert_eq!(test(text), Ok(true), "{text}");
@@ -533,7 +535,11 @@ loop_b: "{{ loop_a }}"
         for text in templates {
             assert_eq!(test(text), Err(refused.to_owned()), "{text}");
         }
-        for text in ["'foo' in {{ listed }}", "{{ said }} and true", "x == '1' or {{ said }}"] {
+        for text in [
+            "'foo' in {{ listed }}",
+            "{{ said }} and true",
+            "x == '1' or {{ said }}",
+        ] {
             let message = test(text).unwrap_err();
             assert!(
                 message.contains("Template delimiters are not supported in expressions"),
@@ -544,7 +550,10 @@ loop_b: "{{ loop_a }}"
 
     #[test]
     fn undefined_candidates_are_dropped() {
-        let source = Source::new("t.yml", "- '{{ nowhere }}x'\n- a\n- {files: ['{{ broken }}', b]}\n");
+        let source = Source::new(
+            "t.yml",
+            "- '{{ nowhere }}x'\n- a\n- {files: ['{{ broken }}', b]}\n",
+        );
         let node = crate::yaml::load(&source).unwrap().root;
         let value = evaluate_defined(&node, &scope()).unwrap();
         assert_eq!(value.to_string(), "['a', {'files': ['b']}]");
