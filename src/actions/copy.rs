@@ -239,7 +239,7 @@ fn entry(relative: &Path, kind: &str, mode: Option<String>) -> Value {
     Value::Map(map)
 }
 
-fn mode_of(path: &Path) -> Option<String> {
+pub(super) fn mode_of(path: &Path) -> Option<String> {
     let mode = path.metadata().ok()?.permissions().mode() & 0o7777;
     Some(format!("{mode:04o}"))
 }

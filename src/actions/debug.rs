@@ -46,19 +46,27 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
     }
     let outcome = match &task.arguments["var"] {
         Value::Null => {
-            let message = &task.arguments["msg"];
-            Outcome::ok().with(
-                "msg",
-                if *message == Value::Null {
-                    Value::from("Hello world!")
-                } else {
-                    message.clone()
-                },
-            )
+            // A message that comes to none is one; only where there is none at all the usual one is shown.
+            let given = match task.raw.get("msg") {
+                Some(node) => !template::is_omitted(node, &task.scope)?,
+                None => task.arguments["msg"] != Value::Null,
+            };
+            let message = if given {
+                task.arguments["msg"].clone()
+            } else {
+                "Hello world!".into()
+            };
+            Outcome::ok().with("msg", message)
         }
         Value::Str(name) => {
-            let span = task.raw.get("var").map_or(&task.raw.span, |node| &node.span);
-            let value = match template::evaluate_text(&format!("{{{{ {name} }}}}"), span, &task.scope) {
+            let node = task.raw.get("var").unwrap_or(task.raw);
+            let expression = template::expression(node, &task.scope).map_err(|mut error| {
+                let message = &mut error.diagnostic.message;
+                message.insert_str(0, "Error while resolving `var` expression: ");
+                error
+            })?;
+            let expression = format!("{{{{ {expression} }}}}");
+            let value = match template::evaluate_text(&expression, &node.span, &task.scope) {
                 Ok(value) => value,
                 Err(error) if error.undefined => format!("<< error 1 - {error} >>").into(),
                 Err(error) => return Err(error.into()),

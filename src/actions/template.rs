@@ -1,10 +1,11 @@
 //! `template`: rendered here, put in place there.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::copy::{lent, place_single};
+use super::copy::{lent, mode_of, place_single};
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
 use crate::modules::{Arg, Spec};
@@ -65,9 +66,15 @@ impl Action for Template {
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
         Box::pin(async move {
-            let (name, bytes) = render(&task)?;
+            let path = task.find_file("templates", "src", &task.arguments["src"].to_string())?;
+            let (name, bytes) = render(&task, &path)?;
             let bytes: Arc<[u8]> = bytes.into();
-            let mut done = place_single(&task, lent(&task.arguments), &name, &bytes).await?;
+            let mut arguments = lent(&task.arguments);
+            if arguments.get("mode").and_then(Value::as_str) == Some("preserve") {
+                let mode = mode_of(&path).map(Value::from);
+                arguments.insert("mode".to_owned(), mode.unwrap_or_default());
+            }
+            let mut done = place_single(&task, arguments, &name, &bytes).await?;
             if done.outcome.changed {
                 let src = task.arguments["src"].clone();
                 done.outcome.values.entry("src".to_owned()).or_insert(src);
@@ -78,16 +85,15 @@ impl Action for Template {
 }
 
 /// The name under which the file lands in a folder, and its contents.
-fn render(task: &Invocation) -> Result<(String, Vec<u8>), Failure> {
+fn render(task: &Invocation, path: &Path) -> Result<(String, Vec<u8>), Failure> {
     let src = task.arguments["src"].to_string();
-    let path = task.find_file("templates", "src", &src)?;
     let span = task.span("src");
     let failed = |message: String| Diagnostic::error(message).at(span);
-    let text = String::from_utf8(task.read("src", &path)?)
+    let text = String::from_utf8(task.read("src", path)?)
         .map_err(|_| failed(format!("{} is not UTF-8 text", path.display())))?;
     let destination = task.arguments["dest"].to_string();
-    let scope = template::with_file_variables(&task.scope, &src, &path, Some(&destination), span);
-    let rendered = match template::render_file(&path, &text, &options(task)?, span, &scope)? {
+    let scope = template::with_file_variables(&task.scope, &src, path, Some(&destination), span);
+    let rendered = match template::render_file(path, &text, &options(task)?, span, &scope)? {
         Value::Null => String::new(),
         value => value.to_string(),
     };

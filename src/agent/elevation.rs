@@ -5,9 +5,6 @@
 
 use crate::wire::message::{Become, BecomeMethod};
 
-/// `-H`: the other user's home. `-S`: ask on standard error, read from standard input. `-n`: do not ask.
-const SUDO_FLAGS: &str = "-H -S -n";
-
 /// What `sudo` is told to print when it wants a password. (`su` cannot be told.)
 pub const SUDO_PROMPT: &str = "[regdeploy] password: ";
 
@@ -32,7 +29,7 @@ pub fn argv(target: &Become, script: &str, root: bool) -> Result<Vec<String>, St
     };
     match target.method {
         BecomeMethod::Sudo => {
-            let mut flags = flags(SUDO_FLAGS)?;
+            let mut flags = flags(target.method.usual_flags())?;
             if target.password.is_some() {
                 flags.retain(|flag| flag != "-n");
                 flags.extend(["-p".to_owned(), SUDO_PROMPT.to_owned()]);

@@ -463,8 +463,10 @@ impl Site {
 /// Whether a condition holds.
 fn holds(condition: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
     template::condition(condition, scope).map_err(|error| {
-        // What a condition came to says itself that it is about one.
-        if error.diagnostic.message.to_lowercase().starts_with("conditional") {
+        // What a condition came to says itself that it is about one; what is none was never evaluated.
+        let message = &error.diagnostic.message;
+        let none = message.contains("Template delimiters") || message.contains("untrusted template");
+        if none || message.to_lowercase().starts_with("conditional") {
             error
         } else {
             error.failing("Error while evaluating conditional", &condition.span)

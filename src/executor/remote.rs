@@ -9,6 +9,7 @@ use crate::actions::{Failure, Held, Pending, Target};
 use crate::configuration::table;
 use crate::connection::{ConnectionError, Transport};
 use crate::diagnostic::Diagnostic;
+use crate::output::Event;
 use crate::playbook::What;
 use crate::template::{self, EvalError, Scope};
 use crate::value::{Map, Value};
@@ -204,6 +205,13 @@ impl Target for Remote<'_> {
                 let folder = self.scope.value("ansible_async_dir")?;
                 let folder = folder.as_ref().unwrap_or(configured).to_string();
                 call.environment.insert(ASYNC_DIR.to_owned(), folder);
+            }
+            if let Some(user) = &become_user {
+                let text = format!("<{host}> EXEC {user}");
+                self.site.run.show(&Event::Chatter {
+                    verbosity: 3,
+                    text: &text,
+                });
             }
             let contents = std::mem::take(&mut held.contents);
             let answers = Arc::new(held);

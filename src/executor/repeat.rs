@@ -8,7 +8,7 @@ use super::scope::layer;
 use crate::diagnostic::Diagnostic;
 use crate::output::{Event, Extent, State};
 use crate::playbook::What;
-use crate::template::{self, EvalError, Layer, Scope};
+use crate::template::{self, EvalError, Layer, Names, Scope};
 use crate::value::{Map, Value};
 use crate::yaml::Node;
 
@@ -52,7 +52,13 @@ impl Site {
         let Some(repeat) = &self.task.repeat else {
             return Ok(Vec::new());
         };
-        let value = template::evaluate(&repeat.items, scope)?;
+        let value = match repeat.lookup.as_deref() {
+            // It looks for the first of what may be missing.
+            Some(lookup) if lookup.ends_with("first_found") => {
+                template::evaluate_defined(&repeat.items, scope)?
+            }
+            _ => template::evaluate(&repeat.items, scope)?,
+        };
         match &repeat.lookup {
             Some(lookup) => {
                 let terms = match value {
@@ -73,6 +79,22 @@ impl Site {
                 )),
             },
         }
+    }
+
+    /// The items as a user has written them, where that is what they are: they may hold expressions.
+    fn written_items(&self, items: &[Value]) -> Vec<Node> {
+        let node = self
+            .task
+            .repeat
+            .as_ref()
+            .and_then(|repeat| template::written(&repeat.items, &self.scope()));
+        let nodes = node.as_ref().and_then(Node::as_list).unwrap_or_default();
+        let same = nodes.len() == items.len()
+            && nodes
+                .iter()
+                .zip(items)
+                .all(|(node, item)| !node.is_dynamic() && node.to_value() == *item);
+        if same { nodes.to_vec() } else { Vec::new() }
     }
 
     /// The variables of each iteration.
@@ -126,13 +148,18 @@ impl Site {
         let count = items.len();
         // What is registered so far: each item sees the result of the one before it.
         let mut registered: Vec<Arc<dyn Layer>> = Vec::new();
+        let written = self.written_items(&items);
         for (index, item) in items.iter().enumerate() {
             if index > 0 && control.pause > 0.0 {
                 tokio::time::sleep(std::time::Duration::from_secs_f64(control.pause)).await;
             }
             let names = layer(loop_variables(control, &items, index));
+            let as_written = written.get(index).map(|node| -> Arc<dyn Layer> {
+                Arc::new(Names::from([(control.variable.clone(), node.clone().into())]))
+            });
             let mut site = self.clone();
-            site.local.splice(0..0, registered.iter().cloned().chain([names]));
+            let local = registered.iter().cloned().chain(as_written).chain([names]);
+            site.local.splice(0..0, local);
             let mut end = site.attempt().await;
             registered = self.seen(&end);
             let scope = registered

@@ -90,6 +90,11 @@ impl Run {
                 layers.push(Arc::clone(&role.role.defaults) as Arc<dyn Layer>);
             }
         }
+        if context.is_some() {
+            let above = layers.clone();
+            let host = host.to_owned();
+            layers.push(Arc::new(Address { host, above }));
+        }
         let configuration = &self.settings.configuration;
         let merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
         Scope::merging(layers, search_path(play, context), merging)
@@ -161,6 +166,30 @@ fn search_path(play: Option<&Arc<ActivePlay>>, context: Option<&Arc<Context>>) -
         new
     });
     SearchPath { folders }
+}
+
+/// Where a task's host is reached. Each of the two names stands for the other, and in the end for the host's own;
+/// `hostvars` and `vars` do not list them.
+struct Address {
+    host: String,
+    /// The layers that may say it.
+    above: Vec<Arc<dyn Layer>>,
+}
+
+impl Layer for Address {
+    fn get(&self, name: &str) -> Option<Variable> {
+        let other = match name {
+            "ansible_host" => "ansible_ssh_host",
+            "ansible_ssh_host" => "ansible_host",
+            _ => return None,
+        };
+        let said = self.above.iter().find_map(|layer| layer.get(other));
+        Some(said.unwrap_or_else(|| Value::from(self.host.as_str()).into()))
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The variables that the engine itself provides, made when they are asked for.

@@ -45,6 +45,16 @@ pub(super) fn to_value(value: &minijinja::Value) -> Result<Value, String> {
 }
 
 pub(super) fn to_value_or_omit(value: &minijinja::Value) -> Result<Option<Value>, String> {
+    converted(value, false)
+}
+
+/// The value as data without what is undefined in it; none where that is all of it.
+pub(super) fn to_defined(value: &minijinja::Value) -> Result<Option<Value>, String> {
+    converted(value, true)
+}
+
+/// `lenient` takes what is undefined as if it were `omit`.
+fn converted(value: &minijinja::Value, lenient: bool) -> Result<Option<Value>, String> {
     Ok(Some(match value.kind() {
         ValueKind::None => Value::Null,
         ValueKind::Bool => Value::Bool(value.is_true()),
@@ -57,7 +67,7 @@ pub(super) fn to_value_or_omit(value: &minijinja::Value) -> Result<Option<Value>
             let mut items = Vec::new();
             for item in value.try_iter().map_err(|error| error.to_string())?.checked() {
                 let item = item.map_err(|error| describe(&error))?;
-                items.extend(to_value_or_omit(&item)?);
+                items.extend(converted(&item, lenient)?);
             }
             Value::List(items)
         }
@@ -66,12 +76,13 @@ pub(super) fn to_value_or_omit(value: &minijinja::Value) -> Result<Option<Value>
             for key in value.try_iter().map_err(|error| error.to_string())?.checked() {
                 let key = key.map_err(|error| describe(&error))?;
                 let item = value.get_item(&key).map_err(|error| describe(&error))?;
-                if let Some(item) = to_value_or_omit(&item)? {
+                if let Some(item) = converted(&item, lenient)? {
                     map.insert(to_value(&key)?.to_string(), item);
                 }
             }
             Value::Map(map)
         }
+        ValueKind::Undefined if lenient => return Ok(None),
         ValueKind::Undefined => return Err("it is undefined".to_owned()),
         ValueKind::Invalid => {
             return Err(value

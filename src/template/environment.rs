@@ -62,6 +62,7 @@ pub(super) fn build(options: &Options) -> Result<Environment<'static>, Error> {
     environment.add_function(rewrite::CHAIN, |value: &Value| rewrite::Chain::wrap(value));
     environment.add_function(rewrite::CONCAT, text);
     environment.add_function(rewrite::OWN, owned::own);
+    environment.add_function(rewrite::EMBEDDED, lookups::embedded);
     environment.add_filter(rewrite::PERCENT, percent);
     environment.add_filter(rewrite::MINUS, minus);
     Ok(environment)

@@ -1,5 +1,6 @@
 //! Nodes to values.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, RwLock};
@@ -15,6 +16,7 @@ use super::options::Options;
 use super::rewrite;
 use super::scope::Scope;
 use super::taint;
+use super::trust;
 use super::undefined;
 use crate::configuration::table;
 use crate::diagnostic::Diagnostic;
@@ -33,6 +35,34 @@ pub fn is_omitted(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
     match &node.kind {
         Kind::Text(text) if text.contains("omit") => Ok(evaluate_or_omit(node, scope)?.is_none()),
         _ => Ok(false),
+    }
+}
+
+/// A node's value without those items of lists and entries of maps that are undefined.
+pub fn evaluate_defined(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalError> {
+    match &node.kind {
+        Kind::List(items) => {
+            let values = items.iter().map(|item| evaluate_defined(item, scope));
+            let defined = values.filter(|value| !matches!(value, Err(error) if error.undefined));
+            Ok(Value::List(defined.collect::<Result<_, _>>()?))
+        }
+        Kind::Map(map) => {
+            let values = map
+                .iter()
+                .map(|(name, entry)| Ok((name.clone(), evaluate_defined(&entry.value, scope)?)));
+            let defined =
+                values.filter(|entry| !matches!(entry, Err::<_, EvalError>(error) if error.undefined));
+            Ok(Value::Map(defined.collect::<Result<_, _>>()?))
+        }
+        _ => match trust::written(node, scope).filter(Node::is_dynamic) {
+            Some(held) => evaluate_defined(&held, scope),
+            None => {
+                let value = native(node, scope)?;
+                let defined =
+                    convert::to_defined(&value).map_err(|message| incomplete(&message, node, scope))?;
+                Ok(defined.unwrap_or_default())
+            }
+        },
     }
 }
 
@@ -168,19 +198,26 @@ fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<minijinja::Valu
 
 /// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
 ///
-/// A boolean node stands for itself; a text is an expression, whether or not it has braces around it.
+/// A boolean node stands for itself; a text is an expression. A template comes to a boolean, or names a variable that
+/// holds an expression: what it prints is not evaluated again.
 pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
     let value = match &node.kind {
         Kind::Text(text) => {
-            let expression = single_expression(text.trim()).unwrap_or(text.trim());
-            if expression.contains("{{") || expression.contains("{%") {
-                let text = convert::display(&render(text, &node.span, scope)?)
-                    .map_err(|message| unusable(&message, &node.span))?;
-                return condition(&Node::text(&text, &node.span), scope);
+            let text = text.trim();
+            if is_template(text) {
+                let node = &Node::text(text, &node.span);
+                let value = evaluate(node, scope)?;
+                if value.as_str().is_some() {
+                    let held = trust::written(node, scope).ok_or_else(|| trust::refused(&node.span))?;
+                    return condition(&held, scope);
+                }
+                value
+            } else {
+                let value = expression_value(&bare(text, &node.span)?, &node.span, scope)?;
+                convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
             }
-            let value = expression_value(expression, &node.span, scope)?;
-            convert::to_value(&value).map_err(|message| unusable(&message, &node.span))?
         }
+        Kind::Literal(_) => return Err(trust::refused(&node.span)),
         _ => node.to_value(),
     };
     if let Some(flag) = value.as_bool() {
@@ -201,6 +238,29 @@ pub fn condition(node: &Node, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         .at(&node.span)
         .hint("compare it (`x == 'text'`), ask for its length (`x | length > 0`) or convert it (`x | bool`)"),
     ))
+}
+
+/// Whether a condition is a template from its start to its end.
+fn is_template(text: &str) -> bool {
+    let within = |open, close| text.starts_with(open) && text.ends_with(close);
+    within("{{", "}}") || within("{%", "%}")
+}
+
+/// A condition's expression. There are no delimiters in it, but in a text: that one is a template.
+fn bare<'t>(text: &'t str, span: &Span) -> Result<Cow<'t, str>, EvalError> {
+    if !text.contains("{{") && !text.contains("{%") {
+        return Ok(text.into());
+    }
+    rewrite::embedded(text).map_err(|error| {
+        let detail = error.detail().unwrap_or("syntax error");
+        EvalError::new(
+            Diagnostic::error(format!(
+                "Syntax error in expression. Template delimiters are not supported in expressions: {detail}"
+            ))
+            .at(span)
+            .hint("a condition names variables without braces: `when: a == b`"),
+        )
+    })
 }
 
 /// What a template file's text comes to. `path` is where it was read from; includes are looked up beside it.
@@ -439,6 +499,64 @@ loop_b: "{{ loop_a }}"
                 .message
                 .contains("must have a boolean result")
         );
+    }
+
+    #[test]
+    fn what_a_template_comes_to_is_no_condition() {
+        let names: Names = [
+            ("said", "1 == 1"),
+            ("listed", "['foo'] or lookup('pipe', 'false')"),
+        ]
+        .map(|(name, text)| (name.to_owned(), Value::from(text).into()))
+        .into();
+        let variables =
+            "held: port == 80\nnamed: '{{ held }}'\nmade: 'port == {{ port }}'\nraw: !unsafe port == 80\n";
+        let root = crate::yaml::load(&Source::new("vars.yml", variables))
+            .unwrap()
+            .root;
+        let written = Arc::clone(root.as_map().unwrap());
+        let scope = scope().with(Arc::new(names)).with(written);
+        let test = |text: &str| {
+            let source = Source::new("t.yml", text);
+            condition(&Node::text(text, &Span::whole(&source)), &scope)
+                .map_err(|error| error.diagnostic.message)
+        };
+        for text in ["{{ held }}", "{{ named }}", "'{{ said }}' == said"] {
+            assert_eq!(test(text), Ok(true), "{text}");
+        }
+        let refused = "Encountered untrusted template or expression.";
+        let templates = [
+            "{{ said }}",
+            "{{ made }}",
+            "{{ raw }}",
+            "{{ 'port' }} == {{ port }}",
+            "{% if true %}port == 80{% endif %}",
+        ];
+        for text in templates {
+            assert_eq!(test(text), Err(refused.to_owned()), "{text}");
+        }
+        for text in [
+            "'foo' in {{ listed }}",
+            "{{ said }} and true",
+            "x == '1' or {{ said }}",
+        ] {
+            let message = test(text).unwrap_err();
+            assert!(
+                message.contains("Template delimiters are not supported in expressions"),
+                "{text}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn undefined_candidates_are_dropped() {
+        let source = Source::new(
+            "t.yml",
+            "- '{{ nowhere }}x'\n- a\n- {files: ['{{ broken }}', b]}\n",
+        );
+        let node = crate::yaml::load(&source).unwrap().root;
+        let value = evaluate_defined(&node, &scope()).unwrap();
+        assert_eq!(value.to_string(), "['a', {'files': ['b']}]");
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub(super) const CHAIN: &str = "__chain__";
 /// The function behind `~`.
 pub(super) const CONCAT: &str = "__concat__";
 
+/// The function that evaluates a text of a condition.
+pub(super) const EMBEDDED: &str = "__embedded__";
+
 /// The function that makes lists and dicts changeable.
 pub(super) const OWN: &str = "__own__";
 
@@ -82,6 +85,13 @@ pub(super) fn expression(text: &str) -> Cow<'_, str> {
         Err(_) => return text.into(),
     }
     edits.apply()
+}
+
+/// An expression whose texts are templates where they look like it.
+pub(super) fn embedded(text: &str) -> Result<Cow<'_, str>, minijinja::Error> {
+    let mut edits = Edits::of(text);
+    edits.templates(&parse_expr(text)?);
+    Ok(edits.apply())
 }
 
 /// A template, edited.
@@ -279,6 +289,21 @@ impl<'t> Edits<'t> {
         }
         for child in tree::children(expr) {
             self.expr(child);
+        }
+    }
+
+    /// Has the texts evaluated that hold templates.
+    fn templates(&mut self, expr: &Expr) {
+        if let Expr::Const(constant) = expr
+            && constant
+                .value
+                .as_str()
+                .is_some_and(|text| text.contains("{{") || text.contains("{%"))
+        {
+            self.wrap(self.extent(expr), &format!("{EMBEDDED}("), ")");
+        }
+        for child in tree::children(expr) {
+            self.templates(child);
         }
     }
 

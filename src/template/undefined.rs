@@ -74,6 +74,10 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
         }
         return EvalError::undefined(diagnostic);
     }
+    if expression.trim() == "undef()" {
+        let message = "Mandatory variable has not been overridden";
+        return EvalError::undefined(Diagnostic::error(message).at(&at));
+    }
     if root.is_empty() || scope.get(&root).is_some() {
         return EvalError::undefined(Diagnostic::error(format!("'{expression}' is undefined")).at(&at));
     }

@@ -85,6 +85,35 @@ pub enum BecomeMethod {
     Su,
 }
 
+impl BecomeMethod {
+    /// What it is called with where nothing else is asked for. For sudo, `-H`: the other user's home; `-S`: ask on
+    /// standard error, read from standard input; `-n`: do not ask.
+    pub const fn usual_flags(self) -> &'static str {
+        match self {
+            Self::Sudo => "-H -S -n",
+            Self::Su => "",
+        }
+    }
+}
+
+impl fmt::Display for Become {
+    /// The beginning of the command line, for those who want to see it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.program {
+            Some(program) => f.write_str(program)?,
+            None => self.method.fmt(f)?,
+        }
+        let flags = self.flags.as_deref().unwrap_or(self.method.usual_flags());
+        if !flags.is_empty() {
+            write!(f, " {flags}")?;
+        }
+        match self.method {
+            BecomeMethod::Sudo => write!(f, " -u {}", self.user),
+            BecomeMethod::Su => write!(f, " {}", self.user),
+        }
+    }
+}
+
 impl fmt::Display for BecomeMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

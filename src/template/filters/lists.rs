@@ -47,7 +47,7 @@ pub(super) const FILTERS: &[Definition] = &[
         flatten,
     ),
     row("reverse", "", "The items, last first", reverse),
-    row(
+    native(
         "zip",
         "*lists, strict=false",
         "Tuples of the lists' items, as many as the shortest has",
@@ -280,13 +280,18 @@ fn all_lists(call: &Call) -> Result<Vec<Vec<Value>>, Error> {
     Ok(lists)
 }
 
-fn zip(call: &Call) -> Result<Value, Error> {
-    let lists = all_lists(call)?;
+/// The tuples hold the items as they are: what is undefined within one is for whoever uses it.
+fn zip(call: &Call) -> Result<Native, Error> {
+    let lists = std::iter::once(call.input).chain(&call.positional);
+    let lists: Vec<Vec<Native>> = lists
+        .map(|list| Ok(list.try_iter()?.collect()))
+        .collect::<Result<_, Error>>()?;
     let shortest = lists.iter().map(Vec::len).min().unwrap_or(0);
     if call.flag("strict", false) && lists.iter().any(|list| list.len() != shortest) {
         return Err(call.fail("the lists differ in length"));
     }
-    Ok(transpose(&lists, shortest, &Value::Null))
+    let tuple = |index: usize| -> Native { lists.iter().map(|list| list[index].clone()).collect() };
+    Ok((0..shortest).map(tuple).collect())
 }
 
 fn zip_longest(call: &Call) -> Result<Value, Error> {

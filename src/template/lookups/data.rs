@@ -41,16 +41,20 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     ),
 ];
 
-#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 fn env(request: &Request) -> Answer {
-    let default = request
-        .options
-        .get("default")
-        .cloned()
-        .unwrap_or_else(|| "".into());
-    let variable =
-        |term: &Value| std::env::var(term.to_string()).map_or_else(|_| default.clone(), Value::from);
-    Ok(request.terms.iter().map(variable).collect())
+    let variable = |term: &Value| {
+        let name = term.to_string();
+        match (std::env::var(&name), request.options.get("default")) {
+            (Ok(value), _) => Ok(value.into()),
+            (Err(_), Some(default)) => Ok(default.clone()),
+            (Err(_), None) if request.undefined_default => {
+                let message = format!("the environment variable '{name}' is undefined");
+                Err(EvalError::undefined(Diagnostic::error(message)))
+            }
+            (Err(_), None) => Ok("".into()),
+        }
+    };
+    request.terms.iter().map(variable).collect()
 }
 
 fn config(request: &Request) -> Answer {

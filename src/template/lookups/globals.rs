@@ -51,8 +51,10 @@ fn now(call: &Call) -> Result<Native, Error> {
 }
 
 fn undef(call: &Call) -> Result<Native, Error> {
-    let hint = call.string_or("hint", "Mandatory variable has not been overridden")?;
-    Err(EvalError::undefined(Diagnostic::error(hint)).into())
+    match call.string("hint")? {
+        Some(hint) => Err(EvalError::undefined(Diagnostic::error(hint)).into()),
+        None => Ok(Native::UNDEFINED),
+    }
 }
 
 fn dict(call: &Call) -> Result<Native, Error> {

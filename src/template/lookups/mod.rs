@@ -20,6 +20,7 @@ use minijinja::{Environment, Error, ErrorKind, State};
 use super::convert;
 use super::encoding::decode;
 use super::error::EvalError;
+use super::evaluate::evaluate_text;
 use super::scope::{Context, SCOPE, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::secrets;
@@ -32,6 +33,8 @@ struct Request<'r> {
     name: &'r str,
     terms: Vec<Value>,
     options: Map,
+    /// The `default` that is given is undefined: so is what is missing.
+    undefined_default: bool,
     scope: &'r Arc<Scope>,
     /// Where it is asked; none inside of an expression, whose place is added later.
     span: Option<&'r Span>,
@@ -175,6 +178,7 @@ pub fn run(
         name,
         terms,
         options,
+        undefined_default: false,
         scope,
         span: Some(span),
     })
@@ -230,6 +234,12 @@ fn scope(state: &State) -> Result<Arc<Scope>, Error> {
         .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "lookups need variables around them"))
 }
 
+/// What a text within a condition comes to, which is a template itself.
+pub(super) fn embedded(state: &State, text: &str) -> Result<minijinja::Value, Error> {
+    let value = evaluate_text(text, &anywhere(), &scope(state)?)?;
+    Ok(convert::from_value(&value))
+}
+
 /// What to do about a lookup that fails.
 fn called(
     state: &mut State,
@@ -239,10 +249,15 @@ fn called(
 ) -> Result<minijinja::Value, Error> {
     let mut terms = Vec::new();
     let mut options = Map::new();
+    let mut undefined_default = false;
     for argument in arguments.into_values() {
         if argument.is_kwargs() {
             let kwargs = Kwargs::try_from(argument)?;
             for option in kwargs.args() {
+                if option == "default" && kwargs.peek::<&minijinja::Value>(option)?.is_undefined() {
+                    undefined_default = true;
+                    continue;
+                }
                 options.insert(option.to_owned(), super::call::data(&kwargs.peek(option)?)?);
             }
         } else {
@@ -263,11 +278,13 @@ fn called(
         name,
         terms,
         options,
+        undefined_default,
         scope: &scope,
         span: None,
     });
     let items = match (answer, errors.as_str()) {
         (Ok(items), _) => items,
+        (Err(error), _) if undefined_default && error.undefined => return Ok(minijinja::Value::UNDEFINED),
         (Err(error), "strict") => return Err(error.into()),
         (Err(error), choice) => {
             if choice == "warn" {
