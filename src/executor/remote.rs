@@ -168,7 +168,7 @@ impl Remote<'_> {
         })
     }
 
-    pub fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
+    pub fn transport(&self) -> Result<(String, Transport, Option<Become>), Failure> {
         let site = self.site;
         let host = self.delegate.unwrap_or(&site.host).to_owned();
         // Connection variables are those of the host that is connected to, which may be no host of the play.
