@@ -66,6 +66,7 @@ impl Site {
             program: text("ansible_become_exe", "become_exe")?,
             method,
             user: text("ansible_become_user", "become_user")?
+                .filter(|user| !user.is_empty())
                 .or_else(|| settings.user.clone())
                 .unwrap_or_else(|| "root".to_owned()),
             flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),

@@ -444,7 +444,12 @@ impl fmt::Debug for Delegated {
 impl Scopes for Delegated {
     fn get(&self, name: &str) -> Option<Arc<Scope>> {
         let run = self.run.upgrade().filter(|_| name == self.host)?;
-        Some(run.scope(name, Some(&self.play), None, Vec::new()))
+        let scope = run.scope(name, Some(&self.play), None, Vec::new());
+        // Unless told otherwise a host is found by its name.
+        Some(match scope.get("ansible_host") {
+            Some(_) => scope,
+            None => scope.with(layer([("ansible_host".to_owned(), Value::from(name))])),
+        })
     }
 
     fn names(&self) -> Vec<String> {
