@@ -32,8 +32,11 @@ impl Action for GroupBy {
                 .iter()
                 .map(ToString::to_string)
                 .collect();
+            let held = task.scope.value("group_names")?.unwrap_or_default();
+            let held = held.as_list().unwrap_or_default();
+            let is_new = |name: &String| name != "all" && !held.contains(&Value::from(name.as_str()));
             Ok(Done {
-                outcome: Outcome::ok()
+                outcome: Outcome::changed(is_new(&group) || parents.iter().any(is_new))
                     .with("add_group", group.as_str())
                     .with("parent_groups", Value::from(parents.clone())),
                 effects: vec![Effect::GroupBy { group, parents }],

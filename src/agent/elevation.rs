@@ -31,7 +31,7 @@ pub fn argv(target: &Become, script: &str, root: bool) -> Result<Vec<String>, St
         BecomeMethod::Sudo => {
             let mut flags = flags(target.method.usual_flags())?;
             if target.password.is_some() {
-                flags.retain(|flag| flag != "-n");
+                flags.retain(|flag| !matches!(flag.as_str(), "-n" | "--non-interactive"));
                 flags.extend(["-p".to_owned(), SUDO_PROMPT.to_owned()]);
             }
             argv.extend(flags);
@@ -70,7 +70,7 @@ pub fn password_missing(target: &Become) -> String {
 /// The password that was given is not the right one.
 pub fn password_wrong(target: &Become) -> String {
     format!(
-        "{} does not accept the password for becoming {}: correct the one given with -K or \
+        "Incorrect {} password for becoming {}: correct the one given with -K or \
          ansible_become_password",
         target.method, target.user
     )

@@ -9,8 +9,10 @@ use crate::diagnostic::Diagnostic;
 use crate::modules::Spec;
 use crate::modules::spec::ArgumentError;
 use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::keyword::{self, unconverted};
 use crate::playbook::{Task, What};
 use crate::template::inspect::{self, Needs};
+use crate::value::Value;
 use crate::yaml::{Mapping, Node};
 
 /// Modules whose arguments are variables of any name.
@@ -43,7 +45,23 @@ pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surround
     found.extend(templates(seen, definitions));
     found.extend(notified(seen, definitions));
     found.extend(files(&seen.task));
+    found.extend(truths(&seen.task));
     found
+}
+
+/// Keywords whose text is no boolean: the task will fail, if it runs.
+fn truths(task: &Task) -> Vec<Diagnostic> {
+    let wrong = |keyword| {
+        let node = task.context.nearest(keyword)?;
+        let text = node.as_str().filter(|text| !text.contains("{{"))?;
+        let value = Value::from(text);
+        let error = value
+            .truth()
+            .is_none()
+            .then(|| unconverted(keyword, value, "bool"))?;
+        Some(graded(Diagnostic::error(error).at(&node.span), false))
+    };
+    keyword::truths().filter_map(wrong).collect()
 }
 
 /// What the module's table says of the arguments: of their names, and of their values where none is a template.

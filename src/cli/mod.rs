@@ -117,9 +117,14 @@ pub fn warn(warning: &Diagnostic) {
     eprintln!("{}", warning.render(std::io::stderr().is_terminal()));
 }
 
-/// Shows an error and gives its exit code.
+/// Shows an error and gives its exit code. Under a name of Ansible's it looks as Ansible's errors do: scripts read
+/// them.
 fn fail(error: &Diagnostic, code: u8) -> ExitCode {
     use std::io::IsTerminal;
-    eprintln!("{}", error.render(std::io::stderr().is_terminal()));
+    if names::is_of_ansible(std::env::args_os().next().as_ref()) {
+        eprint!("[ERROR]: {}", crate::secrets::scrub(&crate::output::told(error)));
+    } else {
+        eprintln!("{}", error.render(std::io::stderr().is_terminal()));
+    }
     ExitCode::from(code)
 }

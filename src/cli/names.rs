@@ -60,6 +60,11 @@ pub fn role(program: Option<&OsString>) -> (String, Role) {
     }
 }
 
+/// Whether the program was called by one of the names that Ansible's commands have.
+pub fn is_of_ansible(program: Option<&OsString>) -> bool {
+    role(program).0.starts_with("ansible")
+}
+
 /// What a command that has one of Ansible's names says of its version: scripts look for the first line.
 pub fn version(name: &str, configuration: &Configuration) -> String {
     let file = configuration.file.as_ref().or(configuration.own_file.as_ref());

@@ -110,6 +110,7 @@ impl Site {
                 ..End::skipped(condition)
             });
         }
+        self.check_truths(scope)?;
         let mut end = self.tries(scope, delegate.as_deref()).await?;
         end.no_log = no_log;
         end.delegate = delegate;

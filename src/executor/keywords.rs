@@ -5,10 +5,16 @@ use std::time::Duration;
 
 use super::attempt::Site;
 use crate::diagnostic::Diagnostic;
+use crate::playbook::keyword::{self, unconverted};
 use crate::template::{self, EvalError, Scope};
 use crate::value::Value;
 
 impl Site {
+    /// Whether all keywords that stand for a boolean have one, at the task and around it.
+    pub fn check_truths(&self, scope: &Arc<Scope>) -> Result<(), EvalError> {
+        keyword::truths().try_for_each(|keyword| self.truth(keyword, scope).map(|_| ()))
+    }
+
     /// The nearest value of a keyword, as a boolean.
     pub fn truth(&self, keyword: &str, scope: &Arc<Scope>) -> Result<Option<bool>, EvalError> {
         let Some(node) = self.task.context.nearest(keyword) else {
@@ -18,7 +24,7 @@ impl Site {
         match value.truth() {
             Some(flag) => Ok(Some(flag)),
             None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a boolean, not {value}")).at(&node.span),
+                Diagnostic::error(unconverted(keyword, value, "bool")).at(&node.span),
             )),
         }
     }
@@ -51,7 +57,7 @@ impl Site {
         match number {
             Some(number) => Ok(Some(number)),
             None => Err(EvalError::new(
-                Diagnostic::error(format!("`{keyword}` must be a number, not {value}")).at(&node.span),
+                Diagnostic::error(unconverted(keyword, value, "int")).at(&node.span),
             )),
         }
     }

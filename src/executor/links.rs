@@ -9,9 +9,11 @@ use tokio::sync::Mutex;
 
 use super::settings::LoginSettings;
 use super::ssh_arguments;
+use crate::actions::Failure;
 use crate::connection::{
     Answers, ConnectionError, Content, Executables, Link, SshOptions, Traffic, Transport,
 };
+use crate::diagnostic::Diagnostic;
 use crate::template::{EvalError, Scope};
 use crate::value::Value;
 use crate::wire::message::{Batch, Become, Call, Outcome, Secret};
@@ -144,7 +146,7 @@ pub fn transport(
     scope: &Arc<Scope>,
     keywords: &Keywords,
     login: &LoginSettings,
-) -> Result<Transport, EvalError> {
+) -> Result<Transport, Failure> {
     let text = |names: &[&str]| -> Result<Option<String>, EvalError> {
         for name in names {
             if let Some(value) = scope.value(name)?
@@ -163,10 +165,8 @@ pub fn transport(
         "local" => return Ok(Transport::Local),
         "ssh" | "smart" | "paramiko" | "paramiko_ssh" => {}
         other => {
-            return Err(EvalError::new(
-                crate::diagnostic::Diagnostic::error(format!("there is no connection `{other}` for {host}"))
-                    .hint("the connections are `ssh` and `local`"),
-            ));
+            let unknown = Diagnostic::error(format!("there is no connection `{other}` for {host}"));
+            return Err(unknown.hint("the connections are `ssh` and `local`").into());
         }
     }
     let truth = |name: &str| -> Result<Option<bool>, EvalError> {
@@ -176,7 +176,13 @@ pub fn transport(
     for (variable, usual) in SSH_ARGUMENTS.into_iter().zip(&login.ssh_arguments) {
         options.extend(text(&[variable])?.or_else(|| usual.clone()));
     }
-    let options = ssh_arguments::parse(&options.join(" ")).map_err(EvalError::new)?;
+    // As with the program itself, a login that its options spoil is a host that is not reached.
+    let options = ssh_arguments::parse(&options.join(" ")).map_err(|error| {
+        Failure::Unreachable(format!(
+            "Failed to connect to the host via ssh: {}",
+            error.message
+        ))
+    })?;
     let checking = truth("ansible_ssh_host_key_checking")?.or(truth("ansible_host_key_checking")?);
     let password = text(&["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?;
     Ok(Transport::Ssh(SshOptions {

@@ -67,6 +67,7 @@ impl Site {
             program: text("ansible_become_exe", "become_exe")?,
             method,
             user: text("ansible_become_user", "become_user")?
+                .filter(|user| !user.is_empty())
                 .or_else(|| settings.user.clone())
                 .unwrap_or_else(|| "root".to_owned()),
             flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),
@@ -169,7 +170,7 @@ impl Remote<'_> {
         })
     }
 
-    pub fn transport(&self) -> Result<(String, Transport, Option<Become>), EvalError> {
+    pub fn transport(&self) -> Result<(String, Transport, Option<Become>), Failure> {
         let site = self.site;
         let host = self.delegate.unwrap_or(&site.host).to_owned();
         // Connection variables are those of the host that is connected to, which may be no host of the play.

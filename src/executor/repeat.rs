@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::attempt::Site;
-use super::end::{End, Notification};
+use super::end::{End, Notification, flag};
 use super::scope::layer;
 use crate::diagnostic::Diagnostic;
 use crate::output::{Event, Extent, State};
@@ -307,7 +307,8 @@ impl Whole {
     fn add(&mut self, end: End) {
         let skipped = end.state == State::Skipped;
         self.all_skipped = skipped && (self.results.is_empty() || self.all_skipped);
-        self.changed |= end.state == State::Changed;
+        // What failed may have changed something before.
+        self.changed |= flag(&end.result, "changed");
         self.failed |= end.state == State::Failed;
         self.unreachable |= end.state == State::Unreachable;
         self.no_log |= end.no_log;

@@ -59,6 +59,7 @@ enum Made {
     Member {
         host: String,
         group: String,
+        parents: Vec<String>,
     },
 }
 
@@ -70,7 +71,7 @@ impl Made {
                 groups,
                 variables,
             } => inventory.add_host(&name, &groups, variables),
-            Self::Member { host, group } => inventory.add_to_group(&host, &group),
+            Self::Member { host, group, parents } => inventory.add_to_group(&host, &group, &parents),
         }
     }
 }
@@ -246,12 +247,11 @@ impl Run {
                 stats.changed += 1;
             }
             State::Skipped => stats.skipped += 1,
-            State::Failed if ignored => {
+            State::Failed | State::Unreachable if ignored => {
                 stats.ok += 1;
                 stats.ignored += 1;
             }
             State::Failed => stats.failed += 1,
-            State::Unreachable if ignored => stats.ignored += 1,
             State::Unreachable => stats.unreachable += 1,
         });
     }
@@ -376,11 +376,12 @@ impl Run {
                         variables,
                     });
                 }
-                Effect::GroupBy { group, .. } => {
+                Effect::GroupBy { group, parents } => {
                     for host in hosts {
                         self.make(Made::Member {
                             host: host.clone(),
                             group: group.clone(),
+                            parents: parents.clone(),
                         });
                     }
                 }

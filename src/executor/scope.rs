@@ -5,6 +5,7 @@
 //! blocks and imports, of roles, `vars_files`, of the play, facts, the inventory's, role defaults.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use super::play::ActivePlay;
@@ -48,6 +49,7 @@ impl Run {
         layers.push(Arc::new(Magic {
             run: Arc::downgrade(self),
             host: host.to_owned(),
+            folder: play.map(|play| play.play.folder.clone()),
             play: play.cloned(),
             context: context.cloned(),
         }));
@@ -95,9 +97,37 @@ impl Run {
             let host = host.to_owned();
             layers.push(Arc::new(Address { host, above }));
         }
+        Scope::merging(layers, search_path(play, context), self.merges())
+    }
+
+    /// What `hostvars` tells of `host`: what the inventory, facts and the command line say. Nothing of plays, roles
+    /// and tasks, but for the folder of the playbook.
+    fn lasting_scope(self: &Arc<Self>, host: &str, folder: Option<&Path>) -> Arc<Scope> {
+        let memory = self.memory(host);
+        let magic = Magic {
+            run: Arc::downgrade(self),
+            host: host.to_owned(),
+            folder: folder.map(Path::to_owned),
+            play: None,
+            context: None,
+        };
+        let mut layers: Vec<Arc<dyn Layer>> = vec![
+            Arc::new(magic),
+            Arc::clone(&self.settings.extra_vars) as Arc<dyn Layer>,
+            memory.assigned,
+            memory.included,
+            memory.facts,
+        ];
+        let inventory = self.inventory_layers(host, folder);
+        layers.extend(inventory.into_iter().rev().map(|names| names as Arc<dyn Layer>));
+        let folders = folder.map(Path::to_owned).into_iter().collect();
+        Scope::merging(layers, SearchPath { folders }, self.merges())
+    }
+
+    /// Whether maps of different layers become one.
+    fn merges(&self) -> bool {
         let configuration = &self.settings.configuration;
-        let merging = configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge");
-        Scope::merging(layers, search_path(play, context), merging)
+        configuration.text(&table::DEFAULT_HASH_BEHAVIOUR) == Some("merge")
     }
 }
 
@@ -196,6 +226,8 @@ impl Layer for Address {
 struct Magic {
     run: Weak<Run>,
     host: String,
+    /// The playbook's.
+    folder: Option<PathBuf>,
     play: Option<Arc<ActivePlay>>,
     context: Option<Arc<Context>>,
 }
@@ -250,7 +282,7 @@ impl Layer for Magic {
         if name == "hostvars" {
             return Some(Variable::Scopes(Arc::new(HostVariables {
                 run: self.run.clone(),
-                play: self.play.clone(),
+                folder: self.folder.clone(),
             })));
         }
         self.value(name, &run).map(Variable::Value)
@@ -274,7 +306,7 @@ impl Magic {
             "inventory_dir" => inventory_folder(&run.inventory_source(&self.host)?)?,
             "groups" => run.groups(),
             "group_names" => Value::from(run.group_names(&self.host)),
-            "playbook_dir" => path(&play?.play.folder),
+            "playbook_dir" => path(self.folder.as_ref()?),
             "role_path" => path(&role?.role.path),
             "role_name" => Value::from(role?.role.name.as_str()),
             "ansible_role_name" => Value::from(role?.role.full_name()),
@@ -386,10 +418,10 @@ fn version() -> Value {
     ]))
 }
 
-/// `hostvars`: each host's variables, without those of the current task.
+/// `hostvars`: what lasts of each host's variables.
 struct HostVariables {
     run: Weak<Run>,
-    play: Option<Arc<ActivePlay>>,
+    folder: Option<PathBuf>,
 }
 
 impl fmt::Debug for HostVariables {
@@ -402,7 +434,7 @@ impl Scopes for HostVariables {
     fn get(&self, name: &str) -> Option<Arc<Scope>> {
         let run = self.run.upgrade()?;
         run.knows_host(name)
-            .then(|| run.scope(name, self.play.as_ref(), None, Vec::new()))
+            .then(|| run.lasting_scope(name, self.folder.as_deref()))
     }
 
     fn names(&self) -> Vec<String> {
@@ -414,10 +446,8 @@ impl Scopes for HostVariables {
 pub fn delegated(run: &Arc<Run>, play: &Arc<ActivePlay>, host: &str) -> Arc<dyn Layer> {
     let view = Delegated {
         host: host.to_owned(),
-        all: HostVariables {
-            run: Arc::downgrade(run),
-            play: Some(Arc::clone(play)),
-        },
+        run: Arc::downgrade(run),
+        play: Arc::clone(play),
     };
     let names: Names = [(
         "ansible_delegated_vars".to_owned(),
@@ -427,17 +457,28 @@ pub fn delegated(run: &Arc<Run>, play: &Arc<ActivePlay>, host: &str) -> Arc<dyn 
     Arc::new(names)
 }
 
-/// One host's variables, as `hostvars` shows them; it need not be in the inventory.
-#[derive(Debug)]
+/// One host's variables in the play; it need not be in the inventory.
 struct Delegated {
     host: String,
-    all: HostVariables,
+    run: Weak<Run>,
+    play: Arc<ActivePlay>,
+}
+
+impl fmt::Debug for Delegated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Delegated")
+    }
 }
 
 impl Scopes for Delegated {
     fn get(&self, name: &str) -> Option<Arc<Scope>> {
-        let run = self.all.run.upgrade().filter(|_| name == self.host)?;
-        Some(run.scope(name, self.all.play.as_ref(), None, Vec::new()))
+        let run = self.run.upgrade().filter(|_| name == self.host)?;
+        let scope = run.scope(name, Some(&self.play), None, Vec::new());
+        // Unless told otherwise a host is found by its name.
+        Some(match scope.get("ansible_host") {
+            Some(_) => scope,
+            None => scope.with(layer([("ansible_host".to_owned(), Value::from(name))])),
+        })
     }
 
     fn names(&self) -> Vec<String> {

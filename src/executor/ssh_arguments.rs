@@ -59,8 +59,9 @@ pub fn parse(text: &str) -> Result<SshArguments, Diagnostic> {
 }
 
 fn proxy(option: &str) -> Diagnostic {
-    Diagnostic::error(format!("a host cannot be reached by another one: `{option}`"))
-        .hint("run regdeploy on a machine that reaches it directly")
+    Diagnostic::error(format!(
+        "a host cannot be reached by another one: `{option}`; run regdeploy on a machine that reaches it directly"
+    ))
 }
 
 impl SshArguments {

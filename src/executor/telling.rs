@@ -131,9 +131,8 @@ impl Site {
         }
         let task = self.task.span().part(0, 0);
         let message = || match end.result.get("msg") {
-            _ if end.no_log => CENSORED.to_owned(),
-            Some(message) => message.to_string(),
-            None => String::new(),
+            Some(message) if !end.no_log => message.to_string(),
+            None | Some(_) => String::new(),
         };
         let actor = if end.by_module {
             MODULE_FAILED
@@ -142,7 +141,10 @@ impl Site {
         };
         let error = match &end.diagnostic {
             Some(diagnostic) if !end.no_log => diagnostic.clone(),
-            _ if end.state == State::Unreachable => Diagnostic::error(message()).at(&task),
+            _ if end.state == State::Unreachable => match message() {
+                text if text.is_empty() => Diagnostic::error("the host cannot be reached").at(&task),
+                text => Diagnostic::error(text).at(&task),
+            },
             _ => match message() {
                 text if text.is_empty() => Diagnostic::error(format!("{actor}.")).at(&task),
                 text => Diagnostic::error(text).at(&task).failing(actor, &task),

@@ -120,13 +120,18 @@ impl Inventory {
             self.graph.set_host_variable(name, &key, value);
         }
         for group in groups {
-            self.add_to_group(name, group);
+            self.add_to_group(name, group, &[]);
         }
     }
 
-    /// Puts a host into a group; either is made if it does not exist.
-    pub fn add_to_group(&mut self, host: &str, group: &str) {
+    /// Puts a host into a group, and that below others; what does not exist is made. A parent that is already
+    /// below the group stays there.
+    pub fn add_to_group(&mut self, host: &str, group: &str, parents: &[String]) {
         let group = self.graph.add_group(group);
+        for parent in parents {
+            let parent = self.graph.add_group(parent);
+            let _ = self.graph.add_child(&parent, &group);
+        }
         self.graph.add_to_group(host, &group);
     }
 }

@@ -38,7 +38,7 @@ pub use self::log::Log;
 pub use self::printers::{Kind, PRINTERS, Row};
 pub use self::progress::Line;
 pub use self::settings::{Format, Settings};
-pub use self::told::absolute;
+pub use self::told::{absolute, told};
 
 /// The printers that can be chosen, and what they print.
 pub fn documentation() -> impl Iterator<Item = (&'static str, &'static str)> {

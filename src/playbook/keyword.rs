@@ -1,6 +1,7 @@
 //! The keywords: one table, from which the parser, its error messages and the documentation derive.
 
 use super::shape::Shape;
+pub use super::shape::unconverted;
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::yaml::{Entry, Mapping};
@@ -395,6 +396,14 @@ pub fn find(name: &str, level: Level) -> Option<&'static Keyword> {
         .find(|keyword| keyword.name == name && keyword.levels.contains(&level))
 }
 
+/// The keywords of tasks that stand for a boolean.
+pub fn truths() -> impl Iterator<Item = &'static str> {
+    KEYWORDS
+        .iter()
+        .filter(|keyword| keyword.shape == Shape::Truth && keyword.levels.contains(&Level::Task))
+        .map(|keyword| keyword.name)
+}
+
 /// All names at this level.
 pub fn names(level: Level) -> impl Iterator<Item = &'static str> {
     KEYWORDS
@@ -417,6 +426,11 @@ impl Keyword {
                     .at(&entry.key)
                     .hint(self.doc),
             );
+        }
+        // What tasks have is judged when they run: such a task fails by itself, and may be rescued.
+        let deferred = self.shape == Shape::Truth && self.levels.contains(&Level::Task);
+        if deferred && entry.value.as_str().is_some() {
+            return Ok(());
         }
         self.shape.check(self.name, &entry.value)
     }

@@ -94,7 +94,8 @@ impl Shape {
     }
 }
 
-fn unconverted(keyword: &str, value: Value, wanted: &str) -> String {
+/// What is said of a value that is not of the type that a keyword takes.
+pub fn unconverted(keyword: &str, value: Value, wanted: &str) -> String {
     // A list shows its elements as Python writes them.
     let shown = Value::List(vec![value]).to_string();
     let shown = &shown[1..shown.len() - 1];

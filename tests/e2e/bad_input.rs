@@ -183,7 +183,7 @@ fn sudo_that_wants_a_password_gets_it_or_says_what_it_misses() {
     failed(
         &who_am_i(&controller, &inventory, &file),
         &format!(
-            "{ip}: sudo does not accept the password for becoming root: correct the one given with -K or \
+            "{ip}: Incorrect sudo password for becoming root: correct the one given with -K or \
              ansible_become_password"
         ),
     );

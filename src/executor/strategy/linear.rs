@@ -62,7 +62,8 @@ impl Batch {
         let mut first = self.site(at[0], task, &announced);
         let scope = first.scope();
         let plain = |error: crate::template::EvalError| error.diagnostic;
-        first.once = first.truth("run_once", &scope).map_err(plain)?.unwrap_or(false);
+        // What is wrong with a keyword the task itself says.
+        first.once = first.truth("run_once", &scope).ok().flatten().unwrap_or(false);
         let single = first.once
             || matches!(&task.what, What::Run(name) if actions::find(name).is_some_and(actions::Action::runs_once));
         let throttle = first.throttle(&scope).map_err(plain)?.unwrap_or(0);
@@ -70,7 +71,7 @@ impl Batch {
             Ok(throttle @ 1..) => throttle.min(self.run.settings.forks),
             _ => self.run.settings.forks,
         };
-        let fatal = single || self.is_fatal(&first, &scope)?;
+        let fatal = single || self.is_fatal(&first, &scope).unwrap_or(false);
         drop(scope);
         self.take_handler(at);
         let mut waiting = if single { &at[..1] } else { at }.iter().copied();

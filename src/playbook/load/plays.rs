@@ -186,6 +186,7 @@ impl Loader {
         path: &Path,
         outer: Option<&Arc<Context>>,
     ) -> Result<Play, Diagnostic> {
+        let map = &Arc::new(without_user(map)?);
         let is_task = |name: &str| {
             keyword::find(name, Level::Play).is_none()
                 && self.vocabulary.modules().contains(&short_name(name))
@@ -194,7 +195,6 @@ impl Loader {
             return Err(keyword::unknown(name, &entry.key, Level::Play)
                 .hint("put it under `tasks:` of a play, which starts with `- hosts: ...`"));
         }
-        let map = &Arc::new(without_user(map)?);
         keyword::check_all(map, Level::Play)?;
         let hosts = map.get("hosts").ok_or_else(|| {
             Diagnostic::error("The field 'hosts' is required but was not set.")

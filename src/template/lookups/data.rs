@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Answer, Lookup, Request, row};
-use crate::configuration::table;
+use crate::configuration::{Configuration, table};
 use crate::diagnostic::Diagnostic;
 use crate::template::about::configuration;
 use crate::template::error::EvalError;
@@ -41,6 +41,16 @@ pub(super) const LOOKUPS: &[Lookup] = &[
     ),
 ];
 
+/// The options of methods of become: method, option, what it is unless told otherwise.
+const BECOME_OPTIONS: &[(&str, &str, &str)] = &[
+    ("sudo", "become_exe", "sudo"),
+    ("sudo", "become_flags", "-H -S -n"),
+    ("sudo", "become_user", "root"),
+    ("su", "become_exe", "su"),
+    ("su", "become_flags", ""),
+    ("su", "become_user", "root"),
+];
+
 fn env(request: &Request) -> Answer {
     let variable = |term: &Value| {
         let name = term.to_string();
@@ -68,10 +78,20 @@ fn config(request: &Request) -> Answer {
         )));
     }
     let configuration = configuration(request.scope).unwrap_or_default();
+    let plugin =
+        ["plugin_type", "plugin_name"].map(|option| request.options.get(option).map(ToString::to_string));
+    let option_of_plugin = |name: &str| match &plugin {
+        [Some(kind), Some(plugin)] => plugin_option(&configuration, kind, plugin, name),
+        _ => None,
+    };
     let origin = request.flag("show_origin", false);
     let mut values = Vec::new();
     for term in &request.terms {
         let name = term.to_string();
+        if let Some(value) = option_of_plugin(&name) {
+            values.push(value);
+            continue;
+        }
         match table::all().find(|setting| setting.name == name) {
             Some(setting) if origin => values.push(Value::List(vec![
                 configuration.value(setting).clone(),
@@ -89,6 +109,22 @@ fn config(request: &Request) -> Answer {
         }
     }
     Ok(values)
+}
+
+/// What a method of become uses unless a task says otherwise: as configured, else the method's own.
+fn plugin_option(configuration: &Configuration, kind: &str, plugin: &str, name: &str) -> Option<Value> {
+    if kind != "become" {
+        return None;
+    }
+    let usual = |(method, option, _): &&(&str, &str, &str)| (*method, *option) == (plugin, name);
+    let (_, _, usual) = BECOME_OPTIONS.iter().find(usual)?;
+    let setting = match name {
+        "become_user" => &table::DEFAULT_BECOME_USER,
+        "become_flags" => &table::DEFAULT_BECOME_FLAGS,
+        _ => return Some((*usual).into()),
+    };
+    let configured = configuration.text(setting).filter(|text| !text.is_empty());
+    Some(configured.unwrap_or(usual).into())
 }
 
 /// Groups are what the scope says they are; a name that is in none stands for itself where it has no wildcards.
