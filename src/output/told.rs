@@ -34,7 +34,7 @@ pub fn told(diagnostic: &Diagnostic) -> String {
         if index == last {
             let hints = &diagnostic.hints;
             if let ([hint], 1, None) = (hints.as_slice(), text.lines().count(), &diagnostic.span) {
-                text = format!("{} {hint}\n", text.trim_end());
+                text = format!("{}\n", led_by(text.trim_end(), hint));
             } else if !hints.is_empty() {
                 text.push_str(&format!("\n{}\n", hints.join("\n")));
             }
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn what_has_no_place_is_one_line() {
         assert_eq!(told(&Diagnostic::error("x")), "x\n");
-        assert_eq!(told(&Diagnostic::error("x").hint("do y")), "x do y\n");
+        assert_eq!(told(&Diagnostic::error("x").hint("do y")), "x: do y\n");
     }
 
     #[test]

@@ -122,7 +122,8 @@ impl<'a> Loader<'a> {
 
     fn syntax_error(&self, error: &saphyr_parser::ScanError) -> Diagnostic {
         let text = self.source.text();
-        let at = self.offsets.byte(error.marker());
+        // What ends too early ends where its last line does: past that a caret has nothing to stand under.
+        let at = self.offsets.byte(error.marker()).min(text.trim_end().len());
         let diagnostic = Diagnostic::error(format!("not valid YAML: {}", error.info())).at(&Span::new(
             self.source,
             at,
