@@ -241,8 +241,14 @@ mod tests {
 
     #[test]
     fn what_is_certain_to_fail() {
-        assert_eq!(needs("{{ 1 | uper }}"), "Syntax error in template: No filter named 'uper'.");
-        assert_eq!(needs("{{ 1 is deffined }}"), "Syntax error in template: No test named 'deffined'.");
+        assert_eq!(
+            needs("{{ 1 | uper }}"),
+            "Syntax error in template: No filter named 'uper'."
+        );
+        assert_eq!(
+            needs("{{ 1 is deffined }}"),
+            "Syntax error in template: No test named 'deffined'."
+        );
         assert_eq!(needs("{{ 1 | ansible.builtin.int is number }}"), "");
         assert!(needs("{{ a | }}").contains("syntax"));
     }

@@ -72,7 +72,8 @@ impl Loader {
 
     /// Whether there is a role of this name as seen from `context`.
     pub fn has_role(&self, name: &Node, context: &Context) -> bool {
-        self.find_role(&name.to_value().to_string(), context, &name.span).is_ok()
+        self.find_role(&name.to_value().to_string(), context, &name.span)
+            .is_ok()
     }
 
     /// The playbook's `roles`, then the configured folders, then beside the role that asks, then beside the
