@@ -114,7 +114,9 @@ impl Case {
 
     /// Whether `case.txt` has this line.
     pub fn says(&self, directive: &str) -> bool {
-        self.directives.iter().any(|line| line == directive)
+        self.directives
+            .iter()
+            .any(|line| line.split(',').next() == Some(directive))
     }
 
     pub fn first_run(&self) -> &[String] {

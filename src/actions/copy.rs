@@ -125,8 +125,9 @@ pub(super) async fn place_single(
     Ok(outcome.into())
 }
 
-/// What the result calls the file that was sent. Ansible names its temporary one, which is gone by then: only the
-/// ending says something.
+/// What the result calls the file that was sent. Ansible's result holds the name of its temporary file, which is
+/// gone by then. No such file is made here, but what compares recorded output, or reads `src` of a result, relies
+/// on there being one: the name is that of Ansible's, without the folder of the run. Only its ending says something.
 fn sent_as(result: &Map) -> String {
     let dest = result.get("dest").map(Value::to_string).unwrap_or_default();
     let ending = Path::new(&dest)

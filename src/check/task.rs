@@ -11,9 +11,10 @@ use crate::modules::spec::ArgumentError;
 use crate::playbook::arguments::{RAW, VARIABLE};
 use crate::playbook::keyword::{self, unconverted};
 use crate::playbook::{Task, What};
+use crate::source::Span;
 use crate::template::inspect::{self, Needs};
 use crate::value::Value;
-use crate::yaml::{Mapping, Node};
+use crate::yaml::Node;
 
 /// Modules whose arguments are variables of any name.
 const ANY_ARGUMENT: &[&str] = &["add_host", "set_fact"];
@@ -83,7 +84,7 @@ fn arguments(task: &Task, module: &str, spec: &Spec, raw: bool) -> Option<Diagno
             );
         }
         if let Err(error) = spec.check_name(name) {
-            return Some(refused(&error, map, task));
+            return Some(refused(&error, &entry.key));
         }
     }
     let defaults = !task.context.all("module_defaults").is_empty();
@@ -92,13 +93,13 @@ fn arguments(task: &Task, module: &str, spec: &Spec, raw: bool) -> Option<Diagno
         return None;
     }
     let error = spec.resolve(values.as_map()?).err()?;
-    Some(refused(&error, map, task))
+    let refused_value = error.argument.as_deref().and_then(|name| map.get(name));
+    let place = refused_value.map_or(&task.action_span, |entry| &entry.value.span);
+    Some(refused(&error, place))
 }
 
-fn refused(error: &ArgumentError, map: &Mapping, task: &Task) -> Diagnostic {
-    let name = error.argument.as_deref();
-    let place = name.and_then(|name| map.get(name)).map(|entry| &entry.key);
-    let finding = Diagnostic::error(error.message.clone()).at(place.unwrap_or(&task.action_span));
+fn refused(error: &ArgumentError, place: &Span) -> Diagnostic {
+    let finding = Diagnostic::error(error.message.clone()).at(place);
     match &error.nearest {
         Some(near) => finding.hint(format!("did you mean `{near}`?")),
         None => finding,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Surroundings, graded};
+use super::Surroundings;
 use crate::diagnostic::Diagnostic;
 use crate::playbook::keyword::Level;
 use crate::playbook::{
@@ -139,12 +139,8 @@ impl<'a> Walk<'a> {
             return None;
         }
         let name = node.to_value().to_string();
-        let path = match loader.find_tasks(&name, &task.context, &node.span) {
-            Ok(path) => path,
-            Err(error) => {
-                self.findings.push(graded(error, certain));
-                return None;
-            }
+        let Ok(path) = loader.find_tasks(&name, &task.context, &node.span) else {
+            return self.not_there();
         };
         if !self.goes_on(&path, task) {
             return None;
@@ -163,6 +159,9 @@ impl<'a> Walk<'a> {
             self.open = true;
             return None;
         }
+        if !self.around.loader.has_role(name, &task.context) {
+            return self.not_there();
+        }
         let text = |node: &Node| Ok(node.to_value().to_string());
         let key = PathBuf::from(task.arguments.to_value().to_string());
         if !self.goes_on(&key, task) {
@@ -177,6 +176,12 @@ impl<'a> Walk<'a> {
                 None => error.at(&name.span),
             });
         self.understood(placed, certain)
+    }
+
+    /// What is not there yet may be made by a task before: if it comes to it the run says so, as that task's result.
+    fn not_there(&mut self) -> Option<Placed> {
+        self.open = true;
+        None
     }
 
     /// Whether this is not what was followed already, or goes in a circle.

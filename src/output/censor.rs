@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Announced, Event, Extent, Report, Summary};
+use crate::diagnostic::Diagnostic;
 use crate::secrets::{any, scrub, scrub_value};
 use crate::value::{Map, Value};
 use crate::wire::message::Diff;
@@ -111,6 +112,12 @@ fn without_secrets(report: &Report) -> Report {
         },
         result: map(&report.result),
         diff: diff.collect(),
+        // A printer may show parts of it, and what is a secret cannot be told from half of one.
+        error: report.error.as_ref().map(|error| Diagnostic {
+            message: scrub(&error.message).into_owned(),
+            hints: error.hints.iter().map(|hint| scrub(hint).into_owned()).collect(),
+            ..error.clone()
+        }),
         ..report.clone()
     }
 }

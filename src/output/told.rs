@@ -35,7 +35,7 @@ pub fn told(diagnostic: &Diagnostic) -> String {
         if index == last {
             let hints = &diagnostic.hints;
             if let ([hint], 1, None) = (hints.as_slice(), text.lines().count(), &diagnostic.span) {
-                text = format!("{} {hint}\n", text.trim_end());
+                text = format!("{}\n", led_by(text.trim_end(), hint));
             } else if !hints.is_empty() {
                 text.extend(["\n", &hints.join("\n"), "\n"]);
             }
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn what_has_no_place_is_one_line() {
         assert_eq!(told(&Diagnostic::error("x")), "x\n");
-        assert_eq!(told(&Diagnostic::error("x").hint("do y")), "x do y\n");
+        assert_eq!(told(&Diagnostic::error("x").hint("do y")), "x: do y\n");
     }
 
     #[test]

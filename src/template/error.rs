@@ -137,13 +137,21 @@ fn describe(error: &minijinja::Error) -> String {
     }
 }
 
-/// Where a range of the evaluated text is in the file: exact where the scalar stands as written, else the
-/// whole scalar.
+/// Where a range of the evaluated text is in the file: exact where the scalar, or of a block that line, stands as
+/// written, else the whole scalar.
 fn place(span: &Span, text: &str, range: &std::ops::Range<usize>) -> Span {
-    match span.text().find(text) {
-        Some(offset) if range.end <= text.len() => span.part(offset + range.start, offset + range.end),
-        _ => span.clone(),
-    }
+    let (Some(before), Some(after)) = (text.get(..range.start), text.get(range.end..)) else {
+        return span.clone();
+    };
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let end = range.end + after.find('\n').unwrap_or(after.len());
+    [0..text.len(), start..end]
+        .into_iter()
+        .find_map(|part| {
+            let offset = span.text().find(&text[part.clone()])?;
+            Some(span.part(offset + range.start - part.start, offset + range.end - part.start))
+        })
+        .unwrap_or_else(|| span.clone())
 }
 
 impl fmt::Display for EvalError {

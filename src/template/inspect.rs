@@ -142,7 +142,7 @@ impl Needs {
         let range = expr.span();
         let place = place(span, text, range.start_offset as usize, range.end_offset as usize);
         self.errors.push(
-            Diagnostic::error(format!("there is no {kind} `{name}`"))
+            Diagnostic::error(format!("Syntax error in template: No {kind} named '{name}'."))
                 .at(&place)
                 .nearest(name, names),
         );
@@ -241,8 +241,14 @@ mod tests {
 
     #[test]
     fn what_is_certain_to_fail() {
-        assert_eq!(needs("{{ 1 | uper }}"), "there is no filter `uper`");
-        assert_eq!(needs("{{ 1 is deffined }}"), "there is no test `deffined`");
+        assert_eq!(
+            needs("{{ 1 | uper }}"),
+            "Syntax error in template: No filter named 'uper'."
+        );
+        assert_eq!(
+            needs("{{ 1 is deffined }}"),
+            "Syntax error in template: No test named 'deffined'."
+        );
         assert_eq!(needs("{{ 1 | ansible.builtin.int is number }}"), "");
         assert!(needs("{{ a | }}").contains("Syntax error in template"));
     }

@@ -55,10 +55,7 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
         cause.diagnostic = cause.diagnostic.via(format!("needed for `{root}`"), span);
         return cause;
     }
-    let at = span.text().find(expression).map_or_else(
-        || span.clone(),
-        |offset| span.part(offset, offset + expression.len()),
-    );
+    let at = word(span, expression);
     if let Some(missing) = attribute(expression, scope) {
         let mut diagnostic = Diagnostic::error(format!(
             "object of type '{}' has no attribute {}",
@@ -70,7 +67,9 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
             .strip_prefix('\'')
             .and_then(|name| name.strip_suffix('\''))
         {
-            diagnostic = diagnostic.nearest(name, missing.others.iter().map(String::as_str));
+            diagnostic = diagnostic
+                .at(&word(&at, name))
+                .nearest(name, missing.others.iter().map(String::as_str));
         }
         return EvalError::undefined(diagnostic);
     }
@@ -87,6 +86,23 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
             .at(&at)
             .nearest(&root, names.iter().map(String::as_str)),
     )
+}
+
+/// Where an expression stands in a span as words of their own, not as a part of others, and not beside the
+/// template's expressions; the whole span where it does not.
+fn word(span: &Span, expression: &str) -> Span {
+    let text = span.text();
+    let joins = |c: char| c.is_alphanumeric() || c == '_';
+    let evaluated = |before: &str| {
+        let last = |marks: [&str; 2]| marks.iter().filter_map(|mark| before.rfind(mark)).max();
+        !text.contains("{{") && !text.contains("{%") || last(["{{", "{%"]) > last(["}}", "%}"])
+    };
+    text.match_indices(expression)
+        .map(|(start, found)| (start, start + found.len()))
+        .find(|(start, end)| {
+            !text[..*start].ends_with(joins) && !text[*end..].starts_with(joins) && evaluated(&text[..*start])
+        })
+        .map_or_else(|| span.clone(), |(start, end)| span.part(start, end))
 }
 
 /// An attribute or element that is not there.

@@ -122,13 +122,15 @@ impl<'a> Loader<'a> {
 
     fn syntax_error(&self, error: &saphyr_parser::ScanError) -> Diagnostic {
         let text = self.source.text();
-        let at = self.offsets.byte(error.marker());
+        let noticed = self.offsets.byte(error.marker());
+        // What ends too early ends where its last line does: past that a caret has nothing to stand under.
+        let at = noticed.min(text.trim_end().len());
         let diagnostic = Diagnostic::error(format!("not valid YAML: {}", error.info())).at(&Span::new(
             self.source,
             at,
             at + 1,
         ));
-        let position = self.source.position(at);
+        let position = self.source.position(noticed);
         let lines: Vec<&str> = text.lines().collect();
         let around = |line: usize| lines.get(line.wrapping_sub(1)).copied().unwrap_or("");
         let (this, before) = (around(position.line), around(position.line.wrapping_sub(1)));

@@ -1,6 +1,6 @@
 //! Golden playbooks: what each prints, that a second run changes nothing, and that `--check` touches nothing.
 //!
-//! `case.txt` may say `again: changes` and `check: fails to foresee` with a reason, where a playbook is about that.
+//! `case.txt` may say `again: changes`, and after a comma why, where a playbook is about that.
 
 use crate::case::{self, Case};
 
@@ -43,6 +43,8 @@ fn check_touches_nothing() {
             .keys()
             .chain(after.keys())
             .filter(|path| before.get(*path) != after.get(*path))
+            // What is known of a job is kept in check mode, too: its module is what does nothing then.
+            .filter(|path| !path.iter().any(|part| part == ".ansible_async"))
             .map(|path| path.display().to_string())
             .collect();
         touched.join("\n")

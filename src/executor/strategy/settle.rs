@@ -153,10 +153,7 @@ fn described(site: &Site) -> Value {
     let action = Value::from(task.action.as_str());
     let own = |keyword: &str| task.own(keyword).map_or(Value::Null, Node::to_value);
     Value::Map(Map::from_iter([
-        (
-            "name".to_owned(),
-            task.name().map_or_else(|| action.clone(), Node::to_value),
-        ),
+        ("name".to_owned(), task.name().map_or("".into(), Node::to_value)),
         ("action".to_owned(), action),
         ("args".to_owned(), task.arguments.to_value()),
         ("tags".to_owned(), Value::from(task.context.tags())),

@@ -70,6 +70,12 @@ impl Loader {
         .nearest(name, siblings.iter().map(String::as_str)))
     }
 
+    /// Whether there is a role of this name as seen from `context`.
+    pub fn has_role(&self, name: &Node, context: &Context) -> bool {
+        self.find_role(&name.to_value().to_string(), context, &name.span)
+            .is_ok()
+    }
+
     /// The playbook's `roles`, then the configured folders, then beside the role that asks, then beside the
     /// playbook.
     fn role_candidates(&self, name: &str, context: &Context) -> Vec<PathBuf> {
