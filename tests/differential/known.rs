@@ -49,8 +49,9 @@ impl Known {
             if excused.is_empty() {
                 continue;
             }
-            let excuse = Excuse::of(line)
-                .unwrap_or_else(|| panic!("known.txt has a reason that is neither wanted nor not done: {line}"));
+            let excuse = Excuse::of(line).unwrap_or_else(|| {
+                panic!("known.txt has a reason that is neither wanted nor not done: {line}")
+            });
             for case in excused.drain(..) {
                 let twice = cases.insert(case.to_owned(), (excuse, false));
                 assert!(twice.is_none(), "known.txt has {case} twice");
