@@ -33,6 +33,8 @@ pub struct Diagnostic {
     pub trail: Vec<(String, Span)>,
     /// What to do, each a line of its own.
     pub hints: Vec<String>,
+    /// What is named here is not there; all that was read is as it should be.
+    pub missing: bool,
 }
 
 impl Diagnostic {
@@ -45,12 +47,21 @@ impl Diagnostic {
             failed: Vec::new(),
             trail: Vec::new(),
             hints: Vec::new(),
+            missing: false,
         }
     }
 
     pub fn warning(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
+            ..Self::error(message)
+        }
+    }
+
+    /// An error about what is not where it was looked for.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self {
+            missing: true,
             ..Self::error(message)
         }
     }

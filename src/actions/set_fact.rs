@@ -62,28 +62,9 @@ fn set_fact(task: &Invocation) -> Result<Done, Failure> {
         .at(&task.raw.span)
         .into());
     }
-    // `key=value` arguments are texts; these words are meant as booleans all the same.
-    if task
-        .raw
-        .as_map()
-        .is_some_and(|map| map.values().all(|entry| entry.key == task.raw.span))
-    {
-        booleans(&mut names, task.raw);
-    }
     Ok(Done {
         outcome: Outcome::ok().with("ansible_facts", names.clone()),
         effects: vec![Effect::Assign { names, cacheable }],
         ..Done::default()
     })
-}
-
-fn booleans(names: &mut Map, raw: &Node) {
-    for (name, value) in names.iter_mut() {
-        let templated = raw.get(name).is_some_and(Node::is_dynamic);
-        if let (Value::Str(text), false) = (&*value, templated)
-            && matches!(text.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
-        {
-            *value = Value::Bool(value.truth().unwrap_or(false));
-        }
-    }
 }

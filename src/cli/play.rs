@@ -278,7 +278,11 @@ pub fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
     };
     // Nothing is read before everything is found.
     let files: Vec<PathBuf> = names.iter().map(find).collect::<Result<_, _>>()?;
-    let read = |file: &PathBuf| loader.playbook(file).map_err(|error| (error, PARSE));
+    let stop = |error: Diagnostic| {
+        let code = if error.missing { MISSING } else { PARSE };
+        (error, code)
+    };
+    let read = |file: &PathBuf| loader.playbook(file).map_err(stop);
     files.iter().map(read).collect()
 }
 

@@ -101,13 +101,12 @@ fn tasks(run: &Run, play: &Play, wanted: Listing, out: &mut String) {
         let mut tags = task.context.tags();
         tags.sort_unstable();
         if wanted.tasks {
-            let own = task
-                .name()
-                .map_or_else(|| task.action.clone(), |node| node.to_value().to_string());
-            let name = task
-                .context
-                .role()
-                .map_or(own.clone(), |role| format!("{} : {own}", role.role.full_name()));
+            let own = task.name().map(|node| node.to_value().to_string());
+            let name = match (own, task.context.role()) {
+                (Some(own), Some(role)) => format!("{} : {own}", role.role.full_name()),
+                (Some(own), None) => own,
+                (None, _) => task.action.clone(),
+            };
             let _ = writeln!(out, "      {name}\tTAGS: [{}]", tags.join(", "));
         }
         all_tags.extend(tags);

@@ -245,6 +245,7 @@ pub const MAGIC_VARIABLES: &[&str] = &[
     "role_path",
     "role_name",
     "ansible_role_name",
+    "ansible_collection_name",
     "ansible_parent_role_names",
     "ansible_play_role_names",
     "role_names",
@@ -310,6 +311,7 @@ impl Magic {
             "role_path" => path(&role?.role.path),
             "role_name" => Value::from(role?.role.name.as_str()),
             "ansible_role_name" => Value::from(role?.role.full_name()),
+            "ansible_collection_name" => Value::from(role?.role.collection.as_deref()?),
             "ansible_parent_role_names" => Value::from(self.parent_roles(Role::full_name)),
             "ansible_parent_role_paths" => {
                 Value::from(self.parent_roles(|role| role.path.display().to_string()))

@@ -9,6 +9,7 @@
 //! | empty lines | a diff and a recap show the same without |
 //! | the order of hosts within a task | ansible-core's workers end in any order |
 //! | `start`, `end`, `delta`, the clock, process ids | time passes |
+//! | the folder of a rendered template, in a diff | ansible-core's has another name each time |
 //! | `invocation`, `exception` in results | how Python's modules were called, and where |
 //! | `NO MORE HOSTS LEFT` a second time | once says it |
 //! | `[ERROR]: ...` between results | where a task is at fault is told on standard error here |
@@ -46,6 +47,10 @@ static TIMES: LazyLock<Regex> = LazyLock::new(|| {
         .expect("it is a pattern")
 });
 
+static RENDERED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^(\+\+\+ after: )\S*/ansible-local-[^/]+/tmp[^/]+/").expect("it is a pattern")
+});
+
 /// How messages begin that ansible-core makes itself.
 const OWN_WORDS: &[&str] = &[
     "Task failed: ",
@@ -59,6 +64,7 @@ const OWN_WORDS: &[&str] = &[
 
 pub fn read(text: &str) -> Vec<Shown> {
     let text = TIMES.replace_all(text, "\"$1\": 0");
+    let text = RENDERED.replace_all(&text, "$1");
     let mut reader = Reader::default();
     let mut lines = text
         .lines()

@@ -29,12 +29,12 @@ impl Check<'_> {
         let absolute = folder.join(&target);
         let exists = self.system.metadata(&absolute, Follow::Yes)?;
         if exists.is_none() && !self.args.force {
-            return Err(self
-                .refusal(format!(
-                    "src file does not exist, use 'force=yes' if you really want to create the link: {}",
-                    absolute.display()
-                ))
-                .with("src", src));
+            return Err(Error::new(format!(
+                "src file does not exist, use 'force=yes' if you really want to create the link: {}",
+                absolute.display()
+            ))
+            .with("path", self.path.display().to_string())
+            .with("src", src));
         }
         let same = self.link_target().is_some_and(|now| Path::new(&now) == target);
         if !same {

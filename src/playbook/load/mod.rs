@@ -111,7 +111,7 @@ fn reason(error: &std::io::Error) -> String {
 /// The error for a file that none of `candidates` is.
 fn not_found(what: &str, name: &str, candidates: &[PathBuf], span: &Span) -> Diagnostic {
     let places: Vec<String> = candidates.iter().map(|path| shown(path)).collect();
-    Diagnostic::error(format!("{what} '{name}' was not found"))
+    Diagnostic::missing(format!("{what} '{name}' was not found"))
         .at(span)
         .hint(format!("looked for {}", places.join(", ")))
 }

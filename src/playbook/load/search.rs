@@ -62,7 +62,7 @@ impl Loader {
             .map(|folder| folder.display().to_string().trim_end_matches('/').to_owned())
             .collect();
         let siblings = siblings(&candidates);
-        Err(Diagnostic::error(format!(
+        Err(Diagnostic::missing(format!(
             "the role '{name}' was not found in {}",
             folders.join(":")
         ))

@@ -2,7 +2,7 @@
 
 use super::{Dice, Scenario, file, indented};
 
-const TREES: usize = 30;
+const TREES: usize = 12;
 
 /// Of blocks in each other.
 const DEPTH: usize = 2;
