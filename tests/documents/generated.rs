@@ -371,7 +371,6 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("bcrypt", "`password_hash`: bcrypt"),
     ("jmespath", "`json_query`"),
-    ("aho-corasick", "many secrets found in a text in one pass"),
     ("ipnet", "networks of addresses: `ipaddr` and its like"),
     ("insta", "tests: snapshots of what is printed"),
 ];
