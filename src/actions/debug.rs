@@ -1,6 +1,7 @@
 //! `debug`: shows a text or a variable.
 
 use super::{Action, Done, Failure, Invocation, Pending};
+use crate::diagnostic::Diagnostic;
 use crate::modules::{Arg, Rule, Spec};
 use crate::template;
 use crate::value::Value;
@@ -73,7 +74,14 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
             };
             Outcome::ok().with(name, value)
         }
-        other => Outcome::ok().with(&other.to_string(), other.clone()),
+        other => {
+            let (node, found) = (task.raw.get("var").unwrap_or(task.raw), other.type_name());
+            let message = format!(
+                "argument 'var' is of type {found} and we were unable to convert to str: '{found}' is not a string \
+                 and conversion is not allowed"
+            );
+            return Err(Diagnostic::error(message).at(&node.span).into());
+        }
     };
     Ok(Done {
         outcome,

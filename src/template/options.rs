@@ -87,9 +87,12 @@ impl Options {
         let (line, rest) = rest.split_once('\n').unwrap_or((rest, ""));
         let mut options = self.clone();
         for pair in line.split(',') {
-            let (name, value) = pair
-                .split_once(':')
-                .ok_or_else(|| format!("failed to parse jinja2 override '{}'", pair.trim()))?;
+            let (name, value) = pair.split_once(':').ok_or_else(|| {
+                format!(
+                    "Missing key-value separator `:` in the override '{}'",
+                    pair.trim()
+                )
+            })?;
             let value = value.trim();
             let bare = value
                 .strip_prefix(['\'', '"'])

@@ -197,7 +197,10 @@ fn inventory_hostnames(request: &Request) -> Answer {
 fn vars(request: &Request) -> Answer {
     let mut values = Vec::new();
     for term in &request.terms {
-        let name = term.to_string();
+        let Some(name) = term.as_str().map(str::to_owned) else {
+            let found = term.type_name();
+            return Err(request.fail(format!("Variable name must be 'str' not '{found}'.")));
+        };
         match (request.scope.value(&name), request.options.get("default")) {
             (Ok(Some(value)), _) => values.push(value),
             (Ok(None), Some(default)) => values.push(default.clone()),

@@ -145,19 +145,19 @@ struct Candidates {
 
 impl Candidates {
     fn of(map: &Map) -> Self {
-        let names = |key: &str| match map.get(key) {
+        let names = |key: &str, separators: &[char]| match map.get(key) {
             None | Some(Value::Null) => Vec::new(),
             Some(Value::List(names)) => names.iter().map(ToString::to_string).collect(),
             // A text may name several.
             Some(name) => name
                 .to_string()
-                .split([',', ';'])
+                .split(separators)
                 .map(|name| name.trim().to_owned())
                 .collect(),
         };
         Self {
-            files: names("files"),
-            folders: names("paths"),
+            files: names("files", &[',', ';']),
+            folders: names("paths", &[',', ';', ':']),
             skip: map.get("skip").is_some_and(crate::template::filters::truth),
         }
     }
