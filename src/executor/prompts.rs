@@ -74,6 +74,11 @@ fn read(entry: &Node, scope: &Arc<Scope>) -> Result<Prompt, Diagnostic> {
         .at(&entry.span)
         .hint("write `- name: VARIABLE` and below it `prompt:`"));
     };
+    let unnamed =
+        || Diagnostic::error("Invalid vars_prompt data structure, missing 'name' key").at(&entry.span);
+    if !map.contains_key("name") {
+        return Err(unnamed());
+    }
     if let Some((name, found)) = map.iter().find(|(name, _)| !OPTIONS.contains(&name.as_str())) {
         return Err(Diagnostic::error(format!(
             "Invalid vars_prompt data structure, found unsupported key '{name}'"
@@ -94,9 +99,7 @@ fn read(entry: &Node, scope: &Arc<Scope>) -> Result<Prompt, Diagnostic> {
     let truth = |name: &str, usual: bool| {
         Ok::<_, Diagnostic>(option(name)?.and_then(|value| value.truth()).unwrap_or(usual))
     };
-    let name = text("name")?.ok_or_else(|| {
-        Diagnostic::error("Invalid vars_prompt data structure, missing 'name' key").at(&entry.span)
-    })?;
+    let name = text("name")?.ok_or_else(unnamed)?;
     Ok(Prompt {
         text: text("prompt")?.unwrap_or_else(|| name.clone()),
         default: option("default")?,
