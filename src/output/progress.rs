@@ -221,9 +221,10 @@ mod tests {
 
     #[test]
     fn it_says_what_runs_where_and_since_when() {
+        let progress = progress();
         let later = Instant::now() + Duration::from_secs(75);
         assert_eq!(
-            progress().text(later).unwrap(),
+            progress.text(later).unwrap(),
             "task 1/12 · host 0/8 · 1:15 · nginx : restart · web1, web2, web3, 2 more"
         );
         assert_eq!(Progress::default().text(later), None);

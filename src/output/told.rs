@@ -201,17 +201,22 @@ mod tests {
 
     #[test]
     fn the_narrowest_place_is_shown() {
-        let text = "- debug: msg={{ a.b }}\n";
-        let error = Diagnostic::error("'b' is undefined")
-            .at(&place(text, "b }}"))
-            .via("needed for `a`", &place(text, "a.b"))
-            .failing("Error while resolving value for 'msg'", &place(text, "{{ a.b }}"));
+        let text = "- debug: msg={{ a.x }}\n";
+        let source = Source::new("/site.yml", text);
+        let place = |wanted: &str| {
+            let start = text.find(wanted).unwrap();
+            Span::new(&source, start, start + wanted.len())
+        };
+        let error = Diagnostic::error("'x' is undefined")
+            .at(&place("x"))
+            .via("needed for `a`", &place("a.x"))
+            .failing("Error while resolving value for 'msg'", &place("{{ a.x }}"));
         insta::assert_snapshot!(told(&error), @r"
-        Error while resolving value for 'msg': 'b' is undefined
+        Error while resolving value for 'msg': 'x' is undefined
         Origin: /site.yml:1:19
 
-        1 - debug: msg={{ a.b }}
-                              ^ column 19
+        1 - debug: msg={{ a.x }}
+                            ^ column 19
         ");
     }
 

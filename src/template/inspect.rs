@@ -250,6 +250,6 @@ mod tests {
             "Syntax error in template: No test named 'deffined'."
         );
         assert_eq!(needs("{{ 1 | ansible.builtin.int is number }}"), "");
-        assert!(needs("{{ a | }}").contains("syntax"));
+        assert!(needs("{{ a | }}").contains("Syntax"));
     }
 }
