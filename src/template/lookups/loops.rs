@@ -155,9 +155,16 @@ impl Candidates {
                 .map(|name| name.trim().to_owned())
                 .collect(),
         };
+        let (files, folders) = (names("files", &[',', ';']), names("paths", &[',', ';', ':']));
+        // Folders stand for themselves where no files are named at all; those that are undefined were.
+        let (files, folders) = if map.contains_key("files") {
+            (files, folders)
+        } else {
+            (folders, Vec::new())
+        };
         Self {
-            files: names("files", &[',', ';']),
-            folders: names("paths", &[',', ';', ':']),
+            files,
+            folders,
             skip: map.get("skip").is_some_and(crate::template::filters::truth),
         }
     }
@@ -165,9 +172,6 @@ impl Candidates {
     fn names(&self) -> Vec<String> {
         if self.folders.is_empty() {
             return self.files.clone();
-        }
-        if self.files.is_empty() {
-            return self.folders.clone();
         }
         let in_folder = |folder: &String| {
             let folder = expand_user(folder);
