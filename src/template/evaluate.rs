@@ -54,15 +54,14 @@ pub fn evaluate_defined(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalEr
                 values.filter(|entry| !matches!(entry, Err::<_, EvalError>(error) if error.undefined));
             Ok(Value::Map(defined.collect::<Result<_, _>>()?))
         }
-        _ => match trust::written(node, scope).filter(Node::is_dynamic) {
-            Some(held) => evaluate_defined(&held, scope),
-            None => {
-                let value = native(node, scope)?;
-                let defined =
-                    convert::to_defined(&value).map_err(|message| incomplete(&message, node, scope))?;
-                Ok(defined.unwrap_or_default())
+        _ => {
+            if let Some(held) = trust::written(node, scope).filter(Node::is_dynamic) {
+                return evaluate_defined(&held, scope);
             }
-        },
+            let value = native(node, scope)?;
+            let defined = convert::to_defined(&value).map_err(|message| incomplete(&message, node, scope))?;
+            Ok(defined.unwrap_or_default())
+        }
     }
 }
 

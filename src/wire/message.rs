@@ -161,6 +161,10 @@ pub enum Answer {
 /// What a module did, would do, or could not do. `values` are the result's other keys, under the names
 /// that playbooks know (`msg`, `rc`, `stdout`, `dest`, `ansible_facts`, `warnings`...).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of the result of its own"
+)]
 pub struct Outcome {
     #[serde(default)]
     pub changed: bool,

@@ -23,9 +23,9 @@ enum Reach {
 
 fn reach(meta: Meta) -> Reach {
     match meta {
-        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole | Meta::RoleComplete => Reach::Each,
+        Meta::FlushHandlers | Meta::EndHost | Meta::EndRole => Reach::Each,
         Meta::EndPlay | Meta::EndBatch | Meta::ClearFacts | Meta::ClearHostErrors => Reach::All,
-        Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection => Reach::Always,
+        Meta::Noop | Meta::RefreshInventory | Meta::ResetConnection | Meta::RoleComplete => Reach::Always,
     }
 }
 
@@ -111,7 +111,7 @@ impl Batch {
     ) -> Result<Vec<usize>, Diagnostic> {
         let reach = reach(meta);
         if reach == Reach::Always {
-            if !task.context.conditions().is_empty() {
+            if !task.implicit && !task.context.conditions().is_empty() {
                 let name = Meta::TABLE
                     .iter()
                     .find(|(_, other)| *other == meta)
