@@ -273,7 +273,7 @@ mod tests {
         let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
         let (configuration, _) = Configuration::of(&configuration::Surroundings {
             variable: &variable,
-            folder: Path::new("/work"),
+            folder: Path::new("/here"),
             home: None,
             system: Path::new("/nonexistent"),
         })?;
@@ -313,7 +313,7 @@ mod tests {
         };
         assert_eq!(
             given("regdeploy p.yml", "a.ini,b.ini"),
-            ["/work/a.ini", "/work/b.ini"]
+            ["/here/a.ini", "/here/b.ini"]
         );
         assert_eq!(given("regdeploy -i c p.yml", "a.ini"), ["c"]);
     }

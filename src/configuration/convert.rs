@@ -113,7 +113,7 @@ mod tests {
     fn read(kind: Kind, text: &str) -> Result<String, String> {
         let base = Base {
             folder: Path::new("/etc/x"),
-            current: Path::new("/work"),
+            current: Path::new("/here"),
             home: Some(Path::new("/home/me")),
             ansible_home: "/home/me/.ansible",
         };
@@ -138,7 +138,7 @@ mod tests {
             (
                 Kind::PathSpec,
                 "./a:{{CWD}}/b:{{ANSIBLE_HOME}}/c",
-                "['/etc/x/a', '/work/b', '/home/me/.ansible/c']",
+                "['/etc/x/a', '/here/b', '/home/me/.ansible/c']",
             ),
             (Kind::PathList, "a, /b,", "['/etc/x/a', '/b']"),
         ] {

@@ -14,7 +14,7 @@ struct Machine {
 impl Machine {
     fn new(files: &[(&str, &str)]) -> Self {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["home", "work", "etc"] {
+        for folder in ["home", "here", "etc"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         for (name, text) in files {
@@ -40,7 +40,7 @@ impl Machine {
                 let found = self.variables.iter().find(|(known, _)| known == name);
                 found.map(|(_, value)| value.clone())
             },
-            folder: &path("work"),
+            folder: &path("here"),
             home: Some(&path("home")),
             system: &path("etc"),
         })
@@ -82,7 +82,7 @@ fn the_first_file_that_is_there_counts() {
     let (one, two, three, four) = (forks(11), forks(12), forks(13), forks(14));
     let files = [
         ("x/named.cfg", one.as_str()),
-        ("work/ansible.cfg", two.as_str()),
+        ("here/ansible.cfg", two.as_str()),
         ("home/.ansible.cfg", three.as_str()),
         ("etc/ansible/ansible.cfg", four.as_str()),
     ];
@@ -98,8 +98,8 @@ fn the_first_file_that_is_there_counts() {
 #[test]
 fn ours_beats_ansibles_and_the_environment_beats_both() {
     let machine = Machine::new(&[
-        ("work/ansible.cfg", "[defaults]\nforks = 6\ntimeout = 60\n"),
-        ("work/regdeploy.cfg", "[defaults]\nforks = 7\nnocolor = yes\n"),
+        ("here/ansible.cfg", "[defaults]\nforks = 6\ntimeout = 60\n"),
+        ("here/regdeploy.cfg", "[defaults]\nforks = 7\nnocolor = yes\n"),
     ])
     .with("ANSIBLE_NOCOLOR", "no")
     .with("ANSIBLE_TIMEOUT", "");
@@ -108,8 +108,8 @@ fn ours_beats_ansibles_and_the_environment_beats_both() {
         let (value, origin) = (configuration.value(setting), configuration.origin(setting));
         machine.shown(&format!("{value} ({origin})"))
     };
-    assert_eq!(shown(&table::DEFAULT_FORKS), "7 (ROOT/work/regdeploy.cfg)");
-    assert_eq!(shown(&table::DEFAULT_TIMEOUT), "60 (ROOT/work/ansible.cfg)");
+    assert_eq!(shown(&table::DEFAULT_FORKS), "7 (ROOT/here/regdeploy.cfg)");
+    assert_eq!(shown(&table::DEFAULT_TIMEOUT), "60 (ROOT/here/ansible.cfg)");
     assert_eq!(shown(&table::ANSIBLE_NOCOLOR), "False (env: ANSIBLE_NOCOLOR)");
     assert_eq!(shown(&table::DEFAULT_BECOME), "False (default)");
 }
@@ -125,9 +125,9 @@ fn paths_start_at_the_file_or_at_the_current_folder() {
     let shown = |setting| machine.shown(&configuration.list(setting).join(" "));
     assert_eq!(
         shown(&table::DEFAULT_ROLES_PATH),
-        "ROOT/home/r ROOT/home/s ROOT/work/t ROOT/home/a/u"
+        "ROOT/home/r ROOT/home/s ROOT/here/t ROOT/home/a/u"
     );
-    assert_eq!(shown(&table::DEFAULT_HOST_LIST), "ROOT/work/hosts /x");
+    assert_eq!(shown(&table::DEFAULT_HOST_LIST), "ROOT/here/hosts /x");
     assert_eq!(
         shown(&table::COLLECTIONS_PATHS),
         "ROOT/home/a/collections /usr/share/ansible/collections"
@@ -136,33 +136,33 @@ fn paths_start_at_the_file_or_at_the_current_folder() {
 
 #[test]
 fn a_folder_that_everybody_can_write_to_is_not_believed() {
-    let machine = Machine::new(&[("work/ansible.cfg", "[defaults]\nforks = 6\n")]);
-    let folder = machine.root.path().join("work");
+    let machine = Machine::new(&[("here/ansible.cfg", "[defaults]\nforks = 6\n")]);
+    let folder = machine.root.path().join("here");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
     let (configuration, warnings) = machine.load().unwrap();
     assert_eq!(configuration.file, None);
     assert_eq!(
         machine.shown(&warnings[0].message),
-        "Ansible is being run in a world writable directory (ROOT/work), ignoring it as an ansible.cfg source."
+        "Ansible is being run in a world writable directory (ROOT/here), ignoring it as an ansible.cfg source."
     );
 }
 
 #[test]
 fn unknown_keys_are_ansibles_business_or_an_error() {
     let text = "[defaults]\nfork = 6\n";
-    assert_eq!(Machine::new(&[("work/ansible.cfg", text)]).forks(), 5);
-    insta::assert_snapshot!(Machine::new(&[("work/regdeploy.cfg", text)]).error(), @r"
+    assert_eq!(Machine::new(&[("here/ansible.cfg", text)]).forks(), 5);
+    insta::assert_snapshot!(Machine::new(&[("here/regdeploy.cfg", text)]).error(), @r"
     error: there is no setting `fork` in the section `defaults`
-     --> ROOT/work/regdeploy.cfg:2:1
+     --> ROOT/here/regdeploy.cfg:2:1
       |
     2 | fork = 6
       | ^^^^
       |
       = help: did you mean `forks`?
     ");
-    insta::assert_snapshot!(Machine::new(&[("work/regdeploy.cfg", "[defaults]\nbecome = 1\n")]).error(), @r"
+    insta::assert_snapshot!(Machine::new(&[("here/regdeploy.cfg", "[defaults]\nbecome = 1\n")]).error(), @r"
     error: there is no setting `become` in the section `defaults`
-     --> ROOT/work/regdeploy.cfg:2:1
+     --> ROOT/here/regdeploy.cfg:2:1
       |
     2 | become = 1
       | ^^^^^^
@@ -173,9 +173,9 @@ fn unknown_keys_are_ansibles_business_or_an_error() {
 
 #[test]
 fn bad_values_are_shown_where_they_stand() {
-    insta::assert_snapshot!(Machine::new(&[("work/ansible.cfg", "[defaults]\nforks = many\n")]).error(), @r"
-    error: Config 'DEFAULT_FORKS' from 'ROOT/work/ansible.cfg' has an invalid value.
-     --> ROOT/work/ansible.cfg:2:9
+    insta::assert_snapshot!(Machine::new(&[("here/ansible.cfg", "[defaults]\nforks = many\n")]).error(), @r"
+    error: Config 'DEFAULT_FORKS' from 'ROOT/here/ansible.cfg' has an invalid value.
+     --> ROOT/here/ansible.cfg:2:9
       |
     2 | forks = many
       |         ^^^^
