@@ -21,6 +21,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ANSIBLE_DEPRECATION_WARNINGS", "0"),
     ("ANSIBLE_LOCALHOST_WARNING", "0"),
     ("ANSIBLE_INVENTORY_UNPARSED_WARNING", "0"),
+    // Several hosts at a time answer in the order in which they happen to be ready.
+    ("ANSIBLE_FORKS", "1"),
 ];
 
 /// Settings for ansible-core alone, which make it faster and change no result.
