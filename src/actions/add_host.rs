@@ -21,6 +21,8 @@ static SPEC: Spec = Spec {
             .aliases(&["group", "groupname"])
             .doc("groups that it joins"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

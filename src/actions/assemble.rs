@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::copy::{lent, place_single};
 use super::{Action, Done, Failure, Held, Invocation, Pending};
-use crate::modules::assemble::{is_wanted, joined, selection};
+use crate::modules::files::assemble::{is_wanted, joined, selection};
 use crate::modules::{self, Module, Spec};
 use crate::value::Value;
 
@@ -13,7 +13,7 @@ pub struct Assemble;
 
 impl Action for Assemble {
     fn spec(&self) -> &'static Spec {
-        const { &<modules::assemble::Assemble as Module>::SPEC }
+        const { &<modules::files::assemble::Assemble as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {

@@ -22,6 +22,8 @@ static SPEC: Spec = Spec {
         Arg::str("success_msg").doc("shown when all hold"),
         Arg::bool("quiet").default("no").doc("do not list each condition"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

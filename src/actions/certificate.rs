@@ -17,7 +17,7 @@ pub struct Authority;
 
 impl Action for Authority {
     fn spec(&self) -> &'static Spec {
-        &modules::x509_ca::SPEC
+        &modules::certificates::x509_ca::SPEC
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {
@@ -57,7 +57,7 @@ pub struct Certificate;
 
 impl Action for Certificate {
     fn spec(&self) -> &'static Spec {
-        const { &<modules::x509_certificate::X509Certificate as Module>::SPEC }
+        const { &<modules::certificates::x509_certificate::X509Certificate as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {

@@ -43,7 +43,7 @@ const PASSED: &[&str] = &[
 
 impl Action for Copy {
     fn spec(&self) -> &'static Spec {
-        const { &<modules::copy::Copy as Module>::SPEC }
+        const { &<modules::files::copy::Copy as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {

@@ -19,6 +19,8 @@ static SPEC: Spec = Spec {
             .default("0")
             .doc("shown from this many `-v` on"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[Rule::Exclusive(&["msg", "var"])],
 };

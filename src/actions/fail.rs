@@ -12,6 +12,8 @@ static SPEC: Spec = Spec {
     args: &[Arg::str("msg")
         .default("Failed as requested from task")
         .doc("why")],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

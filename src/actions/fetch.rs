@@ -33,6 +33,8 @@ static SPEC: Spec = Spec {
             .default("yes")
             .doc("fail if what came is not what was there"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

@@ -14,6 +14,8 @@ static SPEC: Spec = Spec {
         Arg::str("key").required().doc("the group's name"),
         Arg::strings("parents").default("all").doc("groups that hold it"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

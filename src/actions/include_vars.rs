@@ -40,6 +40,8 @@ static SPEC: Spec = Spec {
             .choices(&["replace", "merge"])
             .doc("`merge`: maps that exist already are kept and added to"),
     ],
+    returns: &[],
+    example: "",
     free_form: Some("_raw_params"),
     rules: &[Rule::Exclusive(&["file", "dir"])],
 };

@@ -15,6 +15,8 @@ static SPEC: Spec = Spec {
         Arg::int("seconds").doc("how long"),
         Arg::int("minutes").doc("how long"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[
         Rule::Exclusive(&["seconds", "minutes"]),

@@ -25,6 +25,8 @@ static SPEC: Spec = Spec {
             .default("yes")
             .doc("Decrypt a file that is a vault."),
     ],
+    returns: &[],
+    example: "",
     free_form: Some("_raw_params"),
     rules: &[
         Rule::OneOf(&["_raw_params", "cmd"]),

@@ -18,6 +18,8 @@ static SPEC: Spec = Spec {
     args: &[Arg::bool("cacheable")
         .default("no")
         .doc("keep them as facts, too")],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

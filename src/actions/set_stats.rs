@@ -16,6 +16,8 @@ static SPEC: Spec = Spec {
         Arg::raw("per_host").doc("of the host, not of the run"),
         Arg::raw("aggregate").doc("add to the values that are there; unless set, they are"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

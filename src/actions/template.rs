@@ -55,6 +55,8 @@ static SPEC: Spec = Spec {
         Arg::str("setype").doc("accepted with a warning"),
         Arg::str("selevel").doc("accepted with a warning"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

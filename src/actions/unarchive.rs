@@ -9,7 +9,7 @@ pub struct Unarchive;
 
 impl Action for Unarchive {
     fn spec(&self) -> &'static Spec {
-        const { &<modules::unarchive::Unarchive as Module>::SPEC }
+        const { &<modules::files::unarchive::Unarchive as Module>::SPEC }
     }
 
     fn run<'a>(&'a self, task: Invocation<'a>) -> Pending<'a, Result<Done, Failure>> {

@@ -18,6 +18,8 @@ static SPEC: Spec = Spec {
         Arg::dict("provided_arguments").doc("values that beat variables of the same names"),
         Arg::dict("validate_args_context").doc("handed on in the result: what is validated"),
     ],
+    returns: &[],
+    example: "",
     free_form: None,
     rules: &[],
 };

@@ -3,7 +3,7 @@
 //! The agent starts this executable with `--job`, which hands the request on to a process with `--job-work` and
 //! ends; that one leads a session of its own and has lost its parent. So neither the end of the connection nor
 //! the agent's own clearing up reaches the work. What is known of the job is in its file
-//! ([`crate::modules::job`]).
+//! ([`crate::modules::commands::job`]).
 
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{descendants, guarded};
-use crate::modules::job::{self, Request};
+use crate::modules::commands::job::{self, Request};
 use crate::modules::{self, Mode};
 use crate::system::local::Local;
 use crate::wire::message::{Call, Outcome};

@@ -155,7 +155,7 @@ fn entries(kind: &str) -> Vec<Entry> {
 /// The tables of all modules; where there is an action, it is the action's that counts.
 fn specs() -> impl Iterator<Item = &'static Spec> {
     let actions = actions::ACTIONS.iter().map(|action| action.spec());
-    let modules = modules::MODULES.iter().map(|module| module.spec());
+    let modules = modules::all().map(modules::AnyModule::spec);
     actions.chain(modules.filter(|spec| actions::find(spec.name).is_none()))
 }
 

@@ -99,6 +99,8 @@ mod tests {
         name: "t",
         summary: "",
         args: &[Arg::raw("password").secret(), Arg::raw("other")],
+        returns: &[],
+        example: "",
         free_form: None,
         rules: &[],
     };

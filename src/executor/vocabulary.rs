@@ -53,7 +53,7 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
 impl Vocabulary for Words {
     fn modules(&self) -> Vec<&'static str> {
         let actions = actions::ACTIONS.iter().map(|action| action.spec().name);
-        let modules = modules::MODULES.iter().map(|module| module.spec().name);
+        let modules = modules::all().map(|module| module.spec().name);
         let built_in = BUILT_IN.iter().map(|(name, _)| *name);
         let mut names: Vec<&str> = actions
             .chain(modules)

@@ -7,124 +7,43 @@
 //! What runs on the controller (reading a template, asking for a signature, setting facts) is in
 //! [`crate::actions`].
 
-pub mod apt;
-pub mod apt_repository;
-pub mod assemble;
-pub mod async_status;
-mod attributes;
-pub mod blockinfile;
-pub mod command;
-mod content;
-pub mod copy;
-pub mod deb822_repository;
-pub mod debconf;
-pub mod dnf;
+pub mod certificates;
+pub mod commands;
+pub mod deployment;
 pub mod docker;
-mod editing;
-mod expand;
-pub mod file;
-pub mod find;
-mod flags;
-pub mod get_url;
-pub mod getent;
-pub mod git;
-pub mod group;
-pub mod install_self;
-pub mod job;
-pub mod json_merge;
-pub mod known_hosts;
-pub mod lineinfile;
-mod mode;
-pub mod package;
-pub mod package_facts;
-pub mod path;
-mod pattern;
-pub mod ping;
-pub mod place;
-mod placing;
-pub mod raw;
-pub mod read_part;
-pub mod registry_probe;
-pub mod relocate;
-pub mod replace;
-pub mod run_script;
-pub mod service;
-pub mod service_facts;
-pub mod setup;
-pub mod shell;
-pub mod slurp;
+pub mod files;
+pub mod machine;
+pub mod net;
+pub mod packages;
 pub mod spec;
-pub mod stat;
-mod steps;
-pub mod systemd_service;
-pub mod tempfile;
 #[cfg(test)]
 mod testing;
 mod tool;
-pub mod unarchive;
-pub mod uri;
-pub mod user;
-pub mod wait_for;
-mod web;
-pub mod x509_ca;
-pub mod x509_certificate;
 
 use serde::de::DeserializeOwned;
 
-pub use self::spec::{Arg, Kind, Rule, Spec};
+pub use self::spec::{Arg, Kind, Return, Rule, Spec};
+use crate::system::foresight::Foresight;
 use crate::system::{System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
 
-/// Every module, by name.
-pub static MODULES: &[&dyn AnyModule] = &[
-    &entry::<apt::Apt>(),
-    &entry::<apt_repository::AptRepository>(),
-    &entry::<assemble::Assemble>(),
-    &entry::<async_status::AsyncStatus>(),
-    &entry::<blockinfile::Blockinfile>(),
-    &entry::<command::Command>(),
-    &entry::<copy::Copy>(),
-    &entry::<deb822_repository::Deb822Repository>(),
-    &entry::<debconf::Debconf>(),
-    &entry::<dnf::Dnf>(),
-    &entry::<docker::container::DockerContainer>(),
-    &entry::<docker::image::DockerImage>(),
-    &entry::<file::File>(),
-    &entry::<find::Find>(),
-    &entry::<get_url::GetUrl>(),
-    &entry::<getent::Getent>(),
-    &entry::<git::Git>(),
-    &entry::<group::Group>(),
-    &entry::<install_self::InstallSelf>(),
-    &entry::<job::Job>(),
-    &entry::<json_merge::JsonMerge>(),
-    &entry::<known_hosts::KnownHosts>(),
-    &entry::<lineinfile::Lineinfile>(),
-    &entry::<package::Package>(),
-    &entry::<package_facts::PackageFacts>(),
-    &entry::<ping::Ping>(),
-    &entry::<place::Place>(),
-    &entry::<raw::Raw>(),
-    &entry::<read_part::ReadPart>(),
-    &entry::<registry_probe::RegistryProbe>(),
-    &entry::<relocate::Relocate>(),
-    &entry::<replace::Replace>(),
-    &entry::<run_script::RunScript>(),
-    &entry::<service::Service>(),
-    &entry::<service_facts::ServiceFacts>(),
-    &entry::<setup::Setup>(),
-    &entry::<shell::Shell>(),
-    &entry::<slurp::Slurp>(),
-    &entry::<stat::Stat>(),
-    &entry::<systemd_service::SystemdService>(),
-    &entry::<tempfile::Tempfile>(),
-    &entry::<unarchive::Unarchive>(),
-    &entry::<uri::Uri>(),
-    &entry::<user::User>(),
-    &entry::<wait_for::WaitFor>(),
-    &entry::<x509_certificate::X509Certificate>(),
+/// The tables of all groups.
+static GROUPS: &[&[&dyn AnyModule]] = &[
+    files::MODULES,
+    commands::MODULES,
+    packages::MODULES,
+    machine::MODULES,
+    net::MODULES,
+    docker::MODULES,
+    certificates::MODULES,
+    deployment::MODULES,
 ];
+
+/// Every module.
+pub fn all() -> impl Iterator<Item = &'static dyn AnyModule> {
+    GROUPS.iter().flat_map(|group| group.iter().copied())
+}
 
 /// Other names of modules, as playbooks still write them.
 pub static ALIASES: &[(&str, &str)] = &[("systemd", "systemd_service"), ("yum", "dnf")];
@@ -133,7 +52,7 @@ pub static ALIASES: &[(&str, &str)] = &[("systemd", "systemd_service"), ("yum", 
 pub fn find(name: &str) -> Option<&'static dyn AnyModule> {
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
     let name = alias.map_or(name, |(_, name)| name);
-    MODULES.iter().copied().find(|module| module.spec().name == name)
+    all().find(|module| module.spec().name == name)
 }
 
 /// What one module says of itself.
@@ -149,6 +68,11 @@ pub trait Module: Sync {
 
     /// Carries out what `check` decided. Never decides.
     fn apply(change: Self::Change, system: &dyn System) -> Result<Outcome, Error>;
+
+    /// What `apply` would leave for the later tasks of a check. What works through files alone needs nothing of its own.
+    fn foresee(_change: &Self::Change) -> Foresight {
+        Foresight::Apply
+    }
 }
 
 /// What `check` found.

@@ -15,6 +15,10 @@ pub struct Spec {
     /// One line for `doc --list`.
     pub summary: &'static str,
     pub args: &'static [Arg],
+    /// What its results hold, besides what every result holds.
+    pub returns: &'static [Return],
+    /// Tasks in YAML, ready to be copied.
+    pub example: &'static str,
     /// The argument that takes a free-form text (`command: ls -l`).
     pub free_form: Option<&'static str>,
     pub rules: &'static [Rule],
@@ -34,6 +38,34 @@ pub struct Arg {
     pub doc: &'static str,
     /// Never shown: passwords, keys.
     pub secret: bool,
+}
+
+/// One key of a module's result, as `doc` shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Return {
+    pub name: &'static str,
+    /// As the type of an argument is spelt; `list of dict` and the like.
+    pub kind: &'static str,
+    pub doc: &'static str,
+    /// When it is there; empty: always.
+    pub when: &'static str,
+}
+
+impl Return {
+    pub const fn new(name: &'static str, kind: &'static str, doc: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            doc,
+            when: "",
+        }
+    }
+
+    #[must_use]
+    pub const fn when(mut self, when: &'static str) -> Self {
+        self.when = when;
+        self
+    }
 }
 
 /// What an argument's value is coerced to.
@@ -462,6 +494,8 @@ mod tests {
             Arg::str("content"),
             Arg::str("src"),
         ],
+        returns: &[],
+        example: "",
         free_form: None,
         rules: &[Rule::Exclusive(&["content", "src"])],
     };

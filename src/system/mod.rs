@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod digest;
 #[cfg(test)]
 pub mod fake;
+pub mod foresight;
 mod links;
 pub mod local;
 
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use self::foresight::Subject;
+use crate::value::Value;
 
 /// What went wrong: the operation, the object, the cause.
 #[derive(Debug, thiserror::Error)]
@@ -278,6 +282,11 @@ pub trait System {
     fn sign(&self, authority: &str, request: &str) -> Result<String>;
     /// The agent's own executable, for what installs itself.
     fn executable(&self) -> Result<PathBuf>;
+
+    /// What an earlier task of this check would have made of it; none on a machine that is as it seems.
+    fn foreseen(&self, _of: Subject, _name: &str) -> Option<Value> {
+        None
+    }
 }
 
 /// An open TCP connection.

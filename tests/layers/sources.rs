@@ -12,7 +12,7 @@ use regex::Regex;
 pub struct Source {
     /// Relative to the package: `src/modules/copy.rs`.
     pub path: String,
-    /// `crate::modules::copy`.
+    /// `crate::modules::files::copy`.
     pub module: String,
     pub text: String,
     /// A module that is compiled for tests only: the rules about files hold for it, those about imports do

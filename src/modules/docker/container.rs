@@ -132,6 +132,8 @@ impl Module for DockerContainer {
                 .doc("Keep anonymous volumes when removing it."),
             Arg::str("docker_host").doc("The engine's socket, unix://...; the usual one unless given."),
         ],
+        returns: &[],
+        example: "",
         free_form: None,
         rules: &[Rule::If("state", "present", &["image"])],
     };

@@ -13,7 +13,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::Value as Json;
 
-use super::super::Error;
+use crate::modules::Error;
 use crate::system::{Follow, System};
 
 const SOCKET: &str = "unix:///var/run/docker.sock";

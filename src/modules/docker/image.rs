@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::engine::Engine;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, path};
+use crate::modules::files::path;
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::{Attributes, Follow, System};
 use crate::value::Value;
 use crate::wire::message::Outcome;
@@ -91,6 +92,8 @@ impl Module for DockerImage {
                 .doc("Remove all its tags."),
             Arg::str("docker_host").doc("The engine's socket, unix://...; the usual one unless given."),
         ],
+        returns: &[],
+        example: "",
         free_form: None,
         rules: &[Rule::If("source", "load", &["load_path"])],
     };

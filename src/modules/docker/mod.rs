@@ -8,3 +8,11 @@ mod difference;
 mod engine;
 pub mod image;
 mod wanted;
+
+use crate::modules::{AnyModule, entry};
+
+/// Those that playbooks and actions call.
+pub const MODULES: &[&dyn AnyModule] = &[
+    &entry::<container::DockerContainer>(),
+    &entry::<image::DockerImage>(),
+];

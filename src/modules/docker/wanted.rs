@@ -5,7 +5,7 @@
 
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use super::super::Error;
+use crate::modules::Error;
 use crate::value::{Map, Value};
 
 /// The wanted part of `Config` and `HostConfig`, and networks.

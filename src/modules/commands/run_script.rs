@@ -1,0 +1,193 @@
+//! `run_script`: the target's half of `script`. Not for playbooks: the controller's action calls it with a content named by its digest.
+//!
+//! The file lies in a folder of its own, readable by its user alone, for as long as it runs.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::modules::commands::raw::ended;
+use crate::modules::commands::shell::DEFAULT_SHELL;
+use crate::modules::files::content::beside;
+use crate::modules::files::path;
+use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::system::{Attributes, Command, Follow, System};
+use crate::wire::message::Outcome;
+
+pub struct RunScript;
+
+#[derive(Deserialize)]
+pub struct Args {
+    name: String,
+    digest: String,
+    arguments: String,
+    executable: Option<String>,
+    chdir: Option<String>,
+    creates: Option<String>,
+    removes: Option<String>,
+}
+
+/// A script that is to be run.
+#[derive(Debug)]
+pub struct Script {
+    name: String,
+    digest: String,
+    arguments: String,
+    executable: Option<String>,
+    directory: Option<PathBuf>,
+}
+
+impl Module for RunScript {
+    type Args = Args;
+    type Change = Script;
+
+    const SPEC: Spec = Spec {
+        name: "run_script",
+        summary: "run a file that the controller holds (internal)",
+        args: &[
+            Arg::str("name").required().doc("what the file is called"),
+            Arg::str("digest").required().doc("SHA-256 of its content"),
+            Arg::str("arguments")
+                .default("")
+                .doc("the rest of the shell's line"),
+            Arg::str("executable").doc("what is called with the file"),
+            Arg::path("chdir").doc("folder to run in"),
+            Arg::path("creates").doc("nothing is run if this exists"),
+            Arg::path("removes").doc("nothing is run unless this exists"),
+        ],
+        returns: &[],
+        example: "",
+        free_form: None,
+        rules: &[],
+    };
+
+    fn check(args: Args, system: &dyn System) -> Result<Plan<Script>, Error> {
+        let exists = |name: &str| -> Result<bool, Error> {
+            let path = path::expand(name, system)?;
+            Ok(system.metadata(&path, Follow::Yes)?.is_some())
+        };
+        if let Some(name) = &args.creates
+            && exists(name)?
+        {
+            let reason = format!("{name} exists, matching creates option");
+            return Ok(Plan::Same(Outcome::skipped(reason)));
+        }
+        if let Some(name) = &args.removes
+            && !exists(name)?
+        {
+            let reason = format!("{name} does not exist, matching removes option");
+            return Ok(Plan::Same(Outcome::skipped(reason)));
+        }
+        let skipped = if args.creates.is_some() || args.removes.is_some() {
+            Outcome::changed(true)
+        } else {
+            Outcome::skipped("Check mode is not supported for this task.")
+        };
+        let directory = args.chdir.map(|text| path::expand(&text, system)).transpose()?;
+        Ok(Plan::Unknown {
+            change: Script {
+                name: args.name,
+                digest: args.digest,
+                arguments: args.arguments,
+                executable: args.executable,
+                directory,
+            },
+            skipped,
+        })
+    }
+
+    fn apply(script: Script, system: &dyn System) -> Result<Outcome, Error> {
+        let folder = folder(system)?;
+        let ran = script.run(&folder, system);
+        let removed = system.remove_tree(&folder);
+        let outcome = ran?;
+        removed?;
+        Ok(outcome)
+    }
+}
+
+/// A new folder beside the agent: where that may be executed, this may.
+fn folder(system: &dyn System) -> Result<PathBuf, Error> {
+    let cache = path::expand("~/.cache/regdeploy", system)?;
+    let usable = matches!(system.access(&cache), Ok((true, true, true)));
+    let parent = if usable { cache } else { PathBuf::from("/tmp") };
+    let folder = beside(&parent.join("script"), "script", system);
+    system.create_dir(&folder, 0o700)?;
+    Ok(folder)
+}
+
+impl Script {
+    fn run(&self, folder: &Path, system: &dyn System) -> Result<Outcome, Error> {
+        let file = folder.join(&self.name);
+        let attributes = Attributes {
+            mode: Some(0o700),
+            ..Attributes::default()
+        };
+        system.write(&file, &mut system.content(&self.digest)?, attributes)?;
+        let quoted = shell_words::quote(&file.to_string_lossy()).into_owned();
+        let words = [
+            self.executable.as_deref().unwrap_or_default(),
+            &quoted,
+            &self.arguments,
+        ];
+        let line = words.join(" ");
+        let mut command = Command::new([DEFAULT_SHELL, "-c", line.trim()]);
+        command.directory.clone_from(&self.directory);
+        Ok(ended(&system.run(&command)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{check, run};
+    use crate::system::CommandOutput;
+    use crate::system::fake::Fake;
+
+    #[test]
+    fn the_file_is_there_while_it_runs_and_not_longer() {
+        let fake = Fake::new();
+        fake.directory("/tmp");
+        let digest = fake.hold("#!/bin/sh\n");
+        fake.answer_with(|fake, command| {
+            let line = command.argv[2].clone();
+            let (path, rest) = line.split_once(' ').unwrap();
+            assert_eq!(fake.text(path), "#!/bin/sh\n");
+            Some(CommandOutput {
+                stdout: rest.as_bytes().to_vec(),
+                ..CommandOutput::default()
+            })
+        });
+        let before = fake.listing();
+        let arguments = format!(r#"{{"name":"a.sh","digest":"{digest}","arguments":"-x 'y z'"}}"#);
+        assert!(check::<RunScript>(&fake, &arguments).skipped);
+        let outcome = run::<RunScript>(&fake, &arguments);
+        assert_eq!(outcome.values["stdout"], "-x 'y z'".into());
+        assert_eq!(fake.listing(), before);
+    }
+
+    #[test]
+    fn creates_and_removes_are_looked_at_first() {
+        let fake = Fake::new();
+        fake.file("/srv/done", "");
+        for (condition, message) in [
+            (
+                r#""creates":"/srv/done""#,
+                "/srv/done exists, matching creates option",
+            ),
+            (
+                r#""removes":"/srv/not""#,
+                "/srv/not does not exist, matching removes option",
+            ),
+        ] {
+            let outcome = run::<RunScript>(
+                &fake,
+                &format!(r#"{{"name":"a","digest":"","arguments":"",{condition}}}"#),
+            );
+            assert!(outcome.skipped && !outcome.changed);
+            assert_eq!(outcome.message(), Some(message));
+        }
+        let would = check::<RunScript>(&fake, r#"{"name":"a","digest":"","creates":"/srv/not"}"#);
+        assert!(would.changed && !would.skipped);
+    }
+}

@@ -1,0 +1,242 @@
+//! What modules that write a file's content share: the backup, the validation, the write, and the two sides
+//! of a diff.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::modules::Error;
+use crate::system::{Attributes, Command, Follow, System};
+use crate::wire::message::Diff;
+
+/// Longer texts are not shown: a diff is for people.
+pub const MAX_DIFF: usize = 104_448;
+
+/// A file whose content is to be replaced.
+#[derive(Debug, Clone, Default)]
+pub struct Writing {
+    pub path: PathBuf,
+    pub attributes: Attributes,
+    pub backup: bool,
+    /// A command line with `%s` for the file to be judged.
+    pub validate: Option<String>,
+    /// Where it cannot be replaced in one step, its content is.
+    pub unsafe_writes: bool,
+}
+
+impl Writing {
+    /// Writes and returns the backup's path, if one was made.
+    pub fn write(&self, content: &mut dyn Read, system: &dyn System) -> Result<Option<PathBuf>, Error> {
+        let Some(command) = &self.validate else {
+            let backup = self.back_up(system)?;
+            system.write(&self.path, content, self.attributes)?;
+            return Ok(backup);
+        };
+        let candidate = beside(&self.path, "validate", system);
+        let private = Attributes {
+            mode: Some(0o600),
+            ..Attributes::default()
+        };
+        system.write(&candidate, content, private)?;
+        let written = validate(command, &candidate, system).and_then(|()| {
+            let backup = self.back_up(system)?;
+            // The very bytes that were judged.
+            system.write(&self.path, &mut system.open(&candidate)?, self.attributes)?;
+            Ok(backup)
+        });
+        system.remove_file(&candidate)?;
+        written
+    }
+
+    /// The last resort for a file that cannot be replaced, such as one that is mounted: whoever reads it meanwhile may see half of it.
+    pub fn overwrite(&self, content: &mut dyn Read, system: &dyn System) -> Result<(), Error> {
+        system.overwrite(&self.path, content)?;
+        Ok(system.set_attributes(&self.path, self.attributes, Follow::Yes)?)
+    }
+
+    fn back_up(&self, system: &dyn System) -> Result<Option<PathBuf>, Error> {
+        if !self.backup {
+            return Ok(None);
+        }
+        back_up(&self.path, system)
+    }
+}
+
+/// Copies the file to `PATH.PID.DATE@TIME~`, attributes and times included; none if there is none.
+pub fn back_up(path: &Path, system: &dyn System) -> Result<Option<PathBuf>, Error> {
+    let Some(metadata) = system.metadata(path, Follow::Yes)? else {
+        return Ok(None);
+    };
+    let time = jiff::Timestamp::try_from(system.now())
+        .map_err(|error| Error::new(format!("the clock is unusable: {error}")))?
+        .to_zoned(jiff::tz::TimeZone::system());
+    let name = format!(
+        "{}.{}.{}",
+        path.display(),
+        std::process::id(),
+        time.strftime("%Y-%m-%d@%H:%M:%S~")
+    );
+    let backup = PathBuf::from(name);
+    let attributes = Attributes {
+        mode: Some(metadata.mode),
+        uid: Some(metadata.uid),
+        gid: Some(metadata.gid),
+    };
+    system.write(&backup, &mut system.open(path)?, attributes)?;
+    for (name, value) in system.xattrs(path)? {
+        system.set_xattr(&backup, &name, &value)?;
+    }
+    system.set_times(&backup, Some(metadata.accessed), Some(metadata.modified))?;
+    Ok(Some(backup))
+}
+
+/// `validate` has to name the file; better to say so before anything is written.
+pub fn check_validate(command: Option<&str>) -> Result<(), Error> {
+    match command {
+        Some(command) if !command.contains("%s") => {
+            Err(Error::new(format!("validate must contain %s: {command}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn validate(command: &str, candidate: &Path, system: &dyn System) -> Result<(), Error> {
+    let argv = shell_words::split(command)
+        .map_err(|error| Error::new(format!("cannot split the validate command `{command}`: {error}")))?;
+    let argv = argv
+        .into_iter()
+        .map(|word| word.replace("%s", &candidate.to_string_lossy()));
+    let output = system.run(&Command::new(argv))?;
+    if output.success() {
+        return Ok(());
+    }
+    let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
+    Err(Error::new(format!(
+        "failed to validate: rc:{} error:{}",
+        output.code,
+        stderr.trim()
+    ))
+    .with("exit_status", output.code)
+    .with("stdout", stdout)
+    .with("stderr", stderr))
+}
+
+/// A hidden name in the same folder that nothing else uses.
+pub fn beside(path: &Path, purpose: &str, system: &dyn System) -> PathBuf {
+    let moment = system
+        .now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    path.with_file_name(format!(".regdeploy-{purpose}-{}-{moment:x}", std::process::id()))
+}
+
+/// Four spaces to a level and a newline at the end: the form in which users know it.
+pub fn json_text(value: &impl serde::Serialize) -> String {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    value
+        .serialize(&mut serializer)
+        .expect("plain data is always JSON");
+    text.push(b'\n');
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// The two sides of a change of content.
+pub fn text_diff(before: (&str, &[u8]), after: (&str, &[u8])) -> Diff {
+    Diff {
+        before_header: before.0.to_owned(),
+        after_header: after.0.to_owned(),
+        before: shown(before.1, "destination"),
+        after: shown(after.1, "source"),
+    }
+}
+
+/// A side as it is shown: its text, or why it is not.
+fn shown(bytes: &[u8], side: &str) -> String {
+    if bytes.len() > MAX_DIFF {
+        return format!("diff skipped: {side} file size is greater than {MAX_DIFF}\n");
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.contains('\0') => text.to_owned(),
+        _ => format!("diff skipped: {side} file appears to be binary\n"),
+    }
+}
+
+/// As much of a stream as a diff has use for.
+pub fn diff_part(stream: &mut dyn Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(MAX_DIFF as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::CommandOutput;
+    use crate::system::fake::Fake;
+
+    fn writing(validate: Option<&str>) -> Writing {
+        Writing {
+            path: "/etc/app.conf".into(),
+            backup: true,
+            validate: validate.map(str::to_owned),
+            ..Writing::default()
+        }
+    }
+
+    #[test]
+    fn keeps_a_copy_of_what_was_there() {
+        let fake = Fake::new();
+        fake.file("/etc/app.conf", "old");
+        let backup = writing(None)
+            .write(&mut "new".as_bytes(), &fake)
+            .unwrap()
+            .unwrap();
+        assert_eq!(fake.text(backup.to_str().unwrap()), "old");
+        assert_eq!(fake.text("/etc/app.conf"), "new");
+        assert!(backup.to_str().unwrap().ends_with('~'));
+    }
+
+    #[test]
+    fn what_is_not_valid_is_not_written() {
+        let fake = Fake::new();
+        fake.file("/etc/app.conf", "old");
+        fake.answer_with(|fake, command| {
+            let judged = fake.text(&command.argv[1]);
+            Some(CommandOutput {
+                code: i32::from(judged.contains("bad")),
+                stderr: b"line 1".to_vec(),
+                ..CommandOutput::default()
+            })
+        });
+        let before = fake.listing();
+        let error = writing(Some("judge %s"))
+            .write(&mut "bad".as_bytes(), &fake)
+            .unwrap_err();
+        assert_eq!(error.message, "failed to validate: rc:1 error:line 1");
+        assert_eq!(fake.listing(), before);
+        writing(Some("judge %s"))
+            .write(&mut "good".as_bytes(), &fake)
+            .unwrap();
+        assert_eq!(fake.text("/etc/app.conf"), "good");
+        assert_eq!(
+            check_validate(Some("judge")).unwrap_err().message,
+            "validate must contain %s: judge"
+        );
+    }
+
+    #[test]
+    fn diffs_of_what_is_no_text_are_short() {
+        let diff = text_diff(("/x", b"\0"), ("/x", &vec![b'a'; MAX_DIFF + 1]));
+        assert_eq!(
+            diff.before,
+            "diff skipped: destination file appears to be binary\n"
+        );
+        assert_eq!(
+            diff.after,
+            "diff skipped: source file size is greater than 104448\n"
+        );
+    }
+}

@@ -1,0 +1,599 @@
+//! `file`: files, folders and links: that they are there or not, whose they are, what may be done to them.
+//!
+//! It writes no content; that is `copy`'s and `template`'s work.
+
+mod links;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Deserialize;
+
+use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted, with_file_args};
+use crate::modules::files::content::Writing;
+use crate::modules::files::flags;
+use crate::modules::files::path::expand;
+use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::system::{FileKind, Follow, Metadata, System};
+use crate::value::{Map, Value};
+use crate::wire::message::Outcome;
+
+/// Entries of a folder that is removed that a diff names; the rest is counted.
+const MAX_LISTED: usize = 1000;
+
+pub struct File;
+
+#[derive(Debug, Deserialize)]
+pub struct Args {
+    path: String,
+    state: Option<String>,
+    src: Option<String>,
+    recurse: bool,
+    follow: bool,
+    force: bool,
+    modification_time: Option<String>,
+    modification_time_format: String,
+    access_time: Option<String>,
+    access_time_format: String,
+    #[serde(flatten)]
+    file: FileArgs,
+}
+
+/// What is to be done, and what the result says besides.
+#[derive(Debug)]
+pub struct Change {
+    steps: Vec<Step>,
+    path: PathBuf,
+    values: Map,
+    file: FileArgs,
+}
+
+impl Module for File {
+    type Args = Args;
+    type Change = Change;
+    const SPEC: Spec = Spec {
+        name: "file",
+        summary: "make, change and remove files, folders and links",
+        args: with_file_args![
+            Arg::path("path")
+                .aliases(&["dest", "name"])
+                .required()
+                .doc("what is managed"),
+            Arg::str("state")
+                .choices(&["absent", "directory", "file", "hard", "link", "touch"])
+                .doc("what it shall be; without it, what it is"),
+            Arg::path("src").doc("what a link points to"),
+            Arg::bool("recurse")
+                .default("no")
+                .doc("set attributes in the whole folder"),
+            Arg::bool("follow")
+                .default("yes")
+                .doc("manage what a link points to"),
+            Arg::bool("force")
+                .default("no")
+                .doc("make links to nothing and in place of files"),
+            Arg::str("modification_time").doc("`preserve`, `now` or a time"),
+            Arg::str("modification_time_format")
+                .default("%Y%m%d%H%M.%S")
+                .doc("as for strptime"),
+            Arg::str("access_time").doc("`preserve`, `now` or a time"),
+            Arg::str("access_time_format")
+                .default("%Y%m%d%H%M.%S")
+                .doc("as for strptime"),
+            Arg::bool("_diff_peek").doc("accepted without effect: of Ansible's own use"),
+            Arg::str("_original_basename").doc("accepted without effect: of Ansible's own use"),
+        ],
+        returns: &[],
+        example: "",
+        free_form: None,
+        rules: &[Rule::If("state", "hard", &["src"])],
+    };
+
+    fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
+        Check::new(args, system)?.plan()
+    }
+
+    fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
+        perform(&change.steps, system)?;
+        let mut outcome = attributes::describe(Outcome::changed(true), &change.path, system)?;
+        outcome.values.extend(change.values);
+        Ok(change.file.warn(outcome))
+    }
+}
+
+/// The decision in the making.
+struct Check<'a> {
+    args: Args,
+    wanted: Wanted,
+    path: PathBuf,
+    now: Option<Metadata>,
+    system: &'a dyn System,
+    steps: Vec<Step>,
+    diff: StateDiff,
+}
+
+impl<'a> Check<'a> {
+    fn new(args: Args, system: &'a dyn System) -> Result<Self, Error> {
+        let path = expand(&args.path, system)?;
+        let now = system.metadata(&path, Follow::No)?;
+        Ok(Self {
+            wanted: args.file.resolve(system)?,
+            diff: StateDiff::new(&path),
+            args,
+            path,
+            now,
+            system,
+            steps: Vec::new(),
+        })
+    }
+
+    fn plan(mut self) -> Result<Plan<Change>, Error> {
+        let state = match (&self.args.state, &self.now) {
+            (Some(state), _) => state.clone(),
+            (None, Some(now)) => attributes::state(now).to_owned(),
+            (None, None) if self.args.recurse => "directory".to_owned(),
+            (None, None) => "file".to_owned(),
+        };
+        if self.args.recurse && state != "directory" {
+            return Err(self.refusal("recurse option requires state to be 'directory'"));
+        }
+        let given = self.args.state.as_deref();
+        if self.args.src.is_some() && !matches!(given, Some("link" | "hard")) {
+            return Err(self.refusal("src option requires state to be 'link' or 'hard'"));
+        }
+        match state.as_str() {
+            "absent" => self.absent()?,
+            "directory" => self.directory()?,
+            "touch" => self.touch()?,
+            "link" => self.link()?,
+            "hard" if given.is_some() => self.hard()?,
+            _ => self.file()?,
+        }
+        if state != "absent" {
+            let flags = flags::step(self.args.file.attributes.as_deref(), &self.path, self.system)?;
+            self.steps.extend(flags);
+        }
+        self.finish(&state)
+    }
+
+    fn finish(self, state: &str) -> Result<Plan<Change>, Error> {
+        let mut values = Map::new();
+        let key = if matches!(state, "touch" | "link" | "hard") {
+            "dest"
+        } else {
+            "path"
+        };
+        values.insert(key.to_owned(), self.path.display().to_string().into());
+        if matches!(state, "link" | "hard") {
+            let src = self.args.src.clone().or_else(|| self.link_target());
+            values.insert("src".to_owned(), src.into());
+        }
+        let changed = !self.steps.is_empty();
+        let mut outcome = attributes::describe(Outcome::changed(changed), &self.path, self.system)?;
+        outcome.values.extend(values.clone());
+        let outcome = self.args.file.warn(outcome);
+        if !changed {
+            return Ok(Plan::Same(outcome));
+        }
+        Ok(Plan::Change {
+            predicted: outcome.with_diff(self.diff.into_diff()),
+            change: Change {
+                steps: self.steps,
+                path: self.path,
+                values,
+                file: self.args.file,
+            },
+        })
+    }
+
+    fn refusal(&self, message: impl Into<String>) -> Error {
+        let state = self.now.as_ref().map_or("absent", attributes::state);
+        Error::new(message)
+            .with("path", self.path.display().to_string())
+            .with("state", state)
+    }
+
+    /// Goes on with what a link points to, where that is asked for.
+    fn follow(&mut self) -> Result<(), Error> {
+        if self.args.follow && self.kind() == Some(FileKind::Link) {
+            self.path = self.system.canonicalize(&self.path)?;
+            self.now = self.system.metadata(&self.path, Follow::No)?;
+            self.diff = StateDiff::new(&self.path);
+        }
+        Ok(())
+    }
+
+    fn kind(&self) -> Option<FileKind> {
+        self.now.as_ref().map(|now| now.kind)
+    }
+
+    fn link_target(&self) -> Option<String> {
+        self.system
+            .read_link(&self.path)
+            .ok()
+            .map(|target| target.display().to_string())
+    }
+
+    fn note_state(&mut self, after: &'static str) {
+        let before = self.now.as_ref().map_or("absent", attributes::state);
+        self.diff.note("state", before, after);
+    }
+
+    fn file(&mut self) -> Result<(), Error> {
+        self.follow()?;
+        let name = self.path.display();
+        let Some(now) = &self.now else {
+            return Err(self.refusal(format!("file ({name}) is absent, cannot continue")));
+        };
+        let state = attributes::state(now);
+        if self.args.state.is_some() && !matches!(state, "file" | "hard") {
+            return Err(self.refusal(format!("file ({name}) is {state}, cannot continue")));
+        }
+        self.attributes_and_times(false)
+    }
+
+    fn touch(&mut self) -> Result<(), Error> {
+        self.follow()?;
+        if self.now.is_some() {
+            return self.attributes_and_times(true);
+        }
+        self.note_state("touch");
+        let writing = Writing {
+            path: self.path.clone(),
+            attributes: self.wanted.for_new(FileKind::File),
+            ..Writing::default()
+        };
+        self.steps.push(Step::Write(writing, Source::Bytes(Vec::new())));
+        let (accessed, modified) = self.times(false)?;
+        self.push_times(accessed, modified);
+        Ok(())
+    }
+
+    fn directory(&mut self) -> Result<(), Error> {
+        self.follow()?;
+        match self.kind() {
+            None => {
+                self.note_state("directory");
+                let attributes = self.wanted.for_new(FileKind::Directory);
+                for folder in missing_folders(&self.path, self.system)? {
+                    self.steps.push(Step::CreateDirectory(folder, attributes));
+                }
+                let (accessed, modified) = self.times(false)?;
+                self.push_times(accessed, modified);
+                Ok(())
+            }
+            Some(FileKind::Directory) => {
+                self.attributes_and_times(false)?;
+                if self.args.recurse {
+                    self.recurse(&self.path.clone())?;
+                }
+                Ok(())
+            }
+            Some(_) => {
+                let state = self.now.as_ref().map_or("absent", attributes::state);
+                let message = format!("{} already exists as a {state}", self.path.display());
+                Err(self.refusal(message))
+            }
+        }
+    }
+
+    fn absent(&mut self) -> Result<(), Error> {
+        let Some(kind) = self.kind() else { return Ok(()) };
+        self.note_state("absent");
+        if kind == FileKind::Directory {
+            let content = self.listing(&self.path.clone())?;
+            self.diff.note_before("path_content", content);
+            self.steps.push(Step::RemoveTree(self.path.clone()));
+        } else {
+            self.steps.push(Step::Remove(self.path.clone()));
+        }
+        Ok(())
+    }
+
+    fn attributes_and_times(&mut self, touched: bool) -> Result<(), Error> {
+        let Some(now) = self.now.clone() else {
+            return Ok(());
+        };
+        let missing = self.wanted.missing(&now);
+        if !attributes::nothing(missing) {
+            self.diff.note_attributes(&now, missing);
+            self.steps
+                .push(Step::Attributes(self.path.clone(), missing, Follow::No));
+        }
+        let (accessed, modified) = self.times(touched)?;
+        let accessed = accessed.filter(|time| *time != now.accessed);
+        let modified = modified.filter(|time| *time != now.modified);
+        if let Some(time) = accessed {
+            self.diff.note("atime", seconds(now.accessed), seconds(time));
+        }
+        if let Some(time) = modified {
+            self.diff.note("mtime", seconds(now.modified), seconds(time));
+        }
+        self.push_times(accessed, modified);
+        Ok(())
+    }
+
+    fn push_times(&mut self, accessed: Option<SystemTime>, modified: Option<SystemTime>) {
+        if accessed.is_some() || modified.is_some() {
+            self.steps
+                .push(Step::Times(self.path.clone(), accessed, modified));
+        }
+    }
+
+    /// Access and modification time to be set; `touched`: now, where nothing is said.
+    fn times(&self, touched: bool) -> Result<(Option<SystemTime>, Option<SystemTime>), Error> {
+        let time = |given: &Option<String>, format: &str| match given.as_deref() {
+            None if touched => Ok(Some(self.system.now())),
+            None | Some("preserve") => Ok(None),
+            Some("now") => Ok(Some(self.system.now())),
+            Some(text) => parse_time(text, format).map(Some),
+        };
+        Ok((
+            time(&self.args.access_time, &self.args.access_time_format)?,
+            time(&self.args.modification_time, &self.args.modification_time_format)?,
+        ))
+    }
+
+    /// Attributes of everything below a folder.
+    fn recurse(&mut self, folder: &Path) -> Result<(), Error> {
+        for name in self.system.read_dir(folder)? {
+            let path = folder.join(name);
+            let Some(metadata) = self.system.metadata(&path, Follow::No)? else {
+                continue;
+            };
+            let linked = metadata.kind == FileKind::Link && self.args.follow;
+            let looked_at = if linked {
+                self.system.metadata(&path, Follow::Yes)?
+            } else {
+                Some(metadata.clone())
+            };
+            let Some(looked_at) = looked_at else { continue };
+            let missing = self.wanted.missing(&looked_at);
+            if !attributes::nothing(missing) {
+                let follow = if linked { Follow::Yes } else { Follow::No };
+                self.steps.push(Step::Attributes(path.clone(), missing, follow));
+            }
+            // A link to a folder is never walked into: it may lead out of the tree, or in a circle.
+            if metadata.kind == FileKind::Directory {
+                self.recurse(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a folder holds, for the diff of its removal.
+    fn listing(&self, folder: &Path) -> Result<Value, Error> {
+        let (mut directories, mut files) = (Vec::new(), Vec::new());
+        let mut waiting = vec![folder.to_owned()];
+        while let Some(folder) = waiting.pop() {
+            for name in self.system.read_dir(&folder)? {
+                if directories.len() + files.len() == MAX_LISTED {
+                    files.push(format!("... (only the first {MAX_LISTED} are listed)"));
+                    waiting.clear();
+                    break;
+                }
+                let path = folder.join(name);
+                let shown = path.display().to_string();
+                match self
+                    .system
+                    .metadata(&path, Follow::No)?
+                    .map(|metadata| metadata.kind)
+                {
+                    Some(FileKind::Directory) => {
+                        directories.push(shown);
+                        waiting.push(path);
+                    }
+                    _ => files.push(shown),
+                }
+            }
+        }
+        let pairs = [("directories", directories), ("files", files)];
+        Ok(Value::Map(
+            pairs
+                .into_iter()
+                .map(|(key, list)| (key.to_owned(), list.into()))
+                .collect(),
+        ))
+    }
+}
+
+/// The folders of a path that do not exist, outermost first.
+pub fn missing_folders(path: &Path, system: &dyn System) -> Result<Vec<PathBuf>, Error> {
+    let mut missing = Vec::new();
+    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        match system.metadata(folder, Follow::Yes)? {
+            None => missing.push(folder.to_owned()),
+            Some(metadata) if metadata.kind == FileKind::Directory => break,
+            Some(_) => {
+                return Err(Error::new(format!(
+                    "There was an issue creating {}: {} is not a directory",
+                    path.display(),
+                    folder.display()
+                ))
+                .with("path", path.display().to_string()));
+            }
+        }
+    }
+    missing.reverse();
+    Ok(missing)
+}
+
+fn parse_time(text: &str, format: &str) -> Result<SystemTime, Error> {
+    jiff::civil::DateTime::strptime(format, text)
+        .and_then(|time| time.to_zoned(jiff::tz::TimeZone::system()))
+        .map(|time| SystemTime::from(time.timestamp()))
+        .map_err(|error| {
+            Error::new(format!(
+                "Error while obtaining timestamp for time {text} using format {format}: {error}"
+            ))
+        })
+}
+
+/// As Python's `os.stat` tells times.
+pub fn seconds(time: SystemTime) -> f64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => since.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::testing::{check_agrees, failure, run};
+    use crate::system::fake::Fake;
+
+    #[test]
+    fn makes_folders_with_their_parents() {
+        let fake = Fake::new();
+        let outcome = check_agrees::<File>(
+            &fake,
+            r#"{"path":"/srv/a/b/","state":"directory","mode":"0750","owner":"ann"}"#,
+        );
+        assert_eq!(outcome.values["mode"], "0750".into());
+        assert_eq!(outcome.values["owner"], "ann".into());
+        assert_eq!(outcome.values["path"], "/srv/a/b".into());
+        insta::assert_snapshot!(fake.listing(), @r"
+        / 0755 0:0 directory
+        /srv 0750 1000:0 directory
+        /srv/a 0750 1000:0 directory
+        /srv/a/b 0750 1000:0 directory
+        ");
+    }
+
+    #[test]
+    fn shows_what_it_changes() {
+        let fake = Fake::new();
+        fake.file("/x", "");
+        let outcome = check_agrees::<File>(&fake, r#"{"path":"/x","mode":"u=rw,go="}"#);
+        assert_eq!(
+            outcome.diff[0].before,
+            "{\n    \"mode\": \"0644\",\n    \"path\": \"/x\"\n}\n"
+        );
+        assert_eq!(
+            outcome.diff[0].after,
+            "{\n    \"mode\": \"0600\",\n    \"path\": \"/x\"\n}\n"
+        );
+    }
+
+    #[test]
+    fn recursion_reaches_all_and_leaves_links_alone() {
+        let fake = Fake::new();
+        fake.file("/srv/a/run.sh", "")
+            .file("/etc/passwd", "")
+            .link("/srv/out", "/etc");
+        check_agrees::<File>(
+            &fake,
+            r#"{"path":"/srv","state":"directory","recurse":true,"mode":"u=rwX,go=","follow":false}"#,
+        );
+        insta::assert_snapshot!(fake.listing(), @r"
+        / 0755 0:0 directory
+        /etc 0755 0:0 directory
+        /etc/passwd 0644 0:0 file da39a3ee5e6b4b0d3255bfef95601890afd80709
+        /srv 0700 0:0 directory
+        /srv/a 0700 0:0 directory
+        /srv/a/run.sh 0600 0:0 file da39a3ee5e6b4b0d3255bfef95601890afd80709
+        /srv/out 0777 0:0 link /etc
+        ");
+    }
+
+    #[test]
+    fn links_of_both_kinds() {
+        let fake = Fake::new();
+        fake.file("/srv/data", "x");
+        let link = check_agrees::<File>(&fake, r#"{"path":"/srv/soft","src":"data","state":"link"}"#);
+        assert_eq!(
+            (&link.values["src"], &link.values["state"]),
+            (&"data".into(), &"link".into())
+        );
+        check_agrees::<File>(&fake, r#"{"path":"/srv/hard","src":"/srv/data","state":"hard"}"#);
+        assert_eq!(fake.text("/srv/hard"), "x");
+        fake.directory("/srv/empty");
+        check_agrees::<File>(
+            &fake,
+            r#"{"path":"/srv/empty","src":"data","state":"link","force":true}"#,
+        );
+        assert_eq!(fake.text("/srv/empty"), "x");
+    }
+
+    #[test]
+    fn absent_takes_trees_and_links_but_not_what_they_point_to() {
+        let fake = Fake::new();
+        fake.file("/srv/a/file", "")
+            .file("/keep/file", "")
+            .link("/srv/a/link", "/keep");
+        check_agrees::<File>(&fake, r#"{"path":"/srv","state":"absent"}"#);
+        assert_eq!(fake.text("/keep/file"), "");
+        assert!(!run::<File>(&fake, r#"{"path":"/srv","state":"absent"}"#).changed);
+    }
+
+    #[test]
+    fn touch_changes_always_unless_times_are_kept() {
+        let fake = Fake::new();
+        assert!(run::<File>(&fake, r#"{"path":"/x","state":"touch"}"#).changed);
+        fake.sleep(std::time::Duration::from_secs(5));
+        assert!(run::<File>(&fake, r#"{"path":"/x","state":"touch"}"#).changed);
+        let keep = r#"{"path":"/x","state":"touch","access_time":"preserve","modification_time":"preserve"}"#;
+        assert!(!run::<File>(&fake, keep).changed);
+        check_agrees::<File>(&fake, r#"{"path":"/x","modification_time":"202001020304.05"}"#);
+    }
+
+    #[test]
+    fn refuses_in_the_words_that_users_know() {
+        let fake = Fake::new();
+        fake.file("/file", "").file("/full/x", "");
+        for (args, message) in [
+            (
+                r#"{"path":"/no","mode":"0600"}"#,
+                "file (/no) is absent, cannot continue",
+            ),
+            (
+                r#"{"path":"/full","state":"file"}"#,
+                "file (/full) is directory, cannot continue",
+            ),
+            (
+                r#"{"path":"/file","state":"directory"}"#,
+                "/file already exists as a file",
+            ),
+            (
+                r#"{"path":"/file","recurse":true}"#,
+                "recurse option requires state to be 'directory'",
+            ),
+            (
+                r#"{"path":"/file","src":"x"}"#,
+                "src option requires state to be 'link' or 'hard'",
+            ),
+            (
+                r#"{"path":"/l","src":"no","state":"link"}"#,
+                "src file does not exist, use 'force=yes' if you really want to create the link: /no",
+            ),
+            (
+                r#"{"path":"/file","src":"full","state":"link"}"#,
+                "refusing to convert from file to symlink for /file",
+            ),
+            (
+                r#"{"path":"/full/x","src":"/file","state":"hard"}"#,
+                "Cannot link, file exists at destination",
+            ),
+            (
+                r#"{"path":"/h","src":"/no","state":"hard"}"#,
+                "src does not exist",
+            ),
+            (
+                r#"{"path":"/full","src":"/file","state":"link","force":true}"#,
+                "the directory /full is not empty, refusing to convert it",
+            ),
+            (
+                r#"{"path":"/file","owner":"nobody"}"#,
+                "chown failed: failed to look up user nobody",
+            ),
+            (
+                r#"{"path":"/file","mode":"u=z"}"#,
+                "mode must be in octal or symbolic form",
+            ),
+        ] {
+            assert_eq!(failure::<File>(&fake, args), message);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Modules that work on files and folders, and what they share: attributes, contents, editing.
+
+pub mod assemble;
+pub mod attributes;
+pub mod blockinfile;
+pub mod content;
+pub mod copy;
+pub mod editing;
+pub mod expand;
+pub mod file;
+pub mod find;
+pub mod flags;
+pub mod json_merge;
+pub mod lineinfile;
+pub mod mode;
+pub mod path;
+pub mod pattern;
+pub mod place;
+pub mod placing;
+pub mod read_part;
+pub mod replace;
+pub mod slurp;
+pub mod stat;
+pub mod steps;
+pub mod tempfile;
+pub mod unarchive;
+
+use crate::modules::{AnyModule, entry};
+
+/// Those that playbooks and actions call.
+pub const MODULES: &[&dyn AnyModule] = &[
+    &entry::<assemble::Assemble>(),
+    &entry::<blockinfile::Blockinfile>(),
+    &entry::<copy::Copy>(),
+    &entry::<file::File>(),
+    &entry::<find::Find>(),
+    &entry::<json_merge::JsonMerge>(),
+    &entry::<lineinfile::Lineinfile>(),
+    &entry::<place::Place>(),
+    &entry::<read_part::ReadPart>(),
+    &entry::<replace::Replace>(),
+    &entry::<slurp::Slurp>(),
+    &entry::<stat::Stat>(),
+    &entry::<tempfile::Tempfile>(),
+    &entry::<unarchive::Unarchive>(),
+];

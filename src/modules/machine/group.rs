@@ -1,0 +1,195 @@
+//! `group`: groups of the target, by `groupadd` and its kin. After ansible.builtin.group.
+//!
+//! Deliberately no `busybox` tools: where `groupadd` is missing the task says so.
+
+#![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
+
+use serde::Deserialize;
+
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::{Command, System};
+use crate::wire::message::Outcome;
+
+pub struct Group;
+
+#[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
+pub struct Args {
+    name: String,
+    gid: Option<u32>,
+    state: String,
+    system: bool,
+    non_unique: bool,
+    force: bool,
+    local: bool,
+    gid_min: Option<u32>,
+    gid_max: Option<u32>,
+}
+
+/// The program to run and the result if it succeeds.
+#[derive(Debug)]
+pub struct Change {
+    command: Command,
+    outcome: Outcome,
+}
+
+impl Args {
+    /// The program, or its counterpart for the local files alone.
+    fn program(&self, name: &str) -> String {
+        format!("{}{name}", if self.local { "l" } else { "" })
+    }
+}
+
+impl Module for Group {
+    type Args = Args;
+    type Change = Change;
+
+    const SPEC: Spec = Spec {
+        name: "group",
+        summary: "Keep a group",
+        args: &[
+            Arg::str("name").required().doc("The group."),
+            Arg::int("gid").doc("Its number."),
+            Arg::str("state")
+                .choices(&["present", "absent"])
+                .default("present")
+                .doc("Whether it is there."),
+            Arg::bool("system")
+                .default("no")
+                .doc("A number from the range for services."),
+            Arg::bool("non_unique")
+                .default("no")
+                .doc("Allow a number that another group has."),
+            Arg::bool("force")
+                .default("no")
+                .doc("Remove it even if it is a user's primary group."),
+            Arg::bool("local")
+                .default("no")
+                .doc("By libuser's tools, in the local files."),
+            Arg::int("gid_min").doc("The lowest number to choose from."),
+            Arg::int("gid_max").doc("The highest."),
+        ],
+        returns: &[],
+        example: "",
+        free_form: None,
+        rules: &[
+            Rule::If("non_unique", "True", &["gid"]),
+            Rule::Exclusive(&["local", "gid_min"]),
+            Rule::Exclusive(&["local", "gid_max"]),
+        ],
+    };
+
+    fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
+        let groups = system.groups()?;
+        let current = groups.iter().find(|group| group.name == args.name);
+        let mut argv: Vec<String> = Vec::new();
+        let mut outcome = Outcome::ok()
+            .with("name", args.name.as_str())
+            .with("state", args.state.as_str())
+            .with("system", args.system);
+        match (args.state.as_str(), current) {
+            ("absent", None) => {}
+            ("absent", Some(_)) => {
+                argv.push(args.program("groupdel"));
+                if args.force && !args.local {
+                    argv.push("-f".to_owned());
+                }
+            }
+            (_, None) => {
+                argv.push(args.program("groupadd"));
+                if args.system {
+                    argv.push("-r".to_owned());
+                }
+                for (name, limit) in [("GID_MIN", args.gid_min), ("GID_MAX", args.gid_max)] {
+                    argv.extend(
+                        limit
+                            .into_iter()
+                            .flat_map(|gid| ["-K".to_owned(), format!("{name}={gid}")]),
+                    );
+                }
+            }
+            (_, Some(group)) if args.gid.is_some_and(|gid| gid != group.gid) => {
+                argv.push(args.program("groupmod"));
+            }
+            (_, Some(_)) => {}
+        }
+        let gid = args.gid.or(current.map(|group| group.gid));
+        if args.state == "present"
+            && let Some(gid) = gid
+        {
+            outcome = outcome.with("gid", gid);
+        }
+        let Some(program) = argv.first().cloned() else {
+            return Ok(Plan::Same(outcome));
+        };
+        tool::require(system, &program, "manage groups")?;
+        if args.state == "present"
+            && let Some(gid) = args.gid
+        {
+            argv.extend(["-g".to_owned(), gid.to_string()]);
+            if args.non_unique {
+                argv.push("-o".to_owned());
+            }
+        }
+        argv.push(args.name);
+        outcome.changed = true;
+        Ok(Plan::Change {
+            change: Change {
+                command: Command::new(argv),
+                outcome: outcome.clone(),
+            },
+            predicted: outcome,
+        })
+    }
+
+    fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
+        tool::run(system, &change.command)?;
+        let name = change.command.argv.last();
+        let groups = system.groups()?;
+        Ok(match groups.iter().find(|group| Some(&group.name) == name) {
+            Some(group) => change.outcome.with("gid", group.gid),
+            None => change.outcome,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::{AnyModule, Mode, entry};
+    use crate::system::fake::Fake;
+
+    fn run(fake: &Fake, arguments: &str) -> Outcome {
+        let arguments = Group::SPEC
+            .resolve(&serde_json::from_str(arguments).unwrap())
+            .unwrap();
+        entry::<Group>().run(&arguments, Mode::default(), fake)
+    }
+
+    #[test]
+    fn runs_the_program_that_makes_the_difference() {
+        let fake = Fake::new();
+        for program in ["groupadd", "groupmod", "groupdel"] {
+            fake.program(&format!("/usr/sbin/{program}"));
+        }
+        fake.answer("groupadd -r -g 900 registry", 0, "")
+            .answer("groupmod -g 77 ann", 0, "")
+            .answer("groupdel ann", 0, "");
+        assert!(run(&fake, r#"{"name":"registry","gid":900,"system":true}"#).changed);
+        assert!(run(&fake, r#"{"name":"ann","gid":77}"#).changed);
+        assert!(!run(&fake, r#"{"name":"ann","gid":1000}"#).changed);
+        assert!(run(&fake, r#"{"name":"ann","state":"absent"}"#).changed);
+        assert!(!run(&fake, r#"{"name":"bob","state":"absent"}"#).changed);
+        assert_eq!(
+            fake.ran(),
+            [
+                "groupadd -r -g 900 registry",
+                "groupmod -g 77 ann",
+                "groupdel ann"
+            ]
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! What a change would leave, as far as later tasks of a check can ask for it.
+//!
+//! Changes of files need no words: they are carried out on a system whose writes stay in memory. These words are for what
+//! the programs of a target would have done.
+
+use super::{Group, User};
+use crate::value::Value;
+
+/// What a module says of a change that is only predicted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Foresight {
+    /// All of it goes through files: `apply` is run on the would-be state.
+    Apply,
+    /// Programs would do it; this is what they would leave.
+    Effects(Vec<Effect>),
+    /// A command: what is missing afterwards may be there after all.
+    Anything,
+}
+
+/// One thing that would be different.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Made, or as it would be from now on.
+    User(User),
+    NoUser(String),
+    Group(Group),
+    NoGroup(String),
+    /// Whatever else a module asks for by name with [`super::System::foreseen`]; null where it would be gone.
+    State {
+        of: Subject,
+        name: String,
+        is: Value,
+    },
+    /// Files come with it, and nobody knows which: a package.
+    Files,
+}
+
+/// What a state can be of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    Package,
+    /// A service, by its name without `.service`.
+    Unit,
+    /// By its mount point.
+    Mount,
+}
