@@ -40,6 +40,16 @@ pub fn matcher(pattern: &str) -> Result<GlobMatcher, Error> {
 
 /// Whether anything has this path, or a path that it is a pattern of.
 pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
+    for path in matching(pattern, system)? {
+        if system.metadata(&path, Follow::Yes)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The paths that one is a pattern of, in order; a path without patterns itself, whether it is there or not.
+pub fn matching(pattern: &Path, system: &dyn System) -> Result<Vec<PathBuf>, Error> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
@@ -64,10 +74,5 @@ pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
         }
         found = next;
     }
-    for path in found {
-        if system.metadata(&path, Follow::Yes)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(found)
 }
