@@ -4,11 +4,15 @@
 use std::process::ExitCode;
 
 use crate::agent;
+use crate::system::local::terminal;
 
 /// Serves on standard input and output until the input ends. `--build DIGEST` tells the digest of the
 /// executable to an agent whose parent knows it.
 pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    let mut arguments = arguments.into_iter();
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.next_if(|word| word == terminal::ATTACH).is_some() {
+        return ended(terminal::attach(arguments));
+    }
     let build = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None, ..) => None,
         (Some("--build"), Some(digest), None) => Some(digest),

@@ -150,6 +150,17 @@ pub struct LentFile {
     pub mode: u32,
 }
 
+/// What is done about a process's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// It is to say more.
+    Wait,
+    /// This is typed; the words up to that length are answered.
+    Type(Vec<u8>, usize),
+    /// It is ended.
+    Stop,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandOutput {
@@ -272,6 +283,14 @@ pub trait System {
     fn run_with(&self, files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput> {
         lent::run_with(self, files, command)
     }
+    /// Runs a process on a terminal of its own, which shows what is typed only where `echo` says so. `answer` is told what the process
+    /// has said and nobody has answered yet; output and errors are one stream.
+    fn converse(
+        &self,
+        command: &Command,
+        echo: bool,
+        answer: &mut dyn FnMut(&[u8]) -> Reply,
+    ) -> Result<CommandOutput>;
     /// Where `PATH` (with the `sbin`s added) finds a program.
     fn which(&self, program: &str) -> Option<PathBuf>;
     /// A variable of the agent's environment, the task's own added.

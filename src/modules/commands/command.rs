@@ -272,7 +272,7 @@ fn untimed(outcome: Outcome) -> Outcome {
 }
 
 /// Python's `str(datetime)` in the target's time zone.
-fn moment(time: SystemTime) -> String {
+pub(super) fn moment(time: SystemTime) -> String {
     let Ok(timestamp) = jiff::Timestamp::try_from(time) else {
         return String::new();
     };
@@ -283,7 +283,7 @@ fn moment(time: SystemTime) -> String {
 }
 
 /// Python's `str(timedelta)`.
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let days = match seconds / 86_400 {
         0 => String::new(),

@@ -2,6 +2,7 @@
 
 pub mod async_status;
 pub mod command;
+pub mod expect;
 pub mod job;
 pub mod own_module;
 pub mod raw;
@@ -14,6 +15,7 @@ use crate::modules::{AnyModule, entry};
 pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<async_status::AsyncStatus>(),
     &entry::<command::Command>(),
+    &entry::<expect::Expect>(),
     &entry::<job::Job>(),
     &entry::<own_module::RunModule>(),
     &entry::<raw::Raw>(),

@@ -10,7 +10,7 @@ use crate::system::digest::digest_bytes;
 use crate::system::links::Found;
 use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, FileKind, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Result, System, SystemError, User,
+    HttpResponse, Metadata, Reply, Result, System, SystemError, User,
 };
 
 impl System for Fake {
@@ -256,6 +256,32 @@ impl System for Fake {
         let added = std::mem::replace(&mut *self.programs.borrow_mut(), programs);
         self.programs.borrow_mut().extend(added);
         output.ok_or_else(|| SystemError::new("run", command.argv.join(" "), io::ErrorKind::NotFound.into()))
+    }
+
+    /// The program's lines are its words, one after the other; the command is recorded again with all that was typed.
+    fn converse(
+        &self,
+        command: &Command,
+        _echo: bool,
+        answer: &mut dyn FnMut(&[u8]) -> Reply,
+    ) -> Result<CommandOutput> {
+        let mut output = self.run(command)?;
+        let mut typed = Vec::new();
+        for line in output.stdout.split_inclusive(|byte| *byte == b'\n') {
+            match answer(line) {
+                Reply::Type(text, _) => typed.extend(text),
+                Reply::Wait => {}
+                Reply::Stop => {
+                    output.timed_out = true;
+                    break;
+                }
+            }
+        }
+        self.commands.borrow_mut().push(Command {
+            stdin: typed,
+            ..command.clone()
+        });
+        Ok(output)
     }
 
     fn which(&self, program: &str) -> Option<PathBuf> {

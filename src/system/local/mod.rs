@@ -10,6 +10,7 @@ mod connect;
 mod http;
 mod process;
 mod proxy;
+pub mod terminal;
 mod tls;
 mod write;
 
@@ -27,7 +28,7 @@ use super::digest::digest_stream;
 use super::links::{self, Found};
 use super::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, FileKind, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Result, System, SystemError, User,
+    HttpResponse, Metadata, Reply, Result, System, SystemError, User,
 };
 
 /// This machine, with the environment of one task.
@@ -237,6 +238,21 @@ impl System for Local {
             environment,
             ..command.clone()
         })
+    }
+
+    fn converse(
+        &self,
+        command: &Command,
+        echo: bool,
+        answer: &mut dyn FnMut(&[u8]) -> Reply,
+    ) -> Result<CommandOutput> {
+        let mut environment = self.environment.clone();
+        environment.extend(command.environment.clone());
+        let command = Command {
+            environment,
+            ..command.clone()
+        };
+        terminal::converse(&command, echo, answer)
     }
 
     fn which(&self, program: &str) -> Option<PathBuf> {

@@ -1,7 +1,7 @@
 //! `unarchive`: an archive's content in a folder. After ansible.builtin.unarchive.
 //!
-//! As there, GNU tar and Info-ZIP's unzip do the reading and the writing; neither of them leaves the folder, whatever the names in an
-//! archive say. An archive of the controller or of a server lies in a file of its own while it is looked at, and again while it is unpacked:
+//! GNU tar, which every target has, reads and writes tar archives, as there; where the program for their compression is missing, they
+//! are decompressed here. Zip needs no program. Nothing leaves the folder, whatever the names in an archive say. An archive of the controller or of a server lies in a file of its own while it is looked at, and again while it is unpacked:
 //! nothing is kept between the two, so that a run that only looks leaves nothing behind.
 
 mod tar;
@@ -12,16 +12,23 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, Wanted, nothing, with_file_args};
+use crate::modules::files::compression::{Compression, MAGIC};
 use crate::modules::files::content::beside;
 use crate::modules::files::{attributes, path};
 use crate::modules::net::web::{Redirections, WebArgs, status_text};
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Attributes, Command, CommandOutput, FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
-/// As much of a file as tells what it is.
-const MAGIC: usize = 6;
+/// What tar calls for compressed archives.
+const PROGRAMS: &[(Compression, &str)] = &[
+    (Compression::Gzip, "gzip"),
+    (Compression::Bzip2, "bzip2"),
+    (Compression::Xz, "xz"),
+    (Compression::Zstandard, "zstd"),
+];
 
 pub struct Unarchive;
 
@@ -92,8 +99,15 @@ impl Module for Unarchive {
                 .default("yes")
                 .doc("decrypt an archive that is a vault"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("dest", "str", "the folder"),
+            Return::new("src", "str", "the archive"),
+            Return::new("handler", "str", "the kind of archive: `TgzArchive`, `ZipArchive`..."),
+            Return::new("files", "list of str", "the names in the archive").when("list_files"),
+            Return::new("extract_results", "dict", "`cmd`, `rc`, `out` and `err` of tar").when("tar has unpacked something"),
+        ],
+        example: "- unarchive:\n    src: app-1.2.tar.gz\n    dest: /srv/app\n    creates: /srv/app/app-1.2\n\
+                  - unarchive:\n    src: https://example.com/app.zip\n    dest: /srv/app\n    remote_src: true\n",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["include", "exclude"]),
@@ -120,8 +134,8 @@ impl Module for Unarchive {
         }
         let wanted = args.file.resolve(system)?;
         let absolute = system.canonicalize(&dest)?;
-        let found = args.with_archive(system, |src| {
-            let archive = Archive::open(&args, src, &absolute, system)?;
+        let found = args.with_archive(system, |src, handler| {
+            let archive = Archive::open(&args, src, handler, &absolute, system)?;
             let names = archive.names()?;
             let unpacked = archive.is_unpacked()?;
             Ok((archive.handler, names, unpacked))
@@ -172,9 +186,9 @@ impl Module for Unarchive {
             wanted,
             mut outcome,
         } = change;
-        let done = args.with_archive(system, |src| {
-            let archive = Archive::open(&args, src, &dest, system)?;
-            let output = unpack.then(|| archive.unpack()).transpose()?;
+        let done = args.with_archive(system, |src, handler| {
+            let archive = Archive::open(&args, src, handler, &dest, system)?;
+            let output = if unpack { archive.unpack()? } else { None };
             Ok((output, archive.names()?))
         });
         let (output, names) = done?;
@@ -199,6 +213,11 @@ impl Module for Unarchive {
             }
         }
         attributes::describe(outcome, &dest, system)
+    }
+
+    /// What tar unpacks is on no would-be machine.
+    fn foresee(_change: &Change) -> Foresight {
+        Foresight::Effects(vec![Effect::Files])
     }
 }
 
@@ -228,7 +247,7 @@ impl Args {
     fn with_archive<T>(
         &self,
         system: &dyn System,
-        look: impl FnOnce(&Path) -> Result<T, Error>,
+        look: impl FnOnce(&Path, &'static str) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let brought = match &self.digest {
             Some(digest) => Some(keep(&mut system.content(digest)?, system)?),
@@ -249,9 +268,9 @@ impl Args {
                     self.src
                 )));
             }
-            return look(&system.canonicalize(&path)?);
+            return readable(&system.canonicalize(&path)?, system, look);
         };
-        let result = look(&path);
+        let result = readable(&path, system, look);
         system.remove_file(&path)?;
         result
     }
@@ -270,6 +289,30 @@ impl Args {
         }
         keep(&mut fetched.response.body, system)
     }
+}
+
+/// Calls `look` with an archive and its kind; with a copy that is not compressed where the program that tar would call is missing.
+fn readable<T>(
+    src: &Path,
+    system: &dyn System,
+    look: impl FnOnce(&Path, &'static str) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let start = system.read_part(src, 0, MAGIC)?;
+    let handler = handler(&start);
+    let missing = Compression::of(&start).filter(|compression| {
+        let program = PROGRAMS.iter().find(|(known, _)| known == compression);
+        program.is_some_and(|(_, program)| system.which(program).is_none())
+    });
+    let Some(compression) = missing else {
+        return look(src, handler);
+    };
+    let plain = compression
+        .decoder(system.open(src)?)
+        .map_err(|error| Error::new(format!("cannot decompress {}: {error}", src.display())))
+        .and_then(|mut stream| keep(&mut stream, system))?;
+    let result = look(&plain, handler);
+    system.remove_file(&plain)?;
+    result
 }
 
 /// Puts an archive into a file that only its user can read.
@@ -292,47 +335,53 @@ struct Archive<'a> {
     system: &'a dyn System,
     /// What Ansible calls the reader.
     handler: &'static str,
-    /// The path of tar or unzip.
-    program: String,
+    /// The path of tar or unzip, where one is needed.
+    program: Option<String>,
 }
 
 impl<'a> Archive<'a> {
-    fn open(args: &'a Args, src: &'a Path, dest: &'a Path, system: &'a dyn System) -> Result<Self, Error> {
-        let start = system.read_part(src, 0, MAGIC)?;
-        let handler = handler(&start);
+    fn open(
+        args: &'a Args,
+        src: &'a Path,
+        handler: &'static str,
+        dest: &'a Path,
+        system: &'a dyn System,
+    ) -> Result<Self, Error> {
         let refused = |reason: &str| {
             Error::new(format!(
                 "Failed to find handler for \"{}\". Make sure the required command to extract the file is installed.\n{reason}",
                 args.src
             ))
         };
-        let program = if handler == zip::HANDLER {
-            let found = system
-                .which("unzip")
-                .filter(|_| system.which("zipinfo").is_some());
-            found
-                .ok_or_else(|| refused("Unable to find required 'unzip' or 'zipinfo' binary in the path."))?
-        } else {
-            let found = system.which("gtar").or_else(|| system.which("tar"));
-            found.ok_or_else(|| refused("Unable to find required 'gtar' or 'tar' binary in the path"))?
+        let program = match handler {
+            zip::HANDLER if args.extra_opts.is_empty() => None,
+            zip::HANDLER => Some(system.which("unzip").ok_or_else(|| {
+                refused("Unable to find required 'unzip' binary in the path: `extra_opts` are for it.")
+            })?),
+            _ => {
+                let found = system.which("gtar").or_else(|| system.which("tar"));
+                Some(found.ok_or_else(|| {
+                    refused("Unable to find required 'gtar' or 'tar' binary in the path")
+                })?)
+            }
         };
+        let program = program.map(|program| program.display().to_string());
         let archive = Self {
             args,
             src,
             dest,
             system,
             handler,
-            program: program.display().to_string(),
+            program,
         };
+        let reader = archive.program.as_deref().unwrap_or("regdeploy");
         match archive.names() {
             Ok(names) if names.is_empty() => Err(refused(&format!(
-                "Command \"{}\" found no files in archive. Empty archive files are not supported.",
-                archive.program
+                "Command \"{reader}\" found no files in archive. Empty archive files are not supported."
             ))),
             Ok(_) => Ok(archive),
             Err(error) => Err(refused(&format!(
-                "Command \"{}\" could not handle archive: {error}",
-                archive.program
+                "Command \"{reader}\" could not handle archive: {error}"
             ))),
         }
     }
@@ -353,14 +402,18 @@ impl<'a> Archive<'a> {
         }
     }
 
-    fn unpack(&self) -> Result<(Command, CommandOutput), Error> {
-        let command = if self.handler == zip::HANDLER {
-            self.zip_extraction()?
-        } else {
-            self.tar_command("--extract")
+    /// What the program was called with and said, if there is one.
+    fn unpack(&self) -> Result<Option<(Command, CommandOutput)>, Error> {
+        let command = match (&self.program, self.handler) {
+            (None, _) => {
+                self.zip_unpack()?;
+                return Ok(None);
+            }
+            (Some(program), zip::HANDLER) => self.unzip(program.clone())?,
+            (Some(_), _) => self.tar_command("--extract"),
         };
         let output = self.system.run(&command)?;
-        Ok((command, output))
+        Ok(Some((command, output)))
     }
 
     /// Names in messages and lists come as they are, in any language.

@@ -2,6 +2,7 @@
 
 use super::Archive;
 use crate::modules::Error;
+use crate::modules::files::compression::{Compression, MAGIC};
 use crate::modules::files::expand::matcher;
 use crate::system::Command;
 
@@ -18,12 +19,12 @@ impl Archive<'_> {
     pub(super) fn tar_command(&self, operation: &str) -> Command {
         let args = self.args;
         let mut argv = vec![
-            self.program.clone(),
+            self.program.clone().unwrap_or_default(),
             operation.to_owned(),
             "--quoting-style=literal".to_owned(),
         ];
         argv.extend(["-C".to_owned(), self.dest.display().to_string()]);
-        if self.handler == "TarZstdArchive" {
+        if self.handler == "TarZstdArchive" && self.compressed() {
             argv.push("--use-compress-program=zstd".to_owned());
         }
         if !args.extra_opts.is_empty() {
@@ -37,6 +38,12 @@ impl Archive<'_> {
         argv.extend(["-f".to_owned(), self.src.display().to_string()]);
         argv.extend(args.include.iter().cloned());
         self.command(argv)
+    }
+
+    /// Whether it is not a copy that was decompressed before.
+    fn compressed(&self) -> bool {
+        let start = self.system.read_part(self.src, 0, MAGIC).unwrap_or_default();
+        Compression::of(&start).is_some()
     }
 
     pub(super) fn tar_names(&self) -> Result<Vec<String>, Error> {

@@ -7,7 +7,7 @@ use crate::system::fake::Fake;
 /// A machine with `tar`, whose archive holds `a/b`, of the text `new`.
 fn machine() -> Fake {
     let fake = Fake::new();
-    fake.program("/usr/bin/tar").directory("/dest").directory("/tmp");
+    fake.program("/usr/bin/tar").program("/usr/bin/gzip").directory("/dest").directory("/tmp");
     fake.file("/src.tgz", b"\x1f\x8bpacked".to_vec())
         .file("/empty", "");
     fake.answer_with(|fake, command| {
@@ -88,9 +88,26 @@ fn refusals_touch_nothing() {
         told(r#""src":"/empty","dest":"/dest""#),
         "Invalid archive '/empty', the file is 0 bytes"
     );
-    assert_eq!(
-        told(r#""src":"/x.zip","dest":"/dest""#),
-        "Failed to find handler for \"/x.zip\". Make sure the required command to extract the file is installed.\n\
-         Unable to find required 'unzip' or 'zipinfo' binary in the path."
+    let refused = told(r#""src":"/x.zip","dest":"/dest""#);
+    assert!(
+        refused.starts_with("Failed to find handler for \"/x.zip\""),
+        "{refused}"
     );
+    let refused = told(r#""src":"/x.zip","dest":"/dest","extra_opts":["-q"]"#);
+    assert!(refused.contains("'unzip' binary"), "{refused}");
+}
+
+/// A target may have tar without what tar calls.
+#[test]
+fn an_archive_is_decompressed_where_no_program_can() {
+    let fake = machine();
+    let mut packed = crate::modules::files::compression::Encoder::new(Some(Compression::Xz), Vec::new()).unwrap();
+    std::io::Write::write_all(&mut packed, b"plain").unwrap();
+    fake.file("/src.txz", packed.finish().unwrap());
+    let outcome = run::<Unarchive>(&fake, r#"{"src":"/src.txz","dest":"/dest","remote_src":true}"#);
+    assert!(outcome.changed && !outcome.failed, "{outcome:?}");
+    assert_eq!(outcome.values["handler"], "TarXzArchive".into());
+    let sources = fake.commands().into_iter().map(|command| command.argv.join(" "));
+    assert!(sources.into_iter().all(|line| !line.contains("/src.txz")), "tar gets a plain copy");
+    assert!(!fake.listing().contains("archive"), "which is gone: {}", fake.listing());
 }

@@ -1,55 +1,82 @@
-//! Zip archives, through Info-ZIP's `unzip` and `zipinfo`.
+//! Zip archives. Read and unpacked here: `unzip` is needed only for what `extra_opts` asks of it.
+//!
+//! A name that leads out of the folder, absolute or by `..`, is an error before anything is unpacked, and so is a name below a link: what is
+//! unpacked stays in the folder.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
+
+use zip::ZipArchive;
 
 use super::Archive;
 use crate::modules::Error;
+use crate::modules::files::archive::crc32;
 use crate::modules::files::expand::matcher;
 use crate::modules::files::mode::ModeChange;
-use crate::modules::tool;
-use crate::system::{Command, FileKind, Follow, Metadata, System, SystemError};
+use crate::modules::files::parts::Parts;
+use crate::system::{Attributes, Command, FileKind, Follow, Metadata};
 
 pub(super) const HANDLER: &str = "ZipArchive";
 
-/// What `YYYYMMDD.hhmmss` is long.
-const MOMENT: usize = 15;
+/// A link's target is read into memory: longer ones are none.
+const MAX_TARGET: u64 = 4096;
+/// The bits of Unix's mode that say what a member is, and links among them.
+const KIND: u32 = 0o170_000;
+const LINK: u32 = 0o120_000;
 
-/// A member, as `zipinfo -T -s` lists it.
+/// A member, as the archive's index lists it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Member {
+    at: usize,
     kind: FileKind,
-    /// As the archive says it: of Unix, or of a system that has no more than whether a file can be run.
-    permissions: String,
+    /// None where the archive is of a system that has none.
+    mode: Option<u32>,
     size: u64,
     modified: Option<SystemTime>,
+    checksum: u32,
     pub(super) name: String,
 }
 
 impl Archive<'_> {
+    fn zip(&self) -> Result<ZipArchive<Parts<'_>>, Error> {
+        let parts = Parts::open(self.src, self.system).map_err(|error| Error::new(error.to_string()))?;
+        ZipArchive::new(parts).map_err(|error| Error::new(error.to_string()))
+    }
+
     fn members(&self) -> Result<Vec<Member>, Error> {
-        let src = self.src.display().to_string();
-        let listed = self
-            .system
-            .run(&self.command(["zipinfo", "-T", "-s", &src].map(str::to_owned)))?;
-        if !listed.success() {
-            let said = listed.stderr_text() + &listed.stdout_text();
-            return Err(Error::new(said.trim()));
-        }
         let patterns = |patterns: &[String]| {
             let compiled: Result<Vec<_>, _> = patterns.iter().map(|pattern| matcher(pattern)).collect();
             compiled
         };
         let (include, exclude) = (patterns(&self.args.include)?, patterns(&self.args.exclude)?);
-        let text = listed.stdout_text();
-        let members = text.lines().filter_map(Member::parse);
-        Ok(members
-            .filter(|member| {
-                include.is_empty() || include.iter().any(|pattern| pattern.is_match(&member.name))
-            })
-            .filter(|member| !exclude.iter().any(|pattern| pattern.is_match(&member.name)))
-            .collect())
+        let mut archive = self.zip()?;
+        let mut members = Vec::new();
+        for at in 0..archive.len() {
+            let entry = archive
+                .by_index_raw(at)
+                .map_err(|error| Error::new(error.to_string()))?;
+            let name = entry.name().map_err(|error| Error::new(error.to_string()))?.into_owned();
+            let wanted = include.is_empty() || include.iter().any(|pattern| pattern.is_match(&name));
+            if !wanted || exclude.iter().any(|pattern| pattern.is_match(&name)) {
+                continue;
+            }
+            let kind = match entry.unix_mode() {
+                _ if entry.is_dir() => FileKind::Directory,
+                Some(mode) if mode & KIND == LINK => FileKind::Link,
+                _ => FileKind::File,
+            };
+            members.push(Member {
+                at,
+                kind,
+                mode: entry.unix_mode().map(|mode| mode & 0o7777).filter(|mode| *mode != 0),
+                size: entry.size(),
+                modified: entry.last_modified().and_then(moment),
+                checksum: entry.crc32(),
+                name,
+            });
+        }
+        Ok(members)
     }
 
     pub(super) fn zip_names(&self) -> Result<Vec<String>, Error> {
@@ -60,21 +87,36 @@ impl Archive<'_> {
         Ok(self.amiss()?.is_empty())
     }
 
-    /// The names of all that is to be unpacked.
-    fn amiss(&self) -> Result<Vec<String>, Error> {
-        let checksums = self.checksums()?;
+    /// All that is to be unpacked.
+    fn amiss(&self) -> Result<Vec<Member>, Error> {
         let mut amiss = Vec::new();
         for member in self.members()? {
-            let path = self.dest.join(&member.name);
-            let checksum = checksums.iter().find(|(name, _)| *name == member.name);
-            if self.differs(&member, &path, checksum.map(|(_, checksum)| *checksum))? {
-                amiss.push(member.name);
+            if self.differs(&member, &self.place(&member.name)?)? {
+                amiss.push(member);
             }
         }
         Ok(amiss)
     }
 
-    fn differs(&self, member: &Member, path: &Path, checksum: Option<u32>) -> Result<bool, Error> {
+    /// Where a member goes: never out of the folder.
+    fn place(&self, name: &str) -> Result<PathBuf, Error> {
+        let mut place = self.dest.to_path_buf();
+        for part in Path::new(name).components() {
+            match part {
+                Component::Normal(part) => place.push(part),
+                Component::CurDir => {}
+                _ => {
+                    return Err(Error::new(format!(
+                        "the archive's member `{name}` leads out of {}; it is not unpacked",
+                        self.dest.display()
+                    )));
+                }
+            }
+        }
+        Ok(place)
+    }
+
+    fn differs(&self, member: &Member, path: &Path) -> Result<bool, Error> {
         let Some(now) = self.system.metadata(path, Follow::No)? else {
             return Ok(true);
         };
@@ -90,11 +132,16 @@ impl Archive<'_> {
                 Some(modified) => whole_seconds(modified) != whole_seconds(now.modified),
                 None => false,
             };
-            if newer || now.size != member.size || checksum != Some(crc32(path, self.system)?) {
+            if newer || now.size != member.size || member.checksum != self.checksum(path)? {
                 return Ok(true);
             }
         }
         Ok(now.kind != FileKind::Link && self.attributes_differ(member, &now))
+    }
+
+    fn checksum(&self, path: &Path) -> Result<u32, Error> {
+        crc32(&mut self.system.open(path)?)
+            .map_err(|error| Error::new(format!("cannot read {}: {error}", path.display())))
     }
 
     fn attributes_differ(&self, member: &Member, now: &Metadata) -> bool {
@@ -105,33 +152,90 @@ impl Archive<'_> {
         owner_differs || mode_differs
     }
 
-    /// Each member's CRC-32, which only `unzip` tells.
-    fn checksums(&self) -> Result<Vec<(String, u32)>, Error> {
-        let src = self.src.display().to_string();
-        let command = self.command([self.program.clone(), "-v".to_owned(), src]);
-        let text = tool::text_of(self.system, &command)?;
-        let pair = |line: &str| {
-            // Length, method, size, ratio, date, time, CRC-32, name.
-            let mut rest = line;
-            let mut fields = Vec::new();
-            for _ in 0..7 {
-                let (field, after) = rest.trim_start().split_once(char::is_whitespace)?;
-                fields.push(field);
-                rest = after;
+    /// Unpacks what is not there as it should be.
+    pub(super) fn zip_unpack(&self) -> Result<(), Error> {
+        let mut archive = self.zip()?;
+        for member in self.amiss()? {
+            let place = self.place(&member.name)?;
+            self.make_folders(&member, &place)?;
+            let failed =
+                |error: &dyn std::fmt::Display| Error::new(format!("cannot unpack {}: {error}", member.name));
+            let mut entry = archive.by_index(member.at).map_err(|error| failed(&error))?;
+            match member.kind {
+                FileKind::Directory => {}
+                FileKind::Link => {
+                    let mut target = Vec::new();
+                    (&mut entry)
+                        .take(MAX_TARGET)
+                        .read_to_end(&mut target)
+                        .map_err(|error| failed(&error))?;
+                    self.clear(&place)?;
+                    let target = PathBuf::from(String::from_utf8_lossy(&target).into_owned());
+                    self.system.symlink(&target, &place)?;
+                    continue;
+                }
+                _ => {
+                    self.clear(&place)?;
+                    self.system.write(&place, &mut entry, Attributes::default())?;
+                }
             }
-            let checksum = u32::from_str_radix(fields[6], 16).ok()?;
-            Some((rest.trim_start().to_owned(), checksum))
-        };
-        Ok(text.lines().filter_map(pair).collect())
+            let mode = Attributes {
+                mode: Some(member.mode(self.system.umask())),
+                ..Attributes::default()
+            };
+            self.system.set_attributes(&place, mode, Follow::No)?;
+            self.system.set_times(&place, member.modified, member.modified)?;
+        }
+        Ok(())
     }
 
-    pub(super) fn zip_extraction(&self) -> Result<Command, Error> {
-        let mut argv = vec![self.program.clone(), "-o".to_owned()];
+    /// Something else that has a member's place.
+    fn clear(&self, place: &Path) -> Result<(), Error> {
+        match self.system.metadata(place, Follow::No)? {
+            Some(now) if now.kind == FileKind::Directory => Err(Error::new(format!(
+                "{} is a folder, and a file in the archive",
+                place.display()
+            ))),
+            Some(now) if now.kind != FileKind::File => Ok(self.system.remove_file(place)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// The folders that a member is in, and itself if it is one. A link among them would lead elsewhere.
+    fn make_folders(&self, member: &Member, place: &Path) -> Result<(), Error> {
+        let below = place.strip_prefix(self.dest).unwrap_or(place);
+        let mut folder = self.dest.to_path_buf();
+        let parts: Vec<_> = below.components().collect();
+        let count = if member.kind == FileKind::Directory {
+            parts.len()
+        } else {
+            parts.len().saturating_sub(1)
+        };
+        for part in &parts[..count] {
+            folder.push(part);
+            match self.system.metadata(&folder, Follow::No)? {
+                None => self.system.create_dir(&folder, 0o777 & !self.system.umask())?,
+                Some(now) if now.kind == FileKind::Directory => {}
+                Some(_) => {
+                    return Err(Error::new(format!(
+                        "{} is no folder; the archive's member `{}` is not unpacked through it",
+                        folder.display(),
+                        member.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The command that does what `extra_opts` asks for.
+    pub(super) fn unzip(&self, program: String) -> Result<Command, Error> {
+        let mut argv = vec![program, "-o".to_owned()];
         argv.extend(self.args.extra_opts.iter().cloned());
         argv.push(self.src.display().to_string());
         if !self.args.include.is_empty() || self.args.keep_newer {
             // `unzip` takes its patterns where names are asked for.
-            argv.extend(self.amiss()?.iter().map(|name| escaped(name)));
+            argv.extend(self.amiss()?.iter().map(|member| escaped(&member.name)));
         }
         if !self.args.exclude.is_empty() {
             argv.push("-x".to_owned());
@@ -143,53 +247,29 @@ impl Archive<'_> {
 }
 
 impl Member {
-    /// `-rw-r--r--  3.0 unx  12 tx defN 20170511.153000 name`.
-    pub(super) fn parse(line: &str) -> Option<Self> {
-        let mut rest = line;
-        let mut fields = Vec::new();
-        for _ in 0..7 {
-            let (field, after) = rest.trim_start().split_once(char::is_whitespace)?;
-            fields.push(field);
-            rest = after;
-        }
-        let name = rest.trim_start().to_owned();
-        let (kind, permissions) = fields[0].split_at_checked(1)?;
-        let kind = match kind {
-            _ if name.ends_with('/') => FileKind::Directory,
-            "l" => FileKind::Link,
-            "-" | "?" | "d" => FileKind::File,
-            _ => return None,
-        };
-        if ![6, 7, 9].contains(&permissions.len()) || fields[6].len() != MOMENT {
-            return None;
-        }
-        Some(Self {
-            kind,
-            permissions: permissions.to_owned(),
-            size: fields[3].parse().ok()?,
-            modified: moment(fields[6]),
-            name,
-        })
-    }
-
     fn mode(&self, umask: u32) -> u32 {
-        if let Some(letters) = Some(self.permissions.as_bytes()).filter(|letters| letters.len() == 9) {
-            let set = |letter: &u8| !matches!(letter, b'-' | b'S' | b'T');
-            return letters
-                .iter()
-                .fold(0, |mode, letter| mode << 1 | u32::from(set(letter)));
-        }
-        let run = self.kind == FileKind::Directory || self.permissions.starts_with("rwx");
-        let all = ModeChange::Octal(if run { 0o777 } else { 0o666 });
-        all.apply(0, self.kind == FileKind::Directory, umask) & !umask
+        let folder = self.kind == FileKind::Directory;
+        self.mode.unwrap_or_else(|| {
+            let all = ModeChange::Octal(if folder { 0o777 } else { 0o666 });
+            all.apply(0, folder, umask) & !umask
+        })
     }
 }
 
-/// `YYYYMMDD.hhmmss` in the target's time zone.
-fn moment(text: &str) -> Option<SystemTime> {
-    let parsed = jiff::civil::DateTime::strptime("%Y%m%d.%H%M%S", text)
-        .and_then(|time| time.to_zoned(jiff::tz::TimeZone::system()));
-    parsed.ok().map(|time| SystemTime::from(time.timestamp()))
+/// A member's time, which is the target's local one.
+fn moment(time: zip::DateTime) -> Option<SystemTime> {
+    let part = |number: u8| i8::try_from(number).ok();
+    let date = jiff::civil::DateTime::new(
+        i16::try_from(time.year()).ok()?,
+        part(time.month())?,
+        part(time.day())?,
+        part(time.hour())?,
+        part(time.minute())?,
+        part(time.second())?,
+        0,
+    );
+    let zoned = date.and_then(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    zoned.ok().map(|time| SystemTime::from(time.timestamp()))
 }
 
 fn whole_seconds(time: SystemTime) -> u64 {
@@ -204,86 +284,87 @@ fn escaped(name: &str) -> String {
         .collect()
 }
 
-/// The CRC-32 of zip, gzip and PNG.
-fn crc32(path: &Path, system: &dyn System) -> Result<u32, Error> {
-    const POLYNOMIAL: u32 = 0xEDB8_8320;
-    const TABLE: [u32; 256] = {
-        let mut table = [0; 256];
-        let mut at = 0;
-        while at < 256 {
-            #[expect(clippy::cast_possible_truncation, reason = "it is below 256")]
-            let mut value = at as u32;
-            let mut bit = 0;
-            while bit < 8 {
-                value = if value & 1 == 1 {
-                    value >> 1 ^ POLYNOMIAL
-                } else {
-                    value >> 1
-                };
-                bit += 1;
-            }
-            table[at] = value;
-            at += 1;
-        }
-        table
-    };
-    let mut stream = system.open(path)?;
-    let mut crc = u32::MAX;
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let count = stream
-            .read(&mut buffer)
-            .map_err(|error| SystemError::path("read", path, error))?;
-        if count == 0 {
-            return Ok(!crc);
-        }
-        for byte in &buffer[..count] {
-            crc = crc >> 8 ^ TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)];
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Cursor, Write};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use super::super::Unarchive;
     use super::*;
+    use crate::modules::testing::{check_agrees, failure, run};
     use crate::system::fake::Fake;
 
-    #[test]
-    fn lists_are_understood() {
-        for (line, mode) in [
-            (
-                "-rwxr-x---  3.0 unx       12 tx defN 20170511.153000 a b.txt",
-                0o750,
-            ),
-            ("drwxr-xr-x  3.0 unx        0 bx stor 20170511.153000 dir/", 0o755),
-            (
-                "-rw----     2.0 fat       12 tx defN 20170511.153000 FOO.TXT",
-                0o644,
-            ),
-            (
-                "-rwxa--     2.0 ntf       12 tx defN 20170511.153000 foo.exe",
-                0o755,
-            ),
-        ] {
-            let member = Member::parse(line).unwrap();
-            assert_eq!(member.mode(0o022), mode, "{member:?}");
+    fn packed(members: &[(&str, &str, u32)]) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content, mode) in members {
+            let options = SimpleFileOptions::default().unix_permissions(*mode);
+            if name.ends_with('/') {
+                zip.add_directory(*name, options).unwrap();
+            } else if mode & KIND == LINK {
+                zip.add_symlink(*name, *content, options).unwrap();
+            } else {
+                zip.start_file(*name, options).unwrap();
+                zip.write_all(content.as_bytes()).unwrap();
+            }
         }
-        let member = Member::parse("-rwxr-x---  3.0 unx       12 tx defN 20170511.153000 a b.txt").unwrap();
-        assert_eq!((member.name.as_str(), member.size), ("a b.txt", 12));
-        for line in [
-            "Archive:  x.zip",
-            "Zip file size: 562 bytes, number of entries: 3",
-            "3 files, 36 bytes uncompressed, 36 bytes compressed:  0.0%",
-        ] {
-            assert_eq!(Member::parse(line), None);
+        zip.finish().unwrap().into_inner()
+    }
+
+    const ARGS: &str = r#""src":"/a.zip","dest":"/dest","remote_src":true"#;
+
+    fn machine(members: &[(&str, &str, u32)]) -> Fake {
+        let fake = Fake::new();
+        fake.file("/a.zip", packed(members)).directory("/dest");
+        fake
+    }
+
+    #[test]
+    fn nothing_is_needed_on_the_target() {
+        let fake = machine(&[
+            ("d/", "", 0o750),
+            ("d/a b.txt", "one\n", 0o640),
+            ("new/x.sh", "two\n", 0o755),
+            ("l", "d", LINK | 0o777),
+        ]);
+        let outcome = check_agrees::<Unarchive>(&fake, &format!("{{{ARGS}}}"));
+        assert_eq!(outcome.values["handler"], HANDLER.into());
+        assert_eq!(fake.text("/dest/d/a b.txt"), "one\n");
+        let listing = fake.listing();
+        for line in ["/dest/d 0750", "/dest/d/a b.txt 0640", "/dest/new/x.sh 0755"] {
+            assert!(listing.contains(line), "{listing}");
+        }
+        assert!(fake.commands().is_empty());
+        fake.file("/dest/d/a b.txt", "changed");
+        assert!(run::<Unarchive>(&fake, &format!("{{{ARGS}}}")).changed);
+        assert_eq!(fake.text("/dest/d/a b.txt"), "one\n");
+    }
+
+    #[test]
+    fn what_is_taken_and_what_is_not() {
+        let members = [("a.txt", "a", 0o644), ("b.log", "b", 0o644)];
+        for args in [r#""include":["*.txt"]"#, r#""exclude":["*.log"]"#] {
+            let fake = machine(&members);
+            check_agrees::<Unarchive>(&fake, &format!("{{{ARGS},{args}}}"));
+            assert!(!fake.listing().contains("b.log"), "{args}");
         }
     }
 
     #[test]
-    fn checksums_are_zips() {
-        let fake = Fake::new();
-        fake.file("/f", "123456789");
-        assert_eq!(crc32(Path::new("/f"), &fake).unwrap(), 0xCBF4_3926);
+    fn nothing_leaves_the_folder() {
+        for name in ["../evil", "/etc/evil", "d/../../evil"] {
+            let fake = machine(&[(name, "x", 0o644)]);
+            let refused = failure::<Unarchive>(&fake, &format!("{{{ARGS}}}"));
+            assert!(refused.contains("leads out of /dest"), "{refused}");
+        }
+        let fake = machine(&[("l", "/etc", LINK | 0o777), ("l/evil", "x", 0o644)]);
+        let outcome = run::<Unarchive>(&fake, &format!("{{{ARGS}}}"));
+        assert!(outcome.failed && !fake.listing().contains("/etc/evil"), "{outcome:?}");
+    }
+
+    #[test]
+    fn names_as_patterns() {
         assert_eq!(escaped("a[1]*.txt"), r"a\[1\]\*.txt");
     }
 }
