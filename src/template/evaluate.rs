@@ -65,7 +65,8 @@ pub fn evaluate_defined(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalEr
     }
 }
 
-fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, EvalError> {
+/// A node's value; none where it is `omit`.
+pub fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, EvalError> {
     if !node.is_dynamic() {
         return Ok(Some(node.to_value()));
     }
