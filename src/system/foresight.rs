@@ -38,6 +38,8 @@ pub enum Effect {
 /// What a state can be of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
+    /// A user's table of jobs, by the user's name; its text.
+    Crontab,
     Package,
     /// A service, by its name without `.service`.
     Unit,
