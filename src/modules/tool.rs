@@ -89,12 +89,8 @@ pub fn require(system: &dyn System, program: &str, purpose: &str) -> Result<(), 
 
 /// An error that says which program failed and how.
 pub fn failure(command: &Command, output: &CommandOutput) -> Error {
-    let stderr = output.stderr_text();
-    let stdout = output.stdout_text();
-    let told = [stderr.trim(), stdout.trim()]
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .unwrap_or("it said nothing");
+    let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
+    let told = said(output);
     let ending = if output.timed_out {
         "did not end in time".to_owned()
     } else {
@@ -107,6 +103,16 @@ pub fn failure(command: &Command, output: &CommandOutput) -> Error {
         .with("stderr_lines", lines(&stderr))
         .with("stdout", stdout)
         .with("stderr", stderr)
+}
+
+/// What a program that failed said: its errors or, without any, its output.
+pub fn said(output: &CommandOutput) -> String {
+    let (stdout, stderr) = (output.stdout_text(), output.stderr_text());
+    let mut texts = [stderr.trim(), stdout.trim()].into_iter();
+    texts
+        .find(|text| !text.is_empty())
+        .unwrap_or("it said nothing")
+        .to_owned()
 }
 
 /// A text's lines, as results carry them beside the text itself.
