@@ -3,7 +3,11 @@
 //! Changes of files need no words: they are carried out on a system whose writes stay in memory. These words are for what
 //! the programs of a target would have done.
 
-use super::{Group, User};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Attributes, FileKind, Group, User};
 use crate::value::Value;
 
 /// What a module says of a change that is only predicted.
@@ -31,12 +35,21 @@ pub enum Effect {
         name: String,
         is: Value,
     },
+    /// A file or folder that a program would make; what is in it is not known. Missing folders above it come with it.
+    Path {
+        path: PathBuf,
+        kind: FileKind,
+        attributes: Attributes,
+    },
+    /// Gone, with all below.
+    NoPath(PathBuf),
     /// Files come with it, and nobody knows which: a package.
     Files,
 }
 
 /// What a state can be of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// A user's table of jobs, by the user's name; its text.
     Crontab,
