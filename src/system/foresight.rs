@@ -38,9 +38,17 @@ pub enum Effect {
 /// What a state can be of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
+    /// A docker container, by its name; what `inspect` would tell.
+    Container,
+    /// A docker image, by its name with the tag.
+    Image,
+    /// A docker network, by its name; what `inspect` would tell.
+    Network,
     Package,
     /// A service, by its name without `.service`.
     Unit,
     /// By its mount point.
     Mount,
+    /// A docker volume, by its name; what `inspect` would tell.
+    Volume,
 }
