@@ -44,11 +44,23 @@ pub enum Subject {
     Image,
     /// A docker network, by its name; what `inspect` would tell.
     Network,
+    /// A user's table of jobs, by the user's name; its text.
+    Crontab,
+    /// The machine's own name; asked for by an empty name.
+    Hostname,
+    /// A module of the kernel, as /proc/modules spells it.
+    KernelModule,
     Package,
+    /// What the time zone and the hardware's clock are, by the arguments of `timezone`.
+    Timezone,
     /// A service, by its name without `.service`.
     Unit,
     /// By its mount point.
     Mount,
     /// A docker volume, by its name; what `inspect` would tell.
     Volume,
+    /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
+    Device,
+    /// A group of LVM.
+    VolumeGroup,
 }

@@ -133,7 +133,7 @@ pub fn plan(
             }
             planned.steps.push(Step::Remove { volumes });
         } else if !planned.differences.is_empty() {
-            planned.steps.push(Step::Update(wanted.limits()));
+            planned.steps.push(Step::Update(limits(wanted, container)));
         }
     } else {
         planned.state("exists", true, false);
@@ -156,6 +156,21 @@ pub fn plan(
         halt,
     );
     Ok(planned)
+}
+
+/// The engine refuses more memory than the limit with swap that it has set by itself: that grows along, to what a new
+/// container would have.
+fn limits(wanted: &Wanted, container: &Json) -> Json {
+    let mut limits = wanted.limits();
+    let swap = container["HostConfig"]["MemorySwap"].as_i64().unwrap_or(0);
+    if let Some(memory) = limits["Memory"].as_i64()
+        && limits["MemorySwap"].is_null()
+        && swap != -1
+        && memory > swap
+    {
+        limits["MemorySwap"] = memory.saturating_mul(2).into();
+    }
+    limits
 }
 
 /// To the wanted state of a container that is as it should be.
@@ -345,6 +360,19 @@ mod tests {
             steps(r#"{"name":"c","state":"present"}"#, None),
             "state is present but all of the following are missing: image"
         );
+    }
+
+    #[test]
+    fn the_limit_with_swap_grows_along() {
+        let limits_of = |swap: i64, more: &str| {
+            let args: Map = serde_json::from_str(&with(&format!(r#","memory":"1k"{more}"#))).unwrap();
+            let wanted = Wanted::new(&args, &Fake::new()).unwrap();
+            limits(&wanted, &json!({"HostConfig": {"MemorySwap": swap}}))
+        };
+        assert_eq!(limits_of(0, ""), json!({"Memory": 1024, "MemorySwap": 2048}));
+        assert_eq!(limits_of(4096, ""), json!({"Memory": 1024}));
+        assert_eq!(limits_of(-1, ""), json!({"Memory": 1024}));
+        assert_eq!(limits_of(0, r#","memory_swap":"8k""#), json!({"Memory": 1024, "MemorySwap": 8192}));
     }
 
     #[test]
