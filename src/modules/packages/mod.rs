@@ -2,6 +2,7 @@
 
 pub mod apk;
 pub mod apt;
+pub mod apt_key;
 pub mod apt_repository;
 pub mod deb822_repository;
 pub mod debconf;
@@ -9,9 +10,12 @@ pub mod dnf;
 mod download;
 mod foreseen;
 pub mod git;
+mod openpgp;
 pub mod package;
 pub mod package_facts;
 pub mod pacman;
+pub mod rpm_key;
+pub mod yum_repository;
 pub mod zypper;
 
 use crate::modules::{AnyModule, entry};
@@ -20,6 +24,7 @@ use crate::modules::{AnyModule, entry};
 pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<apk::Apk>(),
     &entry::<apt::Apt>(),
+    &entry::<apt_key::AptKey>(),
     &entry::<apt_repository::AptRepository>(),
     &entry::<deb822_repository::Deb822Repository>(),
     &entry::<debconf::Debconf>(),
@@ -28,5 +33,7 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<package::Package>(),
     &entry::<package_facts::PackageFacts>(),
     &entry::<pacman::Pacman>(),
+    &entry::<rpm_key::RpmKey>(),
+    &entry::<yum_repository::YumRepository>(),
     &entry::<zypper::Zypper>(),
 ];
