@@ -10,10 +10,12 @@ pub mod dnf;
 mod download;
 mod foreseen;
 pub mod git;
+pub mod npm;
 mod openpgp;
 pub mod package;
 pub mod package_facts;
 pub mod pacman;
+pub mod pip;
 pub mod rpm_key;
 pub mod yum_repository;
 pub mod zypper;
@@ -30,9 +32,11 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<debconf::Debconf>(),
     &entry::<dnf::Dnf>(),
     &entry::<git::Git>(),
+    &entry::<npm::Npm>(),
     &entry::<package::Package>(),
     &entry::<package_facts::PackageFacts>(),
     &entry::<pacman::Pacman>(),
+    &entry::<pip::Pip>(),
     &entry::<rpm_key::RpmKey>(),
     &entry::<yum_repository::YumRepository>(),
     &entry::<zypper::Zypper>(),
