@@ -55,4 +55,8 @@ pub enum Subject {
     Unit,
     /// By its mount point.
     Mount,
+    /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
+    Device,
+    /// A group of LVM.
+    VolumeGroup,
 }
