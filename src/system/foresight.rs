@@ -57,12 +57,16 @@ pub enum Subject {
     Image,
     /// A docker network, by its name; what `inspect` would tell.
     Network,
+    /// What a name stands for, by that name; the program's path.
+    Alternative,
     /// A user's table of jobs, by the user's name; its text.
     Crontab,
     /// The machine's own name; asked for by an empty name.
     Hostname,
     /// A module of the kernel, as /proc/modules spells it.
     KernelModule,
+    /// By its name as `locale -a` spells it.
+    Locale,
     Package,
     /// What the time zone and the hardware's clock are, by the arguments of `timezone`.
     Timezone,
