@@ -38,9 +38,21 @@ pub enum Effect {
 /// What a state can be of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
+    /// A user's table of jobs, by the user's name; its text.
+    Crontab,
+    /// The machine's own name; asked for by an empty name.
+    Hostname,
+    /// A module of the kernel, as /proc/modules spells it.
+    KernelModule,
     Package,
+    /// What the time zone and the hardware's clock are, by the arguments of `timezone`.
+    Timezone,
     /// A service, by its name without `.service`.
     Unit,
     /// By its mount point.
     Mount,
+    /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
+    Device,
+    /// A group of LVM.
+    VolumeGroup,
 }

@@ -10,6 +10,7 @@ pub mod expand;
 pub mod file;
 pub mod find;
 pub mod flags;
+pub mod ini_file;
 pub mod json_merge;
 pub mod lineinfile;
 pub mod mode;
@@ -34,6 +35,7 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<copy::Copy>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
+    &entry::<ini_file::IniFile>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<place::Place>(),
