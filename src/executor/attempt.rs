@@ -14,7 +14,7 @@ use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
-use super::scope::{delegated, layer};
+use super::scope::{delegated, layer, reached};
 use super::telling::MODULE_FAILED;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
@@ -101,7 +101,9 @@ impl Site {
         let no_log = self.no_log(scope)?;
         let delegate = self.delegate(scope)?;
         let scope = &match &delegate {
-            Some(host) => scope.with(delegated(&self.run, &self.play, host)),
+            Some(host) => scope
+                .with(reached(&self.run, &self.play, host, scope))
+                .with(delegated(&self.run, &self.play, host)),
             None => Arc::clone(scope),
         };
         if let Some(condition) = self.false_condition(scope)? {
@@ -198,7 +200,7 @@ impl Site {
             Ok(done) => {
                 let failed = done.outcome.failed;
                 let crash = self.crash(&done.outcome);
-                let skipped = done.outcome.skipped;
+                let (skipped, unknown) = (done.outcome.skipped, done.outcome.unknown);
                 let (mut result, diff) = result_of(done.outcome);
                 if let Some(crash) = &crash {
                     let message = led_by("Task failed", &crash.whole_message());
@@ -219,6 +221,7 @@ impl Site {
                     by_module: done.by_module,
                     shown: done.shown,
                     invocation: done.invocation,
+                    unknown,
                     ..End::new(state, result)
                 }
             }
