@@ -2,7 +2,7 @@
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::template;
 use crate::value::Value;
 use crate::wire::message::Outcome;
@@ -21,8 +21,12 @@ static SPEC: Spec = Spec {
             .aliases(&["group", "groupname"])
             .doc("groups that it joins"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[Return::new(
+        "add_host",
+        "dict",
+        "`host_name`, `groups` and `host_vars`",
+    )],
+    example: "- add_host:\n    name: web9\n    groups: [web]\n    ansible_host: 10.0.0.9\n",
     free_form: None,
     rules: &[],
 };

@@ -2,7 +2,7 @@
 
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::template::{self, Variable};
 use crate::wire::message::Outcome;
 use crate::yaml::Node;
@@ -22,8 +22,12 @@ static SPEC: Spec = Spec {
         Arg::str("success_msg").doc("shown when all hold"),
         Arg::bool("quiet").default("no").doc("do not list each condition"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("assertion", "str", "the condition that does not hold").when("it failed"),
+        Return::new("evaluated_to", "bool", "what it came to").when("it failed"),
+        Return::new("msg", "str", "what is said of it"),
+    ],
+    example: "- assert:\n    that:\n      - app_port is defined\n      - app_port | int > 1023\n    fail_msg: app_port must be above 1023\n",
     free_form: None,
     rules: &[],
 };

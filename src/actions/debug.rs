@@ -2,7 +2,7 @@
 
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Rule, Spec};
+use crate::modules::{Arg, Return, Rule, Spec};
 use crate::template;
 use crate::value::Value;
 use crate::wire::message::Outcome;
@@ -23,8 +23,8 @@ static SPEC: Spec = Spec {
             .default("0")
             .doc("shown from this many `-v` on"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[Return::new("msg", "str", "what is shown").when("msg, or neither")],
+    example: "- debug:\n    msg: the address is {{ ansible_default_ipv4.address }}\n- debug:\n    var: hostvars['web1']\n",
     free_form: None,
     rules: &[Rule::Exclusive(&["msg", "var"])],
 };

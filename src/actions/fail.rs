@@ -1,7 +1,7 @@
 //! `fail`: ends the play for a host, with a reason.
 
 use super::{Action, Done, Failure, Invocation, Pending};
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::wire::message::Outcome;
 
 pub struct Fail;
@@ -12,8 +12,8 @@ static SPEC: Spec = Spec {
     args: &[Arg::str("msg")
         .default("Failed as requested from task")
         .doc("why")],
-    returns: &[],
-    example: "",
+    returns: &[Return::new("msg", "str", "what is said")],
+    example: "- fail:\n    msg: this host is too old\n  when: ansible_distribution_major_version | int < 12\n",
     free_form: None,
     rules: &[],
 };

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use base64::Engine as _;
 
 use super::{Action, Done, Failure, Held, Invocation, Pending};
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::system::DigestAlgorithm;
 use crate::system::digest::digest_stream;
 use crate::value::{Map, Value};
@@ -33,8 +33,14 @@ static SPEC: Spec = Spec {
             .default("yes")
             .doc("fail if what came is not what was there"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("dest", "str", "the file on the controller"),
+        Return::new("checksum", "str", "SHA-1 of its content"),
+        Return::new("md5sum", "str", "MD5 of its content"),
+        Return::new("remote_checksum", "str", "the target's SHA-1"),
+        Return::new("file", "str", "the file on the target").when("it was there already"),
+    ],
+    example: "- fetch:\n    src: /var/log/app.log\n    dest: logs/\n- fetch:\n    src: /etc/app/key.pub\n    dest: keys/{{ inventory_hostname }}.pub\n    flat: true\n",
     free_form: None,
     rules: &[],
 };

@@ -1,7 +1,7 @@
 //! `group_by`: groups made from facts.
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -14,8 +14,11 @@ static SPEC: Spec = Spec {
         Arg::str("key").required().doc("the group's name"),
         Arg::strings("parents").default("all").doc("groups that hold it"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("add_group", "str", "the group"),
+        Return::new("parent_groups", "list of str", "groups that it is in"),
+    ],
+    example: "- group_by:\n    key: os_{{ ansible_distribution | lower }}\n",
     free_form: None,
     rules: &[],
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Rule, Spec};
+use crate::modules::{Arg, Return, Rule, Spec};
 use crate::source::Source;
 use crate::template::{Names, Variable};
 use crate::value::Value;
@@ -40,8 +40,15 @@ static SPEC: Spec = Spec {
             .choices(&["replace", "merge"])
             .doc("`merge`: maps that exist already are kept and added to"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("ansible_facts", "dict", "the variables"),
+        Return::new(
+            "ansible_included_var_files",
+            "list of str",
+            "the files that they are from",
+        ),
+    ],
+    example: "- include_vars: '{{ ansible_os_family }}.yml'\n- include_vars:\n    dir: vars/sites\n    extensions: [yml]\n",
     free_form: Some("_raw_params"),
     rules: &[Rule::Exclusive(&["file", "dir"])],
 };

@@ -88,7 +88,10 @@ async fn pause(task: &Invocation<'_>) -> Result<Done, Failure> {
     let shown = Value::Float((shown * 100.0).round() / 100.0);
     let moment = |time: &jiff::Zoned| time.strftime(MOMENT).to_string();
     Ok(outcome
-        .with("delta", i64::try_from(clock.elapsed().as_secs()).unwrap_or(i64::MAX))
+        .with(
+            "delta",
+            i64::try_from(clock.elapsed().as_secs()).unwrap_or(i64::MAX),
+        )
         .with("echo", Value::Bool(echo))
         .with("rc", 0)
         .with("start", moment(&start))

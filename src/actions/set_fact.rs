@@ -2,7 +2,7 @@
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::playbook::arguments::{RAW, VARIABLE};
 use crate::playbook::names::{HINT, check_variable};
 use crate::template;
@@ -18,8 +18,8 @@ static SPEC: Spec = Spec {
     args: &[Arg::bool("cacheable")
         .default("no")
         .doc("keep them as facts, too")],
-    returns: &[],
-    example: "",
+    returns: &[Return::new("ansible_facts", "dict", "what was set")],
+    example: "- set_fact:\n    app_url: https://{{ inventory_hostname }}:{{ app_port }}/\n    cacheable: true\n",
     free_form: None,
     rules: &[],
 };

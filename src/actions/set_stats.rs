@@ -1,7 +1,7 @@
 //! `set_stats`: values of the run or of hosts, shown at the end (`show_custom_stats`).
 
 use super::{Action, Done, Effect, Failure, Invocation, Pending};
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::playbook::names;
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -16,8 +16,12 @@ static SPEC: Spec = Spec {
         Arg::raw("per_host").doc("of the host, not of the run"),
         Arg::raw("aggregate").doc("add to the values that are there; unless set, they are"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[Return::new(
+        "ansible_stats",
+        "dict",
+        "`data`, `per_host` and `aggregate`",
+    )],
+    example: "- set_stats:\n    data:\n      deployed: '{{ app_version }}'\n",
     free_form: None,
     rules: &[],
 };

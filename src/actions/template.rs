@@ -8,7 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::copy::{lent, mode_of, place_single};
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::template::{self, Options};
 use crate::value::Value;
 
@@ -55,8 +55,19 @@ static SPEC: Spec = Spec {
         Arg::str("setype").doc("accepted with a warning"),
         Arg::str("selevel").doc("accepted with a warning"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("dest", "str", "the file"),
+        Return::new("checksum", "str", "SHA-1 of its content"),
+        Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
+        Return::new("src", "str", "what was placed").when("it was changed"),
+        Return::new("mode", "str", "permission bits, octal"),
+        Return::new("owner", "str", "its user"),
+        Return::new("group", "str", "its group"),
+        Return::new("size", "int", "bytes"),
+        Return::new("backup_file", "str", "where the earlier file is kept")
+            .when("backup, and it was changed"),
+    ],
+    example: "- template:\n    src: app.conf.j2\n    dest: /etc/app/app.conf\n    owner: app\n    mode: '0640'\n    validate: app --check %s\n",
     free_form: None,
     rules: &[],
 };

@@ -2,7 +2,7 @@
 
 use super::argument_spec;
 use super::{Action, Done, Failure, Invocation, Pending};
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
@@ -18,8 +18,12 @@ static SPEC: Spec = Spec {
         Arg::dict("provided_arguments").doc("values that beat variables of the same names"),
         Arg::dict("validate_args_context").doc("handed on in the result: what is validated"),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("argument_spec_data", "dict", "the specification"),
+        Return::new("argument_errors", "list of str", "what is wrong").when("it failed"),
+        Return::new("validate_args_context", "dict", "where the specification is from"),
+    ],
+    example: "- validate_argument_spec:\n    argument_spec:\n      app_port: {type: int, required: true}\n    provided_arguments:\n      app_port: '{{ app_port }}'\n",
     free_form: None,
     rules: &[],
 };

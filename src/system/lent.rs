@@ -1,5 +1,6 @@
 //! Files that are there for as long as a process runs.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -7,6 +8,7 @@ use super::{Attributes, Command, CommandOutput, LentFile, Result, System};
 
 /// Only the user that runs the process looks in.
 const FOLDER_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
 
 /// [`System::run_with`], by the other methods of a system.
 pub(super) fn run_with<S: System + ?Sized>(
@@ -33,6 +35,18 @@ fn written<S: System + ?Sized>(system: &S, folder: &Path, files: &[LentFile]) ->
     })
 }
 
+/// [`System::lend`], by the other methods of a system.
+pub(super) fn lend<S: System + ?Sized>(system: &S, content: &mut dyn Read) -> Result<PathBuf> {
+    let folder = system.env("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
+    let path = unused(Path::new(&folder), system);
+    let attributes = Attributes {
+        mode: Some(FILE_MODE),
+        ..Attributes::default()
+    };
+    system.write(&path, content, attributes)?;
+    Ok(path)
+}
+
 /// A new folder beside the agent: where that may be executed, this may.
 fn folder<S: System + ?Sized>(system: &S) -> PathBuf {
     let cache = system
@@ -40,11 +54,16 @@ fn folder<S: System + ?Sized>(system: &S) -> PathBuf {
         .map(|home| Path::new(&home).join(".cache/regdeploy"));
     let usable = |path: &PathBuf| matches!(system.access(path), Ok((true, true, true)));
     let parent = cache.filter(usable).unwrap_or_else(|| PathBuf::from("/tmp"));
+    unused(&parent, system)
+}
+
+/// A name that nothing has.
+fn unused<S: System + ?Sized>(folder: &Path, system: &S) -> PathBuf {
     let moment = system
         .now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
-    parent.join(format!(
+    folder.join(format!(
         ".regdeploy-lent-{}-{:x}",
         std::process::id(),
         moment.as_nanos()

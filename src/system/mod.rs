@@ -287,6 +287,15 @@ pub trait System {
     fn run_with(&self, files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput> {
         lent::run_with(self, files, command)
     }
+    /// Puts a content into a file of its own that only its user can read, for processes to read. It is there even where changes are
+    /// only predicted, until it is [taken back](Self::take_back).
+    fn lend(&self, content: &mut dyn Read) -> Result<PathBuf> {
+        lent::lend(self, content)
+    }
+    /// Removes a file that was lent.
+    fn take_back(&self, path: &Path) -> Result<()> {
+        self.remove_file(path)
+    }
     /// Runs a process on a terminal of its own, which shows what is typed only where `echo` says so. `answer` is told what the process
     /// has said and nobody has answered yet; output and errors are one stream.
     fn converse(

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::modules::commands::job;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -32,8 +32,13 @@ impl Module for AsyncStatus {
                 .choices(&["status", "cleanup"])
                 .doc("`cleanup` forgets the job"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("ansible_job_id", "str", "the job"),
+            Return::new("finished", "bool", "whether it has ended"),
+            Return::new("started", "bool", "whether it was started"),
+            Return::new("erased", "str", "the file of its result").when("mode is cleanup"),
+        ],
+        example: "- command: /usr/bin/long\n  async: 600\n  poll: 0\n  register: job\n- async_status:\n    jid: '{{ job.ansible_job_id }}'\n  register: result\n  until: result.finished\n  retries: 60\n",
         free_form: None,
         rules: &[],
     };

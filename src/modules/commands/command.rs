@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use crate::modules::files::{expand, path};
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::{self, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -74,8 +74,18 @@ impl Module for Command {
                 .default("yes")
                 .doc("Expand `$NAME` and `~` in arguments."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("cmd", "list of str", "the command"),
+            Return::new("rc", "int", "its exit status"),
+            Return::new("stdout", "str", "its output"),
+            Return::new("stdout_lines", "list of str", "the same by lines"),
+            Return::new("stderr", "str", "its errors"),
+            Return::new("stderr_lines", "list of str", "the same by lines"),
+            Return::new("start", "str", "when it was started"),
+            Return::new("end", "str", "when it had ended"),
+            Return::new("delta", "str", "how long it took"),
+        ],
+        example: "- command: /usr/bin/make install\n  args:\n    chdir: /srv/app\n    creates: /usr/local/bin/app\n- command:\n    argv: [/usr/bin/printf, '%s', a b]\n  changed_when: false\n",
         free_form: Some("_raw_params"),
         rules: &[
             Rule::OneOf(&["_raw_params", "cmd", "argv"]),

@@ -76,10 +76,16 @@ impl Module for Expect {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
-        let directory = args.chdir.as_deref().map(|text| path::expand(text, system)).transpose()?;
+        let directory = args
+            .chdir
+            .as_deref()
+            .map(|text| path::expand(text, system))
+            .transpose()?;
         let exists = |text: &str| -> Result<bool, Error> {
             let path = path::expand(text, system)?;
-            let path = directory.as_ref().map_or(path.clone(), |directory| directory.join(&path));
+            let path = directory
+                .as_ref()
+                .map_or(path.clone(), |directory| directory.join(&path));
             expand::any_exists(&path, system)
         };
         let untouched = |reason: String| {
@@ -151,9 +157,15 @@ impl Module for Expect {
                 return Reply::Wait;
             };
             match answers[index].next() {
-                Some(text) => Reply::Type(format!("{}\n", text.trim_end_matches('\n')).into_bytes(), end.max(1)),
+                Some(text) => Reply::Type(
+                    format!("{}\n", text.trim_end_matches('\n')).into_bytes(),
+                    end.max(1),
+                ),
                 None => {
-                    unanswered = Some((answers[index].question.clone(), String::from_utf8_lossy(said).into_owned()));
+                    unanswered = Some((
+                        answers[index].question.clone(),
+                        String::from_utf8_lossy(said).into_owned(),
+                    ));
                     Reply::Stop
                 }
             }
@@ -174,7 +186,10 @@ impl Module for Expect {
             .with("stdout_lines", tool::lines(stdout))
             .with("start", super::command::moment(start))
             .with("end", super::command::moment(end))
-            .with("delta", super::command::span(end.duration_since(start).unwrap_or_default()));
+            .with(
+                "delta",
+                super::command::span(end.duration_since(start).unwrap_or_default()),
+            );
         let failed = |outcome: Outcome, message: &str| Outcome {
             failed: true,
             ..outcome.with("msg", message)
@@ -247,7 +262,10 @@ mod tests {
     fn answers_may_not_be_enough() {
         let fake = machine();
         let refused = failure::<Expect>(&fake, r#"{"command":"ask","responses":{"Name":["ann"]}}"#);
-        assert!(refused.starts_with("No remaining responses for 'Name'"), "{refused}");
+        assert!(
+            refused.starts_with("No remaining responses for 'Name'"),
+            "{refused}"
+        );
         let refused = failure::<Expect>(&fake, r#"{"command":"none","responses":{}}"#);
         assert_eq!(refused, "The command was not found or was not executable: none.");
     }

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use crate::modules::commands::command::{self, Execution, Setting};
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
 use crate::wire::message::Outcome;
 
@@ -48,8 +48,18 @@ impl Module for Shell {
                 .default("yes")
                 .doc("Drop newlines at the end of stdout and stderr."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("cmd", "list of str", "the command"),
+            Return::new("rc", "int", "its exit status"),
+            Return::new("stdout", "str", "its output"),
+            Return::new("stdout_lines", "list of str", "the same by lines"),
+            Return::new("stderr", "str", "its errors"),
+            Return::new("stderr_lines", "list of str", "the same by lines"),
+            Return::new("start", "str", "when it was started"),
+            Return::new("end", "str", "when it had ended"),
+            Return::new("delta", "str", "how long it took"),
+        ],
+        example: "- shell: set -o pipefail; zcat dump.gz | psql app\n  args:\n    chdir: /srv\n    executable: /bin/bash\n",
         free_form: Some("_raw_params"),
         rules: &[
             Rule::OneOf(&["_raw_params", "cmd"]),

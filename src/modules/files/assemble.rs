@@ -10,7 +10,7 @@ use crate::modules::files::path::expand;
 use crate::modules::files::pattern::{self, Pattern};
 use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
 use crate::modules::files::steps::Source;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::digest::digest_bytes;
 use crate::system::{DigestAlgorithm, FileKind, Follow, System};
 use crate::wire::message::Outcome;
@@ -55,8 +55,17 @@ impl Module for Assemble {
                 .default("yes")
                 .doc("decrypt fragments that are vaults"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("dest", "str", "the file"),
+            Return::new("checksum", "str", "SHA-1 of its content"),
+            Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
+            Return::new("src", "str", "what was placed").when("it was changed"),
+            Return::new("mode", "str", "permission bits, octal"),
+            Return::new("owner", "str", "its user"),
+            Return::new("group", "str", "its group"),
+            Return::new("size", "int", "bytes"),
+        ],
+        example: "- assemble:\n    src: /etc/app/conf.d\n    dest: /etc/app/app.conf\n",
         free_form: None,
         rules: &[],
     };

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::editing::{Edited, Editing, Options, bare, chomped, lines};
 use crate::modules::files::pattern;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -75,8 +75,12 @@ impl Module for Blockinfile {
                 .default("no")
                 .doc("an empty line before the block"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("msg", "str", "what was done"),
+            Return::new("backup_file", "str", "where the earlier file is kept")
+                .when("backup, and it was changed"),
+        ],
+        example: "- blockinfile:\n    path: /etc/hosts\n    block: |\n      10.0.0.1 one\n      10.0.0.2 two\n",
         free_form: None,
         rules: &[Rule::Exclusive(&["insertbefore", "insertafter"])],
     };

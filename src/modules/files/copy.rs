@@ -11,7 +11,7 @@ use crate::modules::files::mode::octal;
 use crate::modules::files::path::expand;
 use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
 use crate::modules::files::steps::Source;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::wire::message::Outcome;
 
@@ -64,8 +64,19 @@ impl Module for Copy {
                 .default("yes")
                 .doc("decrypt a source that is a vault"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("dest", "str", "the file"),
+            Return::new("checksum", "str", "SHA-1 of its content"),
+            Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
+            Return::new("src", "str", "what was placed").when("it was changed"),
+            Return::new("mode", "str", "permission bits, octal"),
+            Return::new("owner", "str", "its user"),
+            Return::new("group", "str", "its group"),
+            Return::new("size", "int", "bytes"),
+            Return::new("backup_file", "str", "where the earlier file is kept")
+                .when("backup, and it was changed"),
+        ],
+        example: "- copy:\n    src: app.conf\n    dest: /etc/app/app.conf\n    mode: '0640'\n    validate: app --check %s\n- copy:\n    content: '{{ settings | to_nice_json }}'\n    dest: /etc/app/settings.json\n",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["src", "content"]),

@@ -11,7 +11,7 @@ use crate::modules::files::editing::{chomped, lines};
 use crate::modules::files::path::expand;
 use crate::modules::files::pattern::{self, Pattern};
 use crate::modules::files::{expand, stat};
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -99,8 +99,13 @@ impl Module for Find {
                 .default("yes")
                 .doc("all bits are the same; no: at least these are set"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("files", "list of dict", "what was found, each as `stat` tells it"),
+            Return::new("matched", "int", "how many"),
+            Return::new("examined", "int", "how many were looked at"),
+            Return::new("skipped_paths", "dict", "what could not be looked at, and why"),
+        ],
+        example: "- find:\n    paths: /var/log\n    patterns: '*.gz'\n    age: 4w\n    recurse: true\n  register: old\n",
         free_form: None,
         rules: &[],
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::editing::{Edited, Editing, Options, bare, chomped, lines};
 use crate::modules::files::pattern::{self, Pattern};
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -70,8 +70,11 @@ impl Module for Lineinfile {
                 .doc("the first match counts, not the last"),
             Arg::str("validate").doc("a command that judges %s before it is used"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("msg", "str", "what was done"),
+            Return::new("backup", "str", "where the earlier file is kept; empty: nowhere"),
+        ],
+        example: "- lineinfile:\n    path: /etc/ssh/sshd_config\n    regexp: '^#?PermitRootLogin'\n    line: PermitRootLogin no\n    validate: sshd -t -f %s\n",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["insertbefore", "insertafter"]),

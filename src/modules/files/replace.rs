@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::editing::{Edited, Editing, Options};
 use crate::modules::files::pattern;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::System;
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -53,8 +53,12 @@ impl Module for Replace {
                 .default("utf-8")
                 .doc("of the file"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("msg", "str", "how many were replaced"),
+            Return::new("backup_file", "str", "where the earlier file is kept")
+                .when("backup, and it was changed"),
+        ],
+        example: "- replace:\n    path: /etc/hosts\n    regexp: old[.]example\n    replace: new.example\n",
         free_form: None,
         rules: &[],
     };

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use serde::Deserialize;
 
 use crate::modules::files::path::expand;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -25,8 +25,12 @@ impl Module for Slurp {
         name: "slurp",
         summary: "read a file of the target",
         args: &[Arg::path("src").aliases(&["path"]).required().doc("the file")],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("content", "str", "the file, in base64"),
+            Return::new("encoding", "str", "`base64`"),
+            Return::new("source", "str", "the file that was read"),
+        ],
+        example: "- slurp:\n    src: /etc/hostname\n  register: name\n- debug:\n    msg: '{{ name.content | b64decode }}'\n",
         free_form: None,
         rules: &[],
     };

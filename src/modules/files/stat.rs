@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::modules::files::file::seconds;
 use crate::modules::files::mode::octal;
 use crate::modules::files::path::expand;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Command, DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -86,8 +86,12 @@ impl Module for Stat {
                 .default("no")
                 .doc("accepted; contexts are not read"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[Return::new(
+            "stat",
+            "dict",
+            "`exists`, and where it does `path`, `mode`, `isdir`, `isreg`, `islnk`, `size`, `mtime`, `checksum`, `pw_name`...",
+        )],
+        example: "- stat:\n    path: /etc/app.conf\n  register: conf\n- debug:\n    msg: it is there\n  when: conf.stat.exists\n",
         free_form: None,
         rules: &[],
     };

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::modules::files::content::Writing;
 use crate::modules::files::steps::{Source, Step, perform};
 use crate::modules::files::{attributes, path};
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Attributes, FileKind, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -50,8 +50,13 @@ impl Module for Tempfile {
                 .doc("what its name begins with"),
             Arg::str("suffix").default("").doc("what its name ends with"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("path", "str", "the file or folder"),
+            Return::new("mode", "str", "permission bits, octal"),
+            Return::new("owner", "str", "its user"),
+            Return::new("group", "str", "its group"),
+        ],
+        example: "- tempfile:\n    state: directory\n    suffix: build\n  register: scratch\n",
         free_form: None,
         rules: &[],
     };

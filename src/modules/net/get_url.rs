@@ -16,7 +16,7 @@ use crate::modules::files::path::expand;
 use crate::modules::net::web::{
     Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
 };
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::digest::Hasher;
 use crate::system::{Attributes, DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
@@ -82,8 +82,16 @@ impl Module for GetUrl {
             Arg::bool("use_netrc").default("yes").doc("accepted; .netrc is not read"),
             Arg::bool("decompress").default("yes").doc("accepted; compression is never asked for"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("dest", "str", "the file"),
+            Return::new("url", "str", "where it came from"),
+            Return::new("status_code", "int", "the answer's status"),
+            Return::new("checksum_src", "str", "SHA-1 of what was sent"),
+            Return::new("checksum_dest", "str", "SHA-1 of what was there"),
+            Return::new("backup_file", "str", "where the earlier file is kept")
+                .when("backup, and it was changed"),
+        ],
+        example: "- get_url:\n    url: https://example.com/app-1.2.tar.gz\n    dest: /srv/app.tar.gz\n    checksum: sha256:https://example.com/SHA256SUMS\n",
         free_form: None,
         rules: &[],
     };

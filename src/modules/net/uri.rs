@@ -10,7 +10,7 @@ use crate::modules::files::path::expand;
 use crate::modules::net::web::{
     Fetch, Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
 };
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::digest::digest_bytes;
 use crate::system::{DigestAlgorithm, FileKind, Follow, System};
 use crate::value::{Map, Value};
@@ -83,8 +83,16 @@ impl Module for Uri {
             Arg::bool("use_netrc").default("yes").doc("accepted; .netrc is not read"),
             Arg::bool("decompress").default("yes").doc("accepted; compression is never asked for"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("status", "int", "the answer's status"),
+            Return::new("url", "str", "where it came from, after redirections"),
+            Return::new("redirected", "bool", "whether there were any"),
+            Return::new("content", "str", "the body").when("return_content, or it failed"),
+            Return::new("json", "dict", "the body").when("it is JSON"),
+            Return::new("path", "str", "where the body was put").when("dest"),
+            Return::new("elapsed", "int", "seconds that it took"),
+        ],
+        example: "- uri:\n    url: https://app.example/health\n    return_content: true\n  register: health\n  until: health.status == 200\n  retries: 10\n- uri:\n    url: https://app.example/api/users\n    method: POST\n    body_format: json\n    body: {name: ann}\n    status_code: [200, 201]\n",
         free_form: None,
         rules: &[Rule::Exclusive(&["body", "src"])],
     };

@@ -15,7 +15,7 @@ use crate::modules::files::attributes;
 use crate::modules::files::path::expand;
 use crate::modules::files::pattern::{self, Pattern};
 use crate::modules::net::web::seconds;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -89,8 +89,15 @@ impl Module for WaitFor {
                 .default("ESTABLISHED,FIN_WAIT1,FIN_WAIT2,SYN_RECV,SYN_SENT,TIME_WAIT")
                 .doc("which connections count for `drained`"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("elapsed", "int", "seconds that it took"),
+            Return::new("port", "int", "as in the arguments"),
+            Return::new("path", "str", "as in the arguments"),
+            Return::new("state", "str", "what was waited for"),
+            Return::new("match_groups", "list of str", "the groups of `search_regex`"),
+            Return::new("match_groupdict", "dict", "its named groups"),
+        ],
+        example: "- wait_for:\n    port: 5432\n    timeout: 60\n- wait_for:\n    path: /var/log/app.log\n    search_regex: started in ([0-9]+) ms\n",
         free_form: None,
         rules: &[Rule::Exclusive(&["port", "path"])],
     };

@@ -59,7 +59,10 @@ fn talk(command: &Command, echo: bool, answer: &mut dyn FnMut(&[u8]) -> Reply) -
         .args(["agent", ATTACH])
         .args(&command.argv)
         .envs(&command.environment)
-        .env("PATH", search_path(command.environment.get("PATH").map(String::as_str)))
+        .env(
+            "PATH",
+            search_path(command.environment.get("PATH").map(String::as_str)),
+        )
         .stdin(Stdio::from(theirs.try_clone()?))
         .stdout(Stdio::from(theirs.try_clone()?))
         .stderr(Stdio::from(theirs));

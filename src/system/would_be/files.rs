@@ -13,7 +13,7 @@ use crate::system::digest::digest_bytes;
 use crate::system::foresight::Subject;
 use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Result, System, User,
+    HttpResponse, LentFile, Metadata, Reply, Result, System, User,
 };
 use crate::value::Value;
 
@@ -427,6 +427,31 @@ impl System for WouldBe<'_> {
         let output = self.machine.run(command);
         self.noted_answer(!output.as_ref().is_ok_and(CommandOutput::success));
         output
+    }
+
+    fn run_with(&self, files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput> {
+        if self.acting.get() {
+            return self.unforeseen("run", &command(Path::new("/")).argv.join(" "));
+        }
+        // The files are gone when it has ended: on the machine itself, where the process can see them.
+        self.machine.run_with(files, command)
+    }
+
+    fn lend(&self, content: &mut dyn Read) -> Result<PathBuf> {
+        self.machine.lend(content)
+    }
+
+    fn take_back(&self, path: &Path) -> Result<()> {
+        self.machine.take_back(path)
+    }
+
+    fn converse(
+        &self,
+        command: &Command,
+        _echo: bool,
+        _answer: &mut dyn FnMut(&[u8]) -> Reply,
+    ) -> Result<CommandOutput> {
+        self.unforeseen("run", &command.argv.join(" "))
     }
 
     fn which(&self, program: &str) -> Option<PathBuf> {

@@ -12,7 +12,7 @@ use super::*;
 use crate::modules::{AnyModule, Mode, entry};
 use crate::system::local::Local;
 use crate::system::{
-    CommandOutput, Connection, DigestAlgorithm, Group, HttpRequest, HttpResponse, Metadata, Result,
+    CommandOutput, Connection, DigestAlgorithm, Group, HttpRequest, HttpResponse, Metadata, Reply, Result,
     SystemError, User,
 };
 
@@ -160,6 +160,14 @@ impl System for Mortal {
     }
     fn set_xattr(&self, path: &Path, name: &str, value: &[u8]) -> Result<()> {
         self.machine.set_xattr(path, name, value)
+    }
+    fn converse(
+        &self,
+        command: &Command,
+        echo: bool,
+        answer: &mut dyn FnMut(&[u8]) -> Reply,
+    ) -> Result<CommandOutput> {
+        self.machine.converse(command, echo, answer)
     }
     fn run(&self, command: &Command) -> Result<CommandOutput> {
         let argv: Vec<&str> = command.argv.iter().map(String::as_str).collect();

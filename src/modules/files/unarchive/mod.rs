@@ -13,7 +13,6 @@ use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, Wanted, nothing, with_file_args};
 use crate::modules::files::compression::{Compression, MAGIC};
-use crate::modules::files::content::beside;
 use crate::modules::files::{attributes, path};
 use crate::modules::net::web::{Redirections, WebArgs, status_text};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
@@ -102,9 +101,14 @@ impl Module for Unarchive {
         returns: &[
             Return::new("dest", "str", "the folder"),
             Return::new("src", "str", "the archive"),
-            Return::new("handler", "str", "the kind of archive: `TgzArchive`, `ZipArchive`..."),
+            Return::new(
+                "handler",
+                "str",
+                "the kind of archive: `TgzArchive`, `ZipArchive`...",
+            ),
             Return::new("files", "list of str", "the names in the archive").when("list_files"),
-            Return::new("extract_results", "dict", "`cmd`, `rc`, `out` and `err` of tar").when("tar has unpacked something"),
+            Return::new("extract_results", "dict", "`cmd`, `rc`, `out` and `err` of tar")
+                .when("tar has unpacked something"),
         ],
         example: "- unarchive:\n    src: app-1.2.tar.gz\n    dest: /srv/app\n    creates: /srv/app/app-1.2\n\
                   - unarchive:\n    src: https://example.com/app.zip\n    dest: /srv/app\n    remote_src: true\n",
@@ -250,7 +254,7 @@ impl Args {
         look: impl FnOnce(&Path, &'static str) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let brought = match &self.digest {
-            Some(digest) => Some(keep(&mut system.content(digest)?, system)?),
+            Some(digest) => Some(system.lend(&mut system.content(digest)?)?),
             None if self.src.contains("://") => Some(self.download(system)?),
             None => None,
         };
@@ -271,7 +275,7 @@ impl Args {
             return readable(&system.canonicalize(&path)?, system, look);
         };
         let result = readable(&path, system, look);
-        system.remove_file(&path)?;
+        system.take_back(&path)?;
         result
     }
 
@@ -287,7 +291,7 @@ impl Args {
         if fetched.response.status != 200 {
             return Err(problem(&status_text(fetched.response.status)));
         }
-        keep(&mut fetched.response.body, system)
+        Ok(system.lend(&mut fetched.response.body)?)
     }
 }
 
@@ -309,22 +313,10 @@ fn readable<T>(
     let plain = compression
         .decoder(system.open(src)?)
         .map_err(|error| Error::new(format!("cannot decompress {}: {error}", src.display())))
-        .and_then(|mut stream| keep(&mut stream, system))?;
+        .and_then(|mut stream| Ok(system.lend(&mut stream)?))?;
     let result = look(&plain, handler);
-    system.remove_file(&plain)?;
+    system.take_back(&plain)?;
     result
-}
-
-/// Puts an archive into a file that only its user can read.
-fn keep(content: &mut dyn std::io::Read, system: &dyn System) -> Result<PathBuf, Error> {
-    let folder = system.env("TMPDIR").unwrap_or_else(|| "/tmp".to_owned());
-    let path = beside(&Path::new(&folder).join("archive"), "archive", system);
-    let private = Attributes {
-        mode: Some(0o600),
-        ..Attributes::default()
-    };
-    system.write(&path, content, private)?;
-    Ok(path)
 }
 
 /// An archive, and the program that reads it.
@@ -353,18 +345,19 @@ impl<'a> Archive<'a> {
                 args.src
             ))
         };
-        let program = match handler {
-            zip::HANDLER if args.extra_opts.is_empty() => None,
-            zip::HANDLER => Some(system.which("unzip").ok_or_else(|| {
-                refused("Unable to find required 'unzip' binary in the path: `extra_opts` are for it.")
-            })?),
-            _ => {
-                let found = system.which("gtar").or_else(|| system.which("tar"));
-                Some(found.ok_or_else(|| {
-                    refused("Unable to find required 'gtar' or 'tar' binary in the path")
-                })?)
-            }
-        };
+        let program =
+            match handler {
+                zip::HANDLER if args.extra_opts.is_empty() => None,
+                zip::HANDLER => Some(system.which("unzip").ok_or_else(|| {
+                    refused("Unable to find required 'unzip' binary in the path: `extra_opts` are for it.")
+                })?),
+                _ => {
+                    let found = system.which("gtar").or_else(|| system.which("tar"));
+                    Some(found.ok_or_else(|| {
+                        refused("Unable to find required 'gtar' or 'tar' binary in the path")
+                    })?)
+                }
+            };
         let program = program.map(|program| program.display().to_string());
         let archive = Self {
             args,

@@ -56,7 +56,10 @@ impl Archive<'_> {
             let entry = archive
                 .by_index_raw(at)
                 .map_err(|error| Error::new(error.to_string()))?;
-            let name = entry.name().map_err(|error| Error::new(error.to_string()))?.into_owned();
+            let name = entry
+                .name()
+                .map_err(|error| Error::new(error.to_string()))?
+                .into_owned();
             let wanted = include.is_empty() || include.iter().any(|pattern| pattern.is_match(&name));
             if !wanted || exclude.iter().any(|pattern| pattern.is_match(&name)) {
                 continue;
@@ -69,7 +72,10 @@ impl Archive<'_> {
             members.push(Member {
                 at,
                 kind,
-                mode: entry.unix_mode().map(|mode| mode & 0o7777).filter(|mode| *mode != 0),
+                mode: entry
+                    .unix_mode()
+                    .map(|mode| mode & 0o7777)
+                    .filter(|mode| *mode != 0),
                 size: entry.size(),
                 modified: entry.last_modified().and_then(moment),
                 checksum: entry.crc32(),
@@ -360,7 +366,10 @@ mod tests {
         }
         let fake = machine(&[("l", "/etc", LINK | 0o777), ("l/evil", "x", 0o644)]);
         let outcome = run::<Unarchive>(&fake, &format!("{{{ARGS}}}"));
-        assert!(outcome.failed && !fake.listing().contains("/etc/evil"), "{outcome:?}");
+        assert!(
+            outcome.failed && !fake.listing().contains("/etc/evil"),
+            "{outcome:?}"
+        );
     }
 
     #[test]
