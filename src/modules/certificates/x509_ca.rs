@@ -3,7 +3,7 @@
 //! Only the description is here, so that the static check, the documentation and the controller's action
 //! read one table; the work is [`crate::certificate::folder`]'s, and never a target's.
 
-use crate::modules::{Arg, Spec};
+use crate::modules::{Arg, Return, Spec};
 
 pub const SPEC: Spec = Spec {
     name: "x509_ca",
@@ -20,8 +20,21 @@ pub const SPEC: Spec = Spec {
             .default("3650")
             .doc("Days for which a new authority is good."),
     ],
-    returns: &[],
-    example: "",
+    returns: &[
+        Return::new("name", "str", "the authority"),
+        Return::new("path", "str", "its folder on the controller"),
+        Return::new(
+            "certificate",
+            "str",
+            "its certificate as PEM; empty where a check predicts it",
+        ),
+    ],
+    example: "\
+- x509_ca:
+    name: lab
+    path: pki/lab
+    common_name: Lab authority
+",
     free_form: None,
     rules: &[],
 };

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::certificate::{self, Certificate, Name, Request};
 use crate::modules::files::path;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Attributes, Follow, System};
 use crate::wire::message::{Diff, Outcome};
 
@@ -116,8 +116,24 @@ impl Module for X509Certificate {
                 .default("present")
                 .doc("Whether the files are there."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("path", "str", "the certificate's file"),
+            Return::new("private_key_path", "str", "the key's file"),
+            Return::new("reasons", "list of str", "why it is issued").when("it is issued, in check mode"),
+            Return::new("subject_alt_names", "list of str", "all its names").when("it is there"),
+            Return::new("serial", "str", "hexadecimal, with colons").when("it is there"),
+            Return::new("issuer", "str", "who signed it").when("it is there"),
+            Return::new("not_before", "str", "when it begins").when("it is there"),
+            Return::new("not_after", "str", "when it ends").when("it is there"),
+        ],
+        example: "\
+- x509_certificate:
+    path: /etc/ssl/web.crt
+    authority: lab
+    subject_alt_names: [\"DNS:web.lab\", \"IP:10.0.0.5\"]
+    owner: root
+    group: ssl-cert
+",
         free_form: None,
         rules: &[Rule::If("state", "present", &["authority", "subject_alt_names"])],
     };

@@ -123,7 +123,7 @@ impl Module for DockerHostInfo {
             outcome = outcome.with("volumes", told("volumes", engine.volumes(filters)?));
         }
         if args.disk_usage {
-            let usage = engine.disk_usage()?;
+            let usage = engine.disk_usage(system)?;
             let usage = if args.verbose_output {
                 usage
             } else {

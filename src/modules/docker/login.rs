@@ -3,9 +3,6 @@
 //! The engine asks the registry whether they are right before they are written; wrong ones are never kept. Those that are
 //! there already are asked about again only with `reauthorize`.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -13,14 +10,11 @@ use super::credentials::{HUB, Login, Store};
 use super::engine::connection::with_engine_args;
 use super::engine::{Address, ConnectionArgs};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
-use crate::system::{HttpRequest, System};
+use crate::system::System;
 use crate::value::{Secret, Value};
 use crate::wire::message::{Diff, Outcome};
 
 pub struct DockerLogin;
-
-/// An answer of the engine is a line of JSON.
-const LARGEST_ANSWER: u64 = 1 << 20;
 
 #[derive(Debug, Deserialize)]
 pub struct Args {
@@ -163,46 +157,17 @@ fn ask(address: &Address, registry: &str, login: &Login, system: &dyn System) ->
             login.username
         ))
     };
-    // What has to be there for a connection is looked at, and told, as for any other.
-    address.client(system)?;
     let body = json!({
         "username": login.username, "password": login.password, "serveraddress": registry
     });
-    let tls = address.tls.as_ref();
-    let (base, unix_socket) = match address.socket() {
-        Some(path) => ("http://docker".to_owned(), Some(path.to_owned())),
-        None => {
-            let scheme = if tls.is_some() { "https" } else { "http" };
-            let rest = address
-                .host
-                .split_once("://")
-                .map_or(address.host.as_str(), |(_, rest)| rest);
-            (format!("{scheme}://{}", rest.trim_end_matches('/')), None)
-        }
-    };
-    let file =
-        |pick: fn(&super::engine::connection::TlsFiles) -> &PathBuf| tls.map(|files| pick(files).clone());
-    let response = system.http(&HttpRequest {
-        method: "POST".to_owned(),
-        url: format!("{base}/auth"),
-        headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-        body: body.to_string().into_bytes(),
-        timeout: Duration::from_secs(address.timeout),
-        validate_certs: true,
-        ca_path: file(|files| &files.authority),
-        client_cert: file(|files| &files.certificate),
-        client_key: file(|files| &files.key),
-        unix_socket,
-        use_proxy: false,
-    })?;
-    let status = response.status;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut std::io::Read::take(response.body, LARGEST_ANSWER), &mut text)
-        .map_err(|error| failed(&error))?;
-    let answer: Json = serde_json::from_str(&text).unwrap_or_default();
+    let (status, answer) = address.ask("POST", "/auth", Some(&body), system)?;
     match status {
         200 | 204 => Ok(answer),
-        _ => Err(failed(&answer["message"].as_str().unwrap_or(text.trim()))),
+        _ => Err(failed(
+            &answer["message"]
+                .as_str()
+                .unwrap_or("the engine does not say why"),
+        )),
     }
 }
 

@@ -11,6 +11,7 @@ mod engine;
 mod filters;
 pub mod host_info;
 pub mod image;
+pub mod info;
 pub mod login;
 pub mod network;
 pub mod prune;
@@ -26,12 +27,16 @@ use crate::value::Value;
 /// Those that playbooks and actions call.
 pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<container::DockerContainer>(),
+    &entry::<info::DockerContainerInfo>(),
     &entry::<host_info::DockerHostInfo>(),
     &entry::<image::DockerImage>(),
+    &entry::<info::DockerImageInfo>(),
     &entry::<login::DockerLogin>(),
     &entry::<network::DockerNetwork>(),
+    &entry::<info::DockerNetworkInfo>(),
     &entry::<prune::DockerPrune>(),
     &entry::<volume::DockerVolume>(),
+    &entry::<info::DockerVolumeInfo>(),
 ];
 
 /// What an earlier task of this check would have left: none if none touches it, and then none if it would be gone.

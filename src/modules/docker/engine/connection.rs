@@ -2,19 +2,24 @@
 //!
 //! Deliberately no `ssh://`: a task for another host's engine runs on that host. No TLS without verification.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::Docker;
 use serde::Deserialize;
+use serde_json::Value as Json;
 
 use crate::modules::Error;
 use crate::modules::files::path::expand;
-use crate::system::{Follow, System};
+use crate::system::{Follow, HttpRequest, System};
 use crate::value::Value;
 
 const SOCKET: &str = "unix:///var/run/docker.sock";
 /// As long as community.docker waits for an answer.
 const TIMEOUT_SECONDS: u64 = 60;
+/// Thousands of layers with their sizes are less.
+const LARGEST_ANSWER: u64 = 64 << 20;
 
 /// The table of a module's own arguments with those of [`ConnectionArgs`] added.
 macro_rules! with_engine_args {
@@ -191,6 +196,48 @@ impl Address {
             (None, None) => Docker::connect_with_http(&self.host, self.timeout, version),
         };
         client.map_err(|error| self.refused(&error))
+    }
+
+    /// One question that the client does not know, or whose answer it would shorten: status and JSON.
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Json>,
+        system: &dyn System,
+    ) -> Result<(u16, Json), Error> {
+        let (base, unix_socket) = if let Some(socket) = self.socket() {
+            self.look_at(socket, system)?;
+            ("http://docker".to_owned(), Some(socket.to_owned()))
+        } else {
+            let scheme = if self.tls.is_some() { "https" } else { "http" };
+            let host = self
+                .host
+                .split_once("://")
+                .map_or(self.host.as_str(), |(_, rest)| rest);
+            (format!("{scheme}://{}", host.trim_end_matches('/')), None)
+        };
+        let file = |pick: fn(&TlsFiles) -> &PathBuf| self.tls.as_ref().map(|files| pick(files).clone());
+        let response = system.http(&HttpRequest {
+            method: method.to_owned(),
+            url: format!("{base}{path}"),
+            headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
+            body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
+            timeout: Duration::from_secs(self.timeout),
+            validate_certs: true,
+            ca_path: file(|files| &files.authority),
+            client_cert: file(|files| &files.certificate),
+            client_key: file(|files| &files.key),
+            unix_socket,
+            use_proxy: false,
+        })?;
+        let mut text = Vec::new();
+        response
+            .body
+            .take(LARGEST_ANSWER)
+            .read_to_end(&mut text)
+            .map_err(|error| self.refused(&error))?;
+        Ok((response.status, serde_json::from_slice(&text).unwrap_or_default()))
     }
 
     fn look_at(&self, path: &Path, system: &dyn System) -> Result<(), Error> {

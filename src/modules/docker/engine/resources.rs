@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::{Engine, json, request};
 use crate::modules::Error;
+use crate::system::System;
 
 /// As the engine takes them: values for each name.
 pub type Filters = HashMap<String, Vec<String>>;
@@ -98,11 +99,15 @@ impl Engine {
         Ok(answer["Volumes"].take())
     }
 
-    /// What disk space is used for.
-    pub fn disk_usage(&self) -> Result<Json, Error> {
-        let what = "ask for the used disk space";
-        let options = None::<query::DataUsageOptions>;
-        json(what, &self.call(what, self.docker.df(options))?)
+    /// What disk space is used for, as this engine's version tells it.
+    pub fn disk_usage(&self, system: &dyn System) -> Result<Json, Error> {
+        match self.address.ask("GET", "/system/df", None, system)? {
+            (200, usage) => Ok(usage),
+            (status, answer) => Err(Error::new(format!(
+                "cannot ask for the used disk space: the docker engine says {status}: {}",
+                answer["message"].as_str().unwrap_or_default()
+            ))),
+        }
     }
 
     pub fn prune_containers(&self, filters: Filters) -> Result<Json, Error> {
