@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes;
 use crate::modules::files::content::{Writing, text_diff};
 use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::{Attributes, Command, Follow, System};
 use crate::wire::message::{Diff, Outcome};
 
@@ -71,8 +71,16 @@ impl Module for AptRepository {
                 .doc("accepted without effect: for `ppa:`"),
             Arg::str("codename").doc("accepted without effect: for `ppa:`"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("repo", "str", "the line"),
+            Return::new("sources_added", "list of str", "files that were made"),
+            Return::new("sources_removed", "list of str", "files that are gone"),
+        ],
+        example: "\
+- apt_repository:
+    repo: deb [signed-by=/etc/apt/keyrings/example.asc] https://packages.example.org/debian bookworm main
+    filename: example
+",
         free_form: None,
         rules: &[],
     };
@@ -83,6 +91,9 @@ impl Module for AptRepository {
                 "{} names a PPA, which is not supported: give the line `deb URL SUITE COMPONENTS` and its key",
                 args.repo
             )));
+        }
+        if args.update_cache {
+            tool::require(system, "apt-get", "fetch the package lists")?;
         }
         let wanted = line(&args.repo)
             .ok_or_else(|| Error::new(format!("Invalid repository string: {}", args.repo)))?;
@@ -140,8 +151,11 @@ impl Module for AptRepository {
         perform(&change.steps, system)?;
         if change.update_cache {
             let command = Command::new(["apt-get", "update", "-q"]).env("DEBIAN_FRONTEND", "noninteractive");
-            if let Err(error) = tool::run(system, &command) {
+            // Where it cannot be run at all, as in a check, the sources are not what is wrong.
+            let output = system.run(&command)?;
+            if !output.success() {
                 perform(&change.undo, system)?;
+                let error = tool::failure(&command, &output);
                 return Err(Error {
                     message: format!("Failed to update apt cache: {}", error.message),
                     ..error
@@ -251,6 +265,7 @@ mod tests {
             "# main\ndeb http://deb.debian.org/debian  bookworm main # all\n",
         )
         .directory(FOLDER)
+        .program("/usr/bin/apt-get")
         .answer("apt-get update -q", 0, "");
         fake
     }

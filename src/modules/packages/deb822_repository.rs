@@ -10,7 +10,7 @@ use crate::modules::files::attributes;
 use crate::modules::files::content::{Writing, text_diff};
 use crate::modules::files::steps::{Source, Step, perform};
 use crate::modules::packages::download;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Attributes, FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -77,8 +77,19 @@ impl Module for Deb822Repository {
                 .default("present")
                 .doc("whether it shall be there"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("repo", "str", "the stanza").when("present"),
+            Return::new("dest", "str", "its file"),
+            Return::new("key_filename", "str", "the file of its key"),
+        ],
+        example: "\
+- deb822_repository:
+    name: example
+    uris: https://packages.example.org/debian
+    suites: bookworm
+    components: main
+    signed_by: https://packages.example.org/key.asc
+",
         free_form: None,
         rules: &[],
     };

@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use crate::modules::files::content::json_text;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
+use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -61,8 +62,17 @@ impl Module for Debconf {
                 .default("no")
                 .doc("the question may still be asked"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("current", "dict", "the answers, or the one that was given"),
+            Return::new("previous", "dict", "what the answer was before").when("changed"),
+        ],
+        example: "\
+- debconf:
+    name: tzdata
+    question: tzdata/Zones/Europe
+    vtype: select
+    value: Zurich
+",
         free_form: None,
         rules: &[Rule::Together(&["question", "vtype", "value"])],
     };
@@ -121,6 +131,11 @@ impl Module for Debconf {
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         tool::run(system, &change.command)?;
         Ok(change.outcome)
+    }
+
+    /// Later tasks have other questions.
+    fn foresee(_change: &Change) -> Foresight {
+        Foresight::Effects(Vec::new())
     }
 }
 

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Command, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -57,8 +57,12 @@ impl Module for PackageFacts {
                 .default("first")
                 .doc("of several managers, the first or all"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[Return::new(
+            "ansible_facts",
+            "dict",
+            "`packages`: each name to a list of what is installed under it, with version, source and more",
+        )],
+        example: "- package_facts:\n",
         free_form: None,
         rules: &[],
     };

@@ -16,7 +16,8 @@ use serde::Deserialize;
 
 use self::remote::Remote;
 use crate::modules::files::path;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Command, CommandOutput, FileKind, Follow, System};
 use crate::value::Value;
 use crate::wire::message::Outcome;
@@ -131,8 +132,23 @@ impl Module for Git {
             Arg::str("archive_prefix").doc("what the names in it begin with"),
             Arg::path("separate_git_dir").doc("where the repository itself is kept"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("before", "str", "the commit that was checked out").when("there was a checkout"),
+            Return::new("after", "str", "the commit that is checked out now"),
+            Return::new(
+                "remote_url_changed",
+                "bool",
+                "whether the remote was known by another URL",
+            )
+            .when("there was a checkout"),
+        ],
+        example: "\
+- git:
+    repo: https://git.example.org/app.git
+    dest: /srv/app
+    version: v1.2
+    depth: 1
+",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["separate_git_dir", "bare"]),
@@ -182,6 +198,10 @@ impl Module for Git {
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         let tree = Tree::new(&change.args, system)?;
         tree.bring_about(&change)
+    }
+
+    fn foresee(_change: &Change) -> Foresight {
+        Foresight::Effects(vec![Effect::Files])
     }
 }
 

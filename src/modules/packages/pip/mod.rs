@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use self::requirement::{Requirement, joined};
-use super::foreseen::{self, Foreseen, Packages};
 use crate::modules::files::path;
+use crate::modules::packages::foreseen::{self, Foreseen, Packages};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, CommandOutput, Follow, System};

@@ -4,11 +4,14 @@
 
 #![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::foreseen::{self, Foreseen, Packages};
+use crate::modules::packages::foreseen::{self, Foreseen, Packages};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, CommandOutput, System};
@@ -29,7 +32,6 @@ pub struct Args {
     remove_nosave: bool,
     executable: String,
     extra_args: String,
-    #[serde(default)]
     upgrade: Option<bool>,
     upgrade_extra_args: String,
     update_cache: Option<bool>,
@@ -192,6 +194,9 @@ impl Module for Pacman {
             let updated = list.is_none() || before != after;
             outcome.changed |= updated;
             outcome = outcome.with("cache_updated", updated);
+            if change.calls.is_empty() {
+                outcome = outcome.with("msg", "Updated package db");
+            }
         }
         for call in &change.calls {
             perform(call)?;

@@ -5,9 +5,12 @@
 
 #![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
+#[cfg(test)]
+mod tests;
+
 use serde::Deserialize;
 
-use super::foreseen::{self, Foreseen, Packages};
+use crate::modules::packages::foreseen::{self, Foreseen, Packages};
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, CommandOutput, System};
