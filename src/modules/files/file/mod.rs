@@ -358,7 +358,8 @@ impl<'a> Check<'a> {
     fn amend(&mut self, path: &Path, now: &Metadata, follow: Follow) {
         let missing = self.wanted.missing(now);
         if !attributes::nothing(missing) {
-            self.steps.push(Step::Attributes(path.to_owned(), missing, follow));
+            self.steps
+                .push(Step::Attributes(path.to_owned(), missing, follow));
         }
     }
 
