@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a fence `sh` | its `regdeploy` commands are understood in a fresh project; other programs of ours exist |
 //! | a fence `yaml` | a play or list of tasks passes `--syntax-check`; anything else is YAML |
+//! | a module's `example` | it passes `--syntax-check` as a list of tasks |
 //! | a fence `ini` | it is an inventory |
 //! | a fence `rust` | it stands in the file that its first line names |
 //! | `<!-- generated: NAME -->` | what [`generated`] makes of the code's tables |
@@ -13,6 +14,7 @@
 //! `UPDATE_DOCUMENTS=1` writes the generated parts anew.
 
 mod commands;
+mod examples;
 mod generated;
 mod parts;
 mod site;
@@ -34,7 +36,7 @@ pub fn root() -> &'static Path {
 /// Every document, the ones at the top first.
 pub fn all() -> Vec<Document> {
     let mut paths: Vec<PathBuf> = Vec::new();
-    for folder in ["", "docs", "tests/lab"] {
+    for folder in ["", "docs", "tests/lab", "tests/modules"] {
         let mut found: Vec<PathBuf> = std::fs::read_dir(root().join(folder))
             .expect("a folder of documents")
             .map(|entry| entry.expect("an entry").path())

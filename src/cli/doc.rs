@@ -3,23 +3,25 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 
 use super::{Stop, warn};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{self, Spec};
+use crate::executor::{self, Words};
+use crate::modules::{Return, Spec};
 use crate::playbook::keyword::KEYWORDS;
-use crate::playbook::short_name;
+use crate::playbook::{Vocabulary, collection, short_name};
 use crate::value::{Map, Value};
-use crate::{actions, output, template};
+use crate::{output, template};
 
 const OPTIONS: u8 = 5;
 
 /// Columns of a text.
 const WIDTH: usize = 78;
 
-/// The collection under which everything that is built in is listed.
+/// The collection under which everything but modules is listed.
 const COLLECTION: &str = "ansible.builtin";
 
 /// Shows what there is to know of modules, keywords, filters, tests and lookups.
@@ -55,6 +57,7 @@ const TYPES: [&str; 6] = ["module", "keyword", "filter", "test", "lookup", "call
 /// One thing that can be looked up.
 struct Entry {
     name: &'static str,
+    collection: &'static str,
     summary: String,
     /// What it takes, in a line.
     parameters: String,
@@ -68,11 +71,10 @@ pub fn run(arguments: &DocArguments) -> Result<ExitCode, Stop> {
     if arguments.list {
         let wanted = |entry: &&Entry| {
             arguments.names.is_empty()
-                || arguments.names.iter().any(|name| {
-                    name == COLLECTION
-                        || name == entry.name
-                        || *name == format!("{COLLECTION}.{}", entry.name)
-                })
+                || arguments
+                    .names
+                    .iter()
+                    .any(|name| name == entry.collection || name == entry.name || *name == entry.full_name())
         };
         let shown: Vec<&Entry> = entries.iter().filter(wanted).collect();
         print!("{}", list(&shown, &arguments.kind, arguments.json));
@@ -111,6 +113,7 @@ pub fn run(arguments: &DocArguments) -> Result<ExitCode, Stop> {
 fn entries(kind: &str) -> Vec<Entry> {
     let definition = |(name, parameters, doc): (&'static str, &str, &str)| Entry {
         name,
+        collection: COLLECTION,
         summary: doc.to_owned(),
         parameters: parameters.to_owned(),
         spec: None,
@@ -121,6 +124,7 @@ fn entries(kind: &str) -> Vec<Entry> {
             .iter()
             .map(|keyword| Entry {
                 name: keyword.name,
+                collection: COLLECTION,
                 summary: if keyword.refused {
                     format!("refused: {}", keyword.doc)
                 } else {
@@ -144,6 +148,7 @@ fn entries(kind: &str) -> Vec<Entry> {
         _ => specs()
             .map(|spec| Entry {
                 name: spec.name,
+                collection: collection(spec.name),
                 summary: spec.summary.to_owned(),
                 parameters: String::new(),
                 spec: Some(spec),
@@ -152,17 +157,18 @@ fn entries(kind: &str) -> Vec<Entry> {
     }
 }
 
-/// The tables of all modules; where there is an action, it is the action's that counts.
+/// The tables of all modules that playbooks can name; where there is an action, it is the action's that counts.
 fn specs() -> impl Iterator<Item = &'static Spec> {
-    let actions = actions::ACTIONS.iter().map(|action| action.spec());
-    let modules = modules::all().map(modules::AnyModule::spec);
-    actions.chain(modules.filter(|spec| actions::find(spec.name).is_none()))
+    let words = Words {
+        extra_vars: Arc::default(),
+    };
+    words.modules().into_iter().filter_map(executor::spec)
 }
 
 fn list(entries: &[&Entry], kind: &str, json: bool) -> String {
     let full = |entry: &Entry| match kind {
         "keyword" => entry.name.to_owned(),
-        _ => format!("{COLLECTION}.{}", entry.name),
+        _ => entry.full_name(),
     };
     if json {
         let all = entries
@@ -182,6 +188,10 @@ fn list(entries: &[&Entry], kind: &str, json: bool) -> String {
 }
 
 impl Entry {
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.collection, self.name)
+    }
+
     fn text(&self, kind: &str) -> String {
         let mut out = format!(
             "> {} {}\n\n{}\n",
@@ -211,6 +221,17 @@ impl Entry {
             about("default", arg.default.unwrap_or_default().to_owned());
             about("type", arg.kind.name().to_owned());
         }
+        if !spec.example.is_empty() {
+            let _ = write!(out, "\nEXAMPLES:\n\n{}\n", spec.example.trim_end());
+        }
+        if !spec.returns.is_empty() {
+            out.push_str("\nRETURN VALUES:\n");
+        }
+        for value in spec.returns {
+            let _ = writeln!(out, "\n- {}\n{}", value.name, wrapped(value.doc, 8));
+            let _ = writeln!(out, "        returned: {}", returned(value));
+            let _ = writeln!(out, "        type: {}", value.kind);
+        }
         out + "\n"
     }
 
@@ -225,27 +246,57 @@ impl Entry {
     }
 
     fn json(&self) -> Value {
-        let mut doc = Map::from_iter([
-            ("collection".to_owned(), Value::from(COLLECTION)),
-            ("name".to_owned(), Value::from(self.name)),
-            ("short_description".to_owned(), Value::from(self.summary.as_str())),
+        let mut doc = object([
+            ("collection", self.collection.into()),
+            ("name", self.name.into()),
+            ("short_description", self.summary.as_str().into()),
+            ("description", vec![self.summary.as_str()].into()),
+            ("plugin_name", self.full_name().into()),
         ]);
+        let mut entry = Map::new();
         if let Some(spec) = self.spec {
+            doc.insert("module".to_owned(), spec.name.into());
             let options = spec.args.iter().map(|arg| {
-                let option = Map::from_iter([
-                    ("description".to_owned(), Value::from(vec![arg.doc])),
-                    ("type".to_owned(), Value::from(arg.kind.name())),
-                    ("required".to_owned(), Value::from(arg.required)),
-                    ("default".to_owned(), Value::from(arg.default)),
-                    ("aliases".to_owned(), Value::from(arg.aliases.to_vec())),
-                    ("choices".to_owned(), Value::from(arg.choices.to_vec())),
+                let option = object([
+                    ("description", vec![arg.doc].into()),
+                    ("type", arg.kind.name().into()),
+                    ("required", arg.required.into()),
+                    ("default", arg.default.into()),
+                    ("aliases", arg.aliases.to_vec().into()),
+                    ("choices", arg.choices.to_vec().into()),
                 ]);
                 (arg.name.to_owned(), Value::Map(option))
             });
             doc.insert("options".to_owned(), Value::Map(options.collect()));
+            let values = spec.returns.iter().map(|value| {
+                let about = object([
+                    ("description", vec![value.doc].into()),
+                    ("returned", returned(value).into()),
+                    ("type", value.kind.into()),
+                ]);
+                (value.name.to_owned(), Value::Map(about))
+            });
+            entry.insert("examples".to_owned(), spec.example.into());
+            entry.insert("return".to_owned(), Value::Map(values.collect()));
+            entry.insert("metadata".to_owned(), Value::Null);
         }
-        Value::Map(Map::from_iter([("doc".to_owned(), Value::Map(doc))]))
+        entry.insert("doc".to_owned(), Value::Map(doc));
+        Value::Map(entry)
     }
+}
+
+fn returned(value: &Return) -> &'static str {
+    match value.when {
+        "" => "always",
+        when => when,
+    }
+}
+
+fn object<const N: usize>(entries: [(&str, Value); N]) -> Map {
+    entries
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
 }
 
 /// A text in lines of a bounded width, all indented.
@@ -301,6 +352,17 @@ mod tests {
                 what is answered; `crash` fails
                 default: pong
                 type: str
+
+        EXAMPLES:
+
+        - ping:
+
+        RETURN VALUES:
+
+        - ping
+                the value of `data`
+                returned: always
+                type: str
         ");
         assert_eq!(
             ping.snippet(),
@@ -311,6 +373,23 @@ mod tests {
             ping.json().get("doc").and_then(|doc| doc.get("name")),
             Some(&Value::from("ping"))
         );
+        let values = ping.json().get("return").cloned();
+        let returned = |values: Value| values.get("ping")?.get("returned").cloned();
+        assert_eq!(values.and_then(returned), Some(Value::from("always")));
+    }
+
+    #[test]
+    fn modules_are_listed_in_their_collections_and_those_of_actions_alone_are_not() {
+        let entries = entries("module");
+        let full: Vec<String> = entries.iter().map(Entry::full_name).collect();
+        for name in [
+            "ansible.builtin.copy",
+            "ansible.posix.mount",
+            "regdeploy.builtin.relocate",
+        ] {
+            assert!(full.iter().any(|full| full == name), "{name}");
+        }
+        assert!(!entries.iter().any(|entry| entry.name == "place"));
     }
 
     #[test]

@@ -102,6 +102,9 @@ const COLLECTIONS: &[(&str, &[&str])] = &[
 /// The collections of the language itself, and this program's own.
 const EVERYTHING: &[&str] = &["ansible.builtin", "ansible.legacy", "regdeploy.builtin"];
 
+/// The modules that no collection has.
+const OWN: &[&str] = &["install_self", "json_merge", "registry_probe", "relocate"];
+
 /// Other names of modules.
 const ALIASES: &[(&str, &str)] = &[
     ("gather_facts", "setup"),
@@ -117,6 +120,17 @@ pub fn short_name(name: &str) -> &str {
     };
     let alias = ALIASES.iter().find(|(alias, _)| *alias == short);
     alias.map_or(short, |(_, module)| module)
+}
+
+/// The collection that a module is looked for in.
+pub fn collection(module: &str) -> &'static str {
+    if OWN.contains(&module) {
+        return "regdeploy.builtin";
+    }
+    COLLECTIONS
+        .iter()
+        .find(|(_, modules)| modules.contains(&module))
+        .map_or("ansible.builtin", |(name, _)| name)
 }
 
 fn holds(collection: &str, module: &str) -> bool {
@@ -142,7 +156,19 @@ mod tests {
     }
 
     #[test]
+    fn every_module_is_in_a_collection() {
+        for (module, wanted) in [
+            ("copy", "ansible.builtin"),
+            ("mount", "ansible.posix"),
+            ("relocate", "regdeploy.builtin"),
+        ] {
+            assert_eq!(collection(module), wanted);
+        }
+    }
+
+    #[test]
     fn tables_are_in_order() {
+        assert!(OWN.is_sorted());
         for (collection, modules) in COLLECTIONS {
             assert!(modules.is_sorted(), "{collection}");
         }

@@ -21,7 +21,7 @@ mod shape;
 mod tags;
 mod task;
 
-pub use self::collection::short_name;
+pub use self::collection::{collection, short_name};
 pub use self::context::{Attributes, Context, Include};
 pub use self::load::{Loader, Placed, Places, Vocabulary, file_argument, role_name};
 pub use self::play::{Play, Playbook};

@@ -239,8 +239,33 @@ fn all_modules() -> String {
         if !spec.rules.is_empty() {
             text.push('\n');
         }
+        if !spec.returns.is_empty() {
+            let _ = writeln!(text, "{}", returns(spec));
+        }
+        if !spec.example.is_empty() {
+            let _ = writeln!(text, "```yaml\n{}\n```\n", spec.example.trim_end());
+        }
     }
     text
+}
+
+fn returns(spec: &Spec) -> String {
+    rows(
+        "| result | type | there | what it is |",
+        spec.returns.iter().map(|value| {
+            let when = if value.when.is_empty() {
+                "always"
+            } else {
+                value.when
+            };
+            vec![
+                code(value.name),
+                value.kind.to_owned(),
+                when.to_owned(),
+                sentence(value.doc),
+            ]
+        }),
+    )
 }
 
 /// With a capital, without a period: summaries are written either way.

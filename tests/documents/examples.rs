@@ -1,0 +1,51 @@
+//! The examples in the tables of modules, as `regdeploy doc` shows them.
+
+use std::fmt::Write as _;
+use std::process::Command;
+use std::sync::Arc;
+
+use regdeploy::executor::{self, Words};
+use regdeploy::playbook::{Vocabulary as _, short_name};
+
+#[test]
+fn examples_are_tasks_of_their_modules() {
+    let words = Words {
+        extra_vars: Arc::default(),
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut playbook = String::new();
+    let mut foreign = Vec::new();
+    let specs = words.modules().into_iter().filter_map(executor::spec);
+    for spec in specs.filter(|spec| !spec.example.is_empty()) {
+        let tasks: Vec<serde_yaml::Mapping> = serde_yaml::from_str(spec.example)
+            .unwrap_or_else(|error| panic!("the example of {} is no list of tasks: {error}", spec.name));
+        let names = |task: &serde_yaml::Mapping| {
+            let mut keys = task.keys().filter_map(serde_yaml::Value::as_str);
+            keys.any(|key| short_name(key) == spec.name)
+        };
+        if !tasks.iter().any(names) {
+            foreign.push(spec.name);
+        }
+        let _ = write!(playbook, "- name: {}\n  hosts: all\n  tasks:\n", spec.name);
+        for line in spec.example.lines() {
+            let _ = writeln!(playbook, "    {line}");
+        }
+    }
+    assert!(
+        foreign.is_empty(),
+        "examples that do not use their module: {foreign:?}"
+    );
+    let file = folder.path().join("examples.yml");
+    std::fs::write(&file, playbook).expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
+        .args(["-i", "localhost,", "--syntax-check"])
+        .arg(&file)
+        .current_dir(folder.path())
+        .output()
+        .expect("the executable starts");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
