@@ -136,7 +136,10 @@ async fn command(task: &Invocation<'_>) -> Result<String, Failure> {
     let message = task.arguments["msg"].to_string();
     let candidates = match &task.arguments["reboot_command"] {
         Value::Null => vec![
-            ("shutdown".to_owned(), format!("-r {minutes} {}", shell_words::quote(&message))),
+            (
+                "shutdown".to_owned(),
+                format!("-r {minutes} {}", shell_words::quote(&message)),
+            ),
             ("reboot".to_owned(), String::new()),
         ],
         given => {
@@ -183,7 +186,9 @@ async fn shell(task: &Invocation<'_>, line: &str) -> Result<Outcome, Failure> {
 /// What is waited for.
 enum Goal {
     /// The host is there, and does not tell what it told before.
-    Restarted { before: String },
+    Restarted {
+        before: String,
+    },
     Works,
 }
 
@@ -239,7 +244,13 @@ async fn until(
 }
 
 fn text(answer: &Outcome, key: &str) -> String {
-    answer.values.get(key).map(Value::to_string).unwrap_or_default().trim().to_owned()
+    answer
+        .values
+        .get(key)
+        .map(Value::to_string)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// A negative time is none.

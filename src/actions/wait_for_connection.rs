@@ -16,9 +16,13 @@ static SPEC: Spec = Spec {
         Arg::int("connect_timeout")
             .default("5")
             .doc("seconds that each log-in may take"),
-        Arg::int("delay").default("0").doc("seconds until it is first tried"),
+        Arg::int("delay")
+            .default("0")
+            .doc("seconds until it is first tried"),
         Arg::int("sleep").default("1").doc("seconds between two attempts"),
-        Arg::int("timeout").default("600").doc("seconds after which it fails"),
+        Arg::int("timeout")
+            .default("600")
+            .doc("seconds after which it fails"),
     ],
     returns: &[Return::new("elapsed", "int", "seconds that it took")],
     example: "- wait_for_connection:\n    delay: 10\n    timeout: 300\n",
