@@ -1,4 +1,4 @@
-//! `wait_for_connection`: waits until a host can be logged in to and worked on. After ansible.builtin.wait_for_connection.
+//! `wait_for_connection`: waits until a host can be logged in to and worked on. After `ansible.builtin.wait_for_connection`.
 
 use std::time::{Duration, Instant};
 

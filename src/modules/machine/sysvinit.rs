@@ -99,7 +99,7 @@ impl Module for Sysvinit {
             )));
         }
         let enable = match args.enabled {
-            Some(enabled) if args.needs_enabling(enabled, system)? => Some(args.enable(enabled, system)?),
+            Some(enabled) if args.needs_enabling(enabled, system) => Some(args.enable(enabled, system)?),
             _ => None,
         };
         let verbs = match args.state {
@@ -192,7 +192,7 @@ impl Change {
 }
 
 impl Args {
-    fn needs_enabling(&self, enabled: bool, system: &dyn System) -> Result<bool, Error> {
+    fn needs_enabling(&self, enabled: bool, system: &dyn System) -> bool {
         let starts_in = |level: &str| {
             let folder = format!("/etc/rc{level}.d");
             // A run level that the distribution does not have starts nothing.
@@ -202,10 +202,10 @@ impl Args {
                 .filter_map(|link| link.file_name())
                 .any(|link| starts(&link.to_string_lossy(), &self.name))
         };
-        Ok(match &self.runlevels {
+        match &self.runlevels {
             Some(levels) => levels.iter().any(|level| starts_in(level) != enabled),
             None => RUN_LEVELS.iter().any(|level| starts_in(level)) != enabled,
-        })
+        }
     }
 
     fn enable(&self, enabled: bool, system: &dyn System) -> Result<Command, Error> {
