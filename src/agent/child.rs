@@ -10,8 +10,10 @@ use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::contents::Contents;
 use super::conversation::{Broken, ChildEvent, Conversation, Event};
 use super::elevation;
+use super::foresight::Foresight;
 use crate::wire::bootstrap::{self, Greeting, GreetingDecoder, Offer};
 use crate::wire::frame::{CHUNK, Frame, Kind, key};
 use crate::wire::message::{Batch, Become, Outcome, Question, Request, Response};
@@ -38,6 +40,8 @@ pub struct Child {
     /// Closed first, so that the child ends by itself.
     input: Option<ChildStdin>,
     stderr: String,
+    /// How much of what was foreseen it has seen.
+    seen: usize,
 }
 
 /// Why there is no child.
@@ -85,6 +89,7 @@ impl Child {
             input: process.stdin.take(),
             process,
             stderr: String::new(),
+            seen: 0,
         };
         child.wait_for_hello(target, conversation)?;
         child.stderr.clear();
@@ -170,13 +175,23 @@ impl Child {
     }
 
     /// Runs a batch to its end, passing frames both ways. False if the child is of no more use.
-    pub fn run(&mut self, batch: Batch, conversation: &mut Conversation) -> Result<bool, Broken> {
+    pub fn run(
+        &mut self,
+        mut batch: Batch,
+        foresight: &Foresight,
+        conversation: &mut Conversation,
+    ) -> Result<bool, Broken> {
         let number = batch.id;
         let mut index = 0;
-        if self
-            .write_frame(&Frame::json(Kind::Request, &Request::Run(batch))?)
-            .is_err()
-        {
+        let mut frames = Vec::new();
+        if let Some(foreseen) = &mut batch.foreseen {
+            (*foreseen, frames) = foresight.since(self.seen, &|_| false);
+            self.seen = foresight.seen();
+        }
+        frames.push(Frame::json(Kind::Request, &Request::Run(batch))?);
+        // What a content was foreseen with comes ahead of it.
+        let mut contents = Contents::default();
+        if frames.iter().any(|frame| self.write_frame(frame).is_err()) {
             return self.ended(number, index, conversation);
         }
         loop {
@@ -193,6 +208,10 @@ impl Child {
                 ChildEvent::Stderr(bytes) => self.keep_stderr(&bytes),
                 ChildEvent::Closed(_) => return self.ended(number, index, conversation),
                 ChildEvent::Greeting(_) => {}
+                ChildEvent::Frame(frame) if frame.kind == Kind::Data => {
+                    contents.take(&frame.body);
+                    conversation.relay(&frame)?;
+                }
                 ChildEvent::Frame(frame) => {
                     let response: Response = frame.parse()?;
                     if let Response::Ask {
@@ -206,6 +225,12 @@ impl Child {
                     conversation.relay(&frame)?;
                     match response {
                         Response::Result { index: ended, .. } => index = ended + 1,
+                        Response::Foreseen { foreseen, .. } => {
+                            if foresight.follow(foreseen, &contents).is_err() {
+                                return Ok(false);
+                            }
+                            self.seen = foresight.seen();
+                        }
                         Response::Done { .. } | Response::Refused { .. } => return Ok(true),
                         Response::Ask { .. } => {}
                     }

@@ -2,7 +2,7 @@
 //!
 //! The agent reads requests from its standard input and writes responses to its standard output until the
 //! input ends; it holds nothing from one batch to the next but its child agents (one for each other user that
-//! tasks run as). It knows the modules by their table only, and nothing of plays: what a result means is the
+//! tasks run as) and, in a check, what was predicted. It knows the modules by their table only, and nothing of plays: what a result means is the
 //! controller's business.
 //!
 //! When the controller goes away in the middle of a call, the call's processes are ended, then the agent.
@@ -13,6 +13,7 @@ mod contents;
 mod conversation;
 mod descendants;
 mod elevation;
+mod foresight;
 pub mod job;
 mod system;
 
@@ -25,10 +26,12 @@ use std::time::Duration;
 
 use self::child::{Child, Own, StartError};
 use self::conversation::{Broken, Conversation};
+use self::foresight::Foresight;
 use self::system::AgentSystem;
 use crate::modules::{self, Mode};
 use crate::system::System;
 use crate::system::local::Local;
+use crate::system::would_be::WouldBe;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::frame::Kind;
 use crate::wire::message::{Batch, Become, BecomeMethod, Call, Hello, Outcome, Request, Response};
@@ -106,6 +109,7 @@ fn serve(
         own,
         children: HashMap::new(),
         started: 0,
+        foresight: Foresight::default(),
     };
     loop {
         let frame = conversation.borrow().frame();
@@ -142,10 +146,21 @@ struct Agent<'a> {
     own: Own,
     children: HashMap<Identity, Child>,
     started: u64,
+    foresight: Foresight,
 }
 
 impl Agent<'_> {
     fn run(&mut self, mut batch: Batch) -> Result<(), Broken> {
+        if let Some(foreseen) = &mut batch.foreseen {
+            let followed = self
+                .foresight
+                .follow(std::mem::take(foreseen), &self.conversation.borrow().contents);
+            if let Err(reason) = followed {
+                let batch = batch.id;
+                let refused = Response::Refused { batch, reason };
+                return self.conversation.borrow_mut().respond(&refused);
+            }
+        }
         match batch.become_user.take() {
             Some(target) if !self.is_running_as(&target.user) => self.run_as(&target, batch),
             _ => self.run_here(&batch),
@@ -163,8 +178,10 @@ impl Agent<'_> {
 
     fn run_here(&self, batch: &Batch) -> Result<(), Broken> {
         for (index, call) in batch.calls.iter().enumerate() {
-            let outcome = self.call(call);
+            let seen = self.foresight.seen();
+            let outcome = self.call(call, batch.foreseen.is_some());
             let failed = outcome.failed;
+            self.tell_foreseen(batch.id, seen)?;
             self.conversation.borrow_mut().respond(&Response::Result {
                 batch: batch.id,
                 index,
@@ -179,7 +196,22 @@ impl Agent<'_> {
             .respond(&Response::Done { batch: batch.id })
     }
 
-    fn call(&self, call: &Call) -> Outcome {
+    /// What was foreseen since, for those who predict after this agent.
+    fn tell_foreseen(&self, batch: u64, seen: usize) -> Result<(), Broken> {
+        if self.foresight.seen() == seen {
+            return Ok(());
+        }
+        let mut conversation = self.conversation.borrow_mut();
+        let here = |key: &_| conversation.contents.open(key).is_some();
+        let (foreseen, frames) = self.foresight.since(seen, &here);
+        for frame in &frames {
+            conversation.relay(frame)?;
+        }
+        conversation.respond(&Response::Foreseen { batch, foreseen })
+    }
+
+    /// `shares`: what is predicted counts for later calls, too.
+    fn call(&self, call: &Call, shares: bool) -> Outcome {
         let Some(module) = modules::find(&call.module) else {
             return Outcome::failed(format!("this agent has no module `{}`", call.module));
         };
@@ -195,7 +227,13 @@ impl Agent<'_> {
             check: call.check,
             diff: call.diff,
         };
-        guarded(&call.module, || module.run(&call.arguments, mode, &system))
+        guarded(&call.module, || {
+            if call.check && shares {
+                let would_be = WouldBe::new(&system, &self.foresight.state);
+                return module.predict(&call.arguments, call.diff, &would_be);
+            }
+            module.run(&call.arguments, mode, &system)
+        })
     }
 
     fn run_as(&mut self, target: &Become, batch: Batch) -> Result<(), Broken> {
@@ -223,7 +261,7 @@ impl Agent<'_> {
                 }
             }
         };
-        if child.run(batch, conversation)? {
+        if child.run(batch, &self.foresight, conversation)? {
             self.children.insert(identity, child);
         }
         Ok(())

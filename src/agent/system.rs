@@ -15,6 +15,7 @@ use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
     HttpResponse, LentFile, Metadata, Result, System, SystemError, User,
 };
+use crate::wire::frame::key;
 
 pub struct AgentSystem<'a> {
     pub machine: Local,
@@ -73,6 +74,10 @@ impl System for AgentSystem<'_> {
             .borrow_mut()
             .content(digest)
             .map_err(|error| SystemError::new("receive", format!("content {digest}"), error))
+    }
+
+    fn has_content(&self, digest: &str) -> bool {
+        key(digest).is_some_and(|key| self.conversation.borrow().contents.open(&key).is_some())
     }
 
     fn sign(&self, authority: &str, request: &str) -> Result<String> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::binary::Executables;
+use super::foretold::Foretold;
 use super::local::Local;
 use super::ssh::Ssh;
 use super::traffic::Traffic;
@@ -40,6 +41,8 @@ pub struct Link {
     next_batch: u64,
     /// A batch was begun and its end has not been seen.
     in_batch: bool,
+    /// How much of what was foretold of the host the agent has seen.
+    seen: usize,
 }
 
 impl Link {
@@ -109,6 +112,7 @@ impl Link {
             hello: started.hello,
             next_batch: 0,
             in_batch: false,
+            seen: 0,
         })
     }
 
@@ -147,9 +151,39 @@ impl Link {
     /// was dropped before its end, it cannot.
     pub async fn run(
         &mut self,
+        batch: Batch,
+        contents: Vec<Content>,
+        answers: Arc<dyn Answers>,
+        results: impl FnMut(usize, Outcome),
+    ) -> Result<(), ConnectionError> {
+        self.exchange(batch, contents, answers, &mut Foretold::default(), results)
+            .await
+    }
+
+    /// As [`Self::run`], in a check: the agent is told what it has not seen of the host's would-be state, and adds to it.
+    pub async fn predict(
+        &mut self,
+        mut batch: Batch,
+        mut contents: Vec<Content>,
+        answers: Arc<dyn Answers>,
+        foretold: &mut Foretold,
+        results: impl FnMut(usize, Outcome),
+    ) -> Result<(), ConnectionError> {
+        let (foreseen, further) = foretold.since(self.seen);
+        foretold.keep(&contents);
+        batch.foreseen = Some(foreseen);
+        contents.extend(further);
+        self.exchange(batch, contents, answers, foretold, results).await?;
+        self.seen = foretold.len();
+        Ok(())
+    }
+
+    async fn exchange(
+        &mut self,
         mut batch: Batch,
         contents: Vec<Content>,
         answers: Arc<dyn Answers>,
+        foretold: &mut Foretold,
         mut results: impl FnMut(usize, Outcome),
     ) -> Result<(), ConnectionError> {
         if self.in_batch {
@@ -166,7 +200,8 @@ impl Link {
         // If the agent has gone, what it left behind says why.
         let _ = self.wire.send(request).await;
         loop {
-            match self.response().await? {
+            match self.response(foretold).await? {
+                Response::Foreseen { batch, foreseen } if batch == id => foretold.add(foreseen),
                 Response::Result {
                     batch,
                     index,
@@ -215,13 +250,19 @@ impl Link {
         Ok(bytes)
     }
 
-    async fn response(&mut self) -> Result<Response, ConnectionError> {
+    /// The next message; contents that come ahead of it are kept with what is foretold.
+    async fn response(&mut self, foretold: &mut Foretold) -> Result<Response, ConnectionError> {
         loop {
             let frame = self
                 .decoder
                 .next()
                 .map_err(|error| self.wire.agent_error(error.to_string()))?;
             if let Some(frame) = frame {
+                if frame.kind == Kind::Data {
+                    let taken = foretold.take(&frame.body);
+                    taken.map_err(|reason| self.wire.agent_error(reason))?;
+                    continue;
+                }
                 if frame.kind != Kind::Response {
                     return Err(self
                         .wire

@@ -200,7 +200,7 @@ impl Site {
             Ok(done) => {
                 let failed = done.outcome.failed;
                 let crash = self.crash(&done.outcome);
-                let skipped = done.outcome.skipped;
+                let (skipped, unknown) = (done.outcome.skipped, done.outcome.unknown);
                 let (mut result, diff) = result_of(done.outcome);
                 if let Some(crash) = &crash {
                     let message = led_by("Task failed", &crash.whole_message());
@@ -221,6 +221,7 @@ impl Site {
                     by_module: done.by_module,
                     shown: done.shown,
                     invocation: done.invocation,
+                    unknown,
                     ..End::new(state, result)
                 }
             }

@@ -28,6 +28,8 @@ pub struct End {
     pub notify: Vec<Notification>,
     pub no_log: bool,
     pub shown: bool,
+    /// A check that cannot tell what would come of it.
+    pub unknown: bool,
 }
 
 /// The name of a handler or topic, and where it stands.
@@ -47,6 +49,7 @@ impl End {
             notify: Vec::new(),
             no_log: false,
             shown: false,
+            unknown: false,
         }
     }
 

@@ -11,7 +11,7 @@ use super::settings::LoginSettings;
 use super::ssh_arguments;
 use crate::actions::Failure;
 use crate::connection::{
-    Answers, ConnectionError, Content, Executables, Link, SshOptions, Traffic, Transport,
+    Answers, ConnectionError, Content, Executables, Foretold, Link, SshOptions, Traffic, Transport,
 };
 use crate::diagnostic::Diagnostic;
 use crate::template::{EvalError, Scope};
@@ -34,6 +34,8 @@ type Slot = Arc<Mutex<Option<Link>>>;
 pub struct Links {
     executables: Arc<Executables>,
     slots: std::sync::Mutex<HashMap<String, Slot>>,
+    /// What a check has predicted of each host.
+    foretold: std::sync::Mutex<HashMap<String, Arc<Mutex<Foretold>>>>,
 }
 
 impl Links {
@@ -41,6 +43,7 @@ impl Links {
         Self {
             executables: Arc::new(Executables::of_this_process()),
             slots: std::sync::Mutex::default(),
+            foretold: std::sync::Mutex::default(),
         }
     }
 
@@ -55,7 +58,13 @@ impl Links {
         Arc::clone(slots.entry(key).or_default())
     }
 
-    /// Runs one call on a host.
+    fn foretold(&self, host: &str) -> Arc<Mutex<Foretold>> {
+        let mut foretold = self.foretold.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(foretold.entry(host.to_owned()).or_default())
+    }
+
+    /// Runs one call on a host. `shares`: it is a prediction, and later ones build on it.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the call of its own")]
     pub async fn call(
         &self,
         host: &str,
@@ -64,6 +73,7 @@ impl Links {
         call: Call,
         contents: Vec<Content>,
         answers: Arc<dyn Answers>,
+        shares: bool,
     ) -> Result<Outcome, ConnectionError> {
         let slot = self.slot(host, transport);
         let mut slot = slot.lock().await;
@@ -75,11 +85,18 @@ impl Links {
             id: 0,
             become_user,
             calls: vec![call],
+            foreseen: None,
         };
         let mut outcome = None;
-        let ran = link
-            .run(batch, contents, answers, |_, result| outcome = Some(result))
-            .await;
+        let result = |_, result| outcome = Some(result);
+        let ran = if shares {
+            let foretold = self.foretold(host);
+            let mut foretold = foretold.lock().await;
+            link.predict(batch, contents, answers, &mut foretold, result)
+                .await
+        } else {
+            link.run(batch, contents, answers, result).await
+        };
         match ran {
             // The link is fit for more: put it back. After any other error it is dropped.
             Ok(()) | Err(ConnectionError::Refused { .. }) => *slot = Some(link),

@@ -215,13 +215,14 @@ impl Target for Remote<'_> {
                     text: &text,
                 });
             }
+            let shares = self.check && self.site.run.settings.check;
             let contents = std::mem::take(&mut held.contents);
             let answers = Arc::new(held);
             let called = self
                 .site
                 .run
                 .links
-                .call(&host, &transport, become_user, call, contents, answers)
+                .call(&host, &transport, become_user, call, contents, answers, shares)
                 .await;
             if called.as_ref().is_ok_and(|outcome| outcome.failed) {
                 self.failed.store(true, Ordering::Relaxed);

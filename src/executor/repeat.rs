@@ -299,6 +299,7 @@ struct Whole {
     all_skipped: bool,
     unreachable: bool,
     no_log: bool,
+    unknown: bool,
     delegate: Option<String>,
     notify: Vec<Notification>,
 }
@@ -312,6 +313,7 @@ impl Whole {
         self.failed |= end.state == State::Failed;
         self.unreachable |= end.state == State::Unreachable;
         self.no_log |= end.no_log;
+        self.unknown |= end.unknown;
         self.delegate = end.delegate;
         for notification in end.notify {
             if !self.notify.contains(&notification) {
@@ -349,6 +351,7 @@ impl Whole {
         result.insert("results".to_owned(), Value::List(self.results));
         End {
             no_log: self.no_log,
+            unknown: self.unknown,
             delegate: self.delegate,
             notify: self.notify,
             ..End::new(state, result)

@@ -22,10 +22,13 @@ pub mod storage;
 mod testing;
 mod tool;
 
+use std::cell::RefCell;
+
 use serde::de::DeserializeOwned;
 
 pub use self::spec::{Arg, Kind, Return, Rule, Spec};
 use crate::system::foresight::Foresight;
+use crate::system::would_be::WouldBe;
 use crate::system::{System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -131,6 +134,8 @@ pub struct Mode {
 pub trait AnyModule: Sync {
     fn spec(&self) -> &'static Spec;
     fn run(&self, arguments: &Map, mode: Mode, system: &dyn System) -> Outcome;
+    /// In check mode, on what earlier tasks would have made of the machine; what this one would do is added.
+    fn predict(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome;
 }
 
 /// Puts a module into the table: `&Entry(PhantomData::<Copy>)`, spelt `entry::<Copy>()`.
@@ -146,28 +151,31 @@ impl<M: Module + 'static> AnyModule for Entry<M> {
     }
 
     fn run(&self, arguments: &Map, mode: Mode, system: &dyn System) -> Outcome {
-        run::<M>(arguments, mode, system).unwrap_or_else(|error| {
-            let mut outcome = Outcome::failed(error.message);
-            outcome.values.extend(error.values);
-            outcome
-        })
+        if mode.check {
+            return self.predict(arguments, mode.diff, &WouldBe::new(system, &RefCell::default()));
+        }
+        told(run::<M>(arguments, system), mode.diff)
+    }
+
+    fn predict(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome {
+        told(predict::<M>(arguments, would_be), diff)
     }
 }
 
-fn run<M: Module>(arguments: &Map, mode: Mode, system: &dyn System) -> Result<Outcome, Error> {
-    let args = Value::Map(arguments.clone())
-        .deserialize_into::<M::Args>()
-        .map_err(|error| {
-            Error::new(format!(
-                "the arguments of {} are malformed: {error}",
-                M::SPEC.name
-            ))
-        })?;
-    let mut outcome = match M::check(args, system)? {
+fn arguments<M: Module>(arguments: &Map) -> Result<M::Args, Error> {
+    let args = Value::Map(arguments.clone()).deserialize_into::<M::Args>();
+    args.map_err(|error| {
+        Error::new(format!(
+            "the arguments of {} are malformed: {error}",
+            M::SPEC.name
+        ))
+    })
+}
+
+fn run<M: Module>(given: &Map, system: &dyn System) -> Result<Outcome, Error> {
+    Ok(match M::check(arguments::<M>(given)?, system)? {
         Plan::Same(outcome) => outcome,
-        Plan::Unknown { skipped, .. } if mode.check => skipped,
         Plan::Unknown { change, .. } => M::apply(change, system)?,
-        Plan::Change { predicted, .. } if mode.check => predicted,
         Plan::Change { change, predicted } => {
             let mut outcome = M::apply(change, system)?;
             if outcome.diff.is_empty() {
@@ -175,15 +183,72 @@ fn run<M: Module>(arguments: &Map, mode: Mode, system: &dyn System) -> Result<Ou
             }
             outcome
         }
+    })
+}
+
+fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error> {
+    match M::check(arguments::<M>(given)?, would_be) {
+        // It failed for want of something that may be there by then.
+        Err(error) if would_be.is_in_doubt() => Ok(unknown(&error.message)),
+        Err(error) => Err(error),
+        Ok(Plan::Same(outcome)) if outcome.failed && would_be.is_in_doubt() => {
+            Ok(unknown(outcome.message().unwrap_or_default()))
+        }
+        Ok(Plan::Same(outcome)) => Ok(outcome),
+        Ok(Plan::Change { change, predicted }) => {
+            foresee::<M>(change, would_be);
+            Ok(predicted)
+        }
+        Ok(Plan::Unknown { change, skipped }) => {
+            match M::foresee(&change) {
+                Foresight::Effects(effects) => would_be.expect(effects),
+                Foresight::Apply | Foresight::Anything => would_be.expect_anything(),
+            }
+            Ok(Outcome {
+                unknown: true,
+                ..skipped
+            })
+        }
+    }
+}
+
+/// Has later tasks of the check see the change.
+fn foresee<M: Module>(change: M::Change, would_be: &WouldBe) {
+    match M::foresee(&change) {
+        // The engine is reached past `System`: nothing would keep its changes in memory.
+        Foresight::Apply if M::SPEC.name.starts_with("docker_") => {}
+        Foresight::Apply => would_be.act(|system| M::apply(change, system)),
+        Foresight::Effects(effects) => would_be.expect(effects),
+        Foresight::Anything => would_be.expect_anything(),
+    }
+}
+
+/// The result of a task of which a check cannot tell what it would do.
+fn unknown(why: &str) -> Outcome {
+    Outcome {
+        unknown: true,
+        ..Outcome::skipped(format!("unknown until applied: {why}")).with("unknown", true)
+    }
+}
+
+/// The outcome as results have it.
+fn told(ended: Result<Outcome, Error>, diff: bool) -> Outcome {
+    let mut outcome = match ended {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let mut outcome = Outcome::failed(error.message);
+            outcome.values.extend(error.values);
+            return outcome;
+        }
     };
-    if !mode.diff {
+    if !diff {
         outcome.diff.clear();
     }
     if !outcome.diff.is_empty() && !outcome.values.contains_key("diff") {
         let diff = registered(&outcome.diff);
         outcome.values.insert("diff".to_owned(), diff);
     }
-    Ok(outcome)
+    outcome
 }
 
 /// Differences as results carry them: the only one itself, several as a list.

@@ -11,7 +11,7 @@ use super::settings::Settings;
 use super::{Printer, diff, told};
 use crate::playbook::short_name;
 use crate::secrets::scrub;
-use crate::value::Map;
+use crate::value::{Map, Value};
 
 pub struct Default {
     settings: Settings,
@@ -151,7 +151,11 @@ impl Default {
             Extent::Item(item) => format!(" => (item={item}) "),
             _ => String::new(),
         };
-        let details = self.details(report);
+        let mut details = self.details(report);
+        let unknown = report.result.get("unknown") == Some(&Value::Bool(true));
+        if let Some(message) = report.result.get("msg").filter(|_| unknown && details.is_empty()) {
+            details = format!(" => {message}");
+        }
         console.show(
             &format!("skipping: [{}]{item}{details}", report.label.host),
             Some(Colour::Skipped),
@@ -244,6 +248,12 @@ impl Default {
         if self.settings.check && self.settings.check_markers {
             console.banner("DRY RUN");
         }
+        let unknown: usize = summary.hosts.values().map(|stats| stats.unknown).sum();
+        if unknown > 0 {
+            let tasks = if unknown == 1 { "task" } else { "tasks" };
+            let text = format!("unknown until applied: {unknown} {tasks}");
+            console.show_on(Stream::Err, &text, Some(Colour::Skipped));
+        }
     }
 }
 
@@ -303,7 +313,7 @@ pub fn troubles(report: &Report, failures: Stream, console: &mut Console) {
         ("warnings", Console::warn as fn(&mut Console, &str)),
         ("deprecations", Console::deprecate),
     ] {
-        let list = report.result.get(key).and_then(crate::value::Value::as_list);
+        let list = report.result.get(key).and_then(Value::as_list);
         for entry in list.into_iter().flatten() {
             let text = entry.get("msg").unwrap_or(entry).to_string();
             say(console, &text);
@@ -375,7 +385,7 @@ fn recap_line(host: &str, stats: &Stats, paint: &Paint) -> String {
 /// What `set_stats` has set.
 fn custom_stats(summary: &Summary, console: &mut Console) {
     console.banner("CUSTOM STATS: ");
-    let line = |map: &Map| dump::json(&crate::value::Value::Map(map.clone()), Some(1)).replace('\n', "");
+    let line = |map: &Map| dump::json(&Value::Map(map.clone()), Some(1)).replace('\n', "");
     let mut hosts: Vec<_> = summary.custom.iter().collect();
     hosts.sort_by_key(|(host, _)| *host);
     for (host, stats) in &hosts {

@@ -115,6 +115,8 @@ pub struct Stats {
     pub skipped: usize,
     pub rescued: usize,
     pub ignored: usize,
+    /// Tasks of a check of which it cannot tell what they would do; counted above as well.
+    pub unknown: usize,
 }
 
 /// What all plays came to.

@@ -3,7 +3,11 @@
 //! Changes of files need no words: they are carried out on a system whose writes stay in memory. These words are for what
 //! the programs of a target would have done.
 
-use super::{Group, User};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Attributes, FileKind, Group, User};
 use crate::value::Value;
 
 /// What a module says of a change that is only predicted.
@@ -31,13 +35,28 @@ pub enum Effect {
         name: String,
         is: Value,
     },
+    /// A file or folder that a program would make; what is in it is not known. Missing folders above it come with it.
+    Path {
+        path: PathBuf,
+        kind: FileKind,
+        attributes: Attributes,
+    },
+    /// Gone, with all below.
+    NoPath(PathBuf),
     /// Files come with it, and nobody knows which: a package.
     Files,
 }
 
 /// What a state can be of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
+    /// A docker container, by its name; what `inspect` would tell.
+    Container,
+    /// A docker image, by its name with the tag.
+    Image,
+    /// A docker network, by its name; what `inspect` would tell.
+    Network,
     /// What a name stands for, by that name; the program's path.
     Alternative,
     /// A user's table of jobs, by the user's name; its text.
@@ -55,6 +74,8 @@ pub enum Subject {
     Unit,
     /// By its mount point.
     Mount,
+    /// A docker volume, by its name; what `inspect` would tell.
+    Volume,
     /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
     Device,
     /// A group of LVM.

@@ -12,11 +12,14 @@ pub mod foresight;
 mod lent;
 mod links;
 pub mod local;
+pub mod would_be;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use self::foresight::Subject;
 use crate::value::Value;
@@ -67,7 +70,8 @@ pub enum Follow {
     No,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FileKind {
     File,
     Directory,
@@ -175,7 +179,7 @@ impl CommandOutput {
 }
 
 /// A line of `/etc/passwd`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub name: String,
     pub uid: u32,
@@ -186,7 +190,7 @@ pub struct User {
 }
 
 /// A line of `/etc/group`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     pub name: String,
     pub gid: u32,
@@ -292,6 +296,10 @@ pub trait System {
 
     /// The content with this hexadecimal SHA-256: it came along with the call, or is asked for now.
     fn content(&self, digest: &str) -> Result<Box<dyn Read>>;
+    /// Whether that content is here already.
+    fn has_content(&self, _digest: &str) -> bool {
+        true
+    }
     /// A certificate (PEM chain) for this request (PEM) from an authority that the controller holds.
     fn sign(&self, authority: &str, request: &str) -> Result<String>;
     /// The agent's own executable, for what installs itself.
@@ -300,6 +308,12 @@ pub trait System {
     /// What an earlier task of this check would have made of it; none on a machine that is as it seems.
     fn foreseen(&self, _of: Subject, _name: &str) -> Option<Value> {
         None
+    }
+
+    /// Whether changes are only carried out in memory: then what is not a file's business (judging one with a program,
+    /// a server's interface) is left out.
+    fn is_acting(&self) -> bool {
+        false
     }
 }
 

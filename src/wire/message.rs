@@ -6,9 +6,9 @@ use std::fmt;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::value::Map;
 /// Passwords travel; they show themselves nowhere on the way.
 pub use crate::value::Secret;
+use crate::value::{Map, Value};
 
 /// The agent's first frame: it is up, and this is who it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,18 @@ pub struct Batch {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub become_user: Option<Become>,
     pub calls: Vec<Call>,
+    /// In a check, whose predictions share a state: what this agent has not seen of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreseen: Option<Foreseen>,
+}
+
+/// Changes that the tasks of a check would have made of a host. Whoever passes them on need not understand them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Foreseen {
+    pub changes: Vec<Value>,
+    /// SHA-256 of the contents that they are of; the bytes come ahead as data frames, unless the reader has sent them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<String>,
 }
 
 /// One module, to be run once.
@@ -133,6 +145,8 @@ pub enum Response {
         index: usize,
         outcome: Outcome,
     },
+    /// What the call that is about to end has added to the state of the check.
+    Foreseen { batch: u64, foreseen: Foreseen },
     /// No more results will come for this batch.
     Done { batch: u64 },
     /// A call cannot go on without this.
@@ -175,6 +189,9 @@ pub struct Outcome {
     pub crashed: bool,
     #[serde(default)]
     pub skipped: bool,
+    /// A check that cannot tell what would come of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub diff: Vec<Diff>,
     #[serde(default)]
@@ -217,7 +234,7 @@ impl Outcome {
     }
 
     #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<crate::value::Value>) -> Self {
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.values.insert(key.to_owned(), value.into());
         self
     }

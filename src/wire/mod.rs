@@ -11,6 +11,7 @@
 //!     |  Run {batch: calls...} ->                |     one message for any number of calls
 //!     |  <- Ask {content | sign}                 |     only for what could not be sent ahead
 //!     |  Data / Answer ->                        |
+//!     |  <- Data, Foreseen {changes, contents}   |     in a check: what the call would have changed
 //!     |  <- Result {batch, index, outcome}       |     as each call ends
 //!     |  <- Done {batch}                         |
 //! ```
@@ -18,11 +19,11 @@
 //! Before the first frame a shell speaks: [`bootstrap`]. For another user the agent is the controller of a
 //! child agent and passes frames on.
 //!
-//! Protocol versions: 1, the first.
+//! Protocol versions: 1, the first; 2, checks share what they foresee.
 
 pub mod bootstrap;
 pub mod frame;
 pub mod message;
 
 /// Raised whenever a message changes in a way that an older peer would misread.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;

@@ -51,6 +51,7 @@ fn batch(calls: Vec<Call>, become_user: Option<Become>) -> Batch {
         id: 0,
         become_user,
         calls,
+        foreseen: None,
     }
 }
 

@@ -36,6 +36,9 @@ impl Batch {
         if end.state == State::Changed {
             self.notify(index, site, &end.notify)?;
         }
+        if end.unknown {
+            self.run.count_with(&site.host, |stats| stats.unknown += 1);
+        }
         let changed = end.result.get("changed") == Some(&Value::Bool(true));
         match end.state {
             State::Failed if !ignored => {

@@ -6,6 +6,7 @@ mod lvm;
 pub mod lvol;
 pub mod mount;
 mod mounts;
+pub mod parted;
 
 use crate::modules::{AnyModule, entry};
 
@@ -15,4 +16,5 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<lvg::Lvg>(),
     &entry::<lvol::Lvol>(),
     &entry::<mount::Mount>(),
+    &entry::<parted::Parted>(),
 ];

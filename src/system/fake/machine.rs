@@ -354,6 +354,10 @@ impl System for Fake {
         }
     }
 
+    fn has_content(&self, digest: &str) -> bool {
+        self.asked.borrow().iter().any(|asked| asked == digest)
+    }
+
     fn sign(&self, authority: &str, request: &str) -> Result<String> {
         let refused =
             |why: String| SystemError::new("get a certificate from", authority, io::Error::other(why));
