@@ -17,12 +17,14 @@ mod group_by;
 mod include_vars;
 pub mod own_module;
 mod pause;
+mod reboot;
 mod script;
 mod set_fact;
 mod set_stats;
 mod template;
 mod unarchive;
 mod validate_argument_spec;
+mod wait_for_connection;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -30,6 +32,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connection::Answers;
 use crate::connection::Content;
@@ -59,12 +62,14 @@ pub static ACTIONS: &[&dyn Action] = &[
     &group_by::GroupBy,
     &include_vars::IncludeVars,
     &pause::Pause,
+    &reboot::Reboot,
     &script::Script,
     &set_fact::SetFact,
     &set_stats::SetStats,
     &template::Template,
     &unarchive::Unarchive,
     &validate_argument_spec::ValidateArgumentSpec,
+    &wait_for_connection::WaitForConnection,
 ];
 
 /// The action of this name.
@@ -153,6 +158,12 @@ pub trait Target: Send + Sync {
         arguments: Map,
         held: Held,
     ) -> Pending<'a, Result<Outcome, Failure>>;
+
+    /// Whether it is this machine.
+    fn is_local(&self) -> Result<bool, Failure>;
+
+    /// Logs in anew, in that time or in the connection's own.
+    fn reconnect(&self, within: Option<Duration>) -> Pending<'_, Result<(), Failure>>;
 }
 
 /// What the controller holds ready for a call.
@@ -241,6 +252,14 @@ impl Failure {
         Self::Failed {
             message: message.into(),
             diagnostic: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failed { message, .. } | Self::Unreachable(message) => f.write_str(message),
         }
     }
 }

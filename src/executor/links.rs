@@ -127,6 +127,15 @@ impl Links {
         }
     }
 
+    /// Logs in anew. The old link is not ended but dropped: the host at its other end may be gone.
+    pub async fn reopen(&self, host: &str, transport: &Transport) -> Result<(), ConnectionError> {
+        let slot = self.slot(host, transport);
+        let mut slot = slot.lock().await;
+        slot.take();
+        *slot = Some(Link::open(transport, &self.executables).await?);
+        Ok(())
+    }
+
     /// Ends all agents. Gives what each connection has cost, by host.
     pub async fn close(&self) -> Vec<(String, Arc<Traffic>)> {
         let slots: Vec<(String, Slot)> = {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::attempt::Site;
 use super::links::{self, Keywords};
@@ -230,6 +231,22 @@ impl Target for Remote<'_> {
                 ConnectionError::Refused { .. } => Failure::new(error.to_string()),
                 other => Failure::Unreachable(other.to_string()),
             })
+        })
+    }
+
+    fn is_local(&self) -> Result<bool, Failure> {
+        let (_, transport, _) = self.transport()?;
+        Ok(matches!(transport, Transport::Local))
+    }
+
+    fn reconnect(&self, within: Option<Duration>) -> Pending<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let (host, mut transport, _) = self.transport()?;
+            if let (Transport::Ssh(options), Some(within)) = (&mut transport, within) {
+                options.timeout = within;
+            }
+            let opened = self.site.run.links.reopen(&host, &transport).await;
+            opened.map_err(|error| Failure::Unreachable(error.to_string()))
         })
     }
 }

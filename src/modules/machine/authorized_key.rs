@@ -1,4 +1,4 @@
-//! `authorized_key`: the keys with which an account may be logged in to. After ansible.posix.authorized_key.
+//! `authorized_key`: the keys with which an account may be logged in to. After `ansible.posix.authorized_key`.
 //!
 //! Lines that are no keys stay where they are. Deliberately no judgement of keys and options: what sshd does not understand it passes
 //! over. Specification: sshd(8), `AUTHORIZED_KEYS FILE FORMAT`.

@@ -1,4 +1,4 @@
-//! `locale_gen`: which locales the machine has. After community.general.locale_gen.
+//! `locale_gen`: which locales the machine has. After `community.general.locale_gen`.
 //!
 //! Names are kept in /etc/locale.gen, and `locale-gen` makes what is named there. Deliberately not the folder of old Ubuntu releases,
 //! /var/lib/locales/supported.d.
@@ -159,7 +159,7 @@ fn edited(before: &str, name: &str, charset: Option<&str>, present: bool) -> Str
         if !after.is_empty() && !after.ends_with('\n') {
             after.push('\n');
         }
-        after.push_str(&format!("{name} {charset}\n"));
+        after.extend([name, " ", charset, "\n"]);
     }
     after
 }

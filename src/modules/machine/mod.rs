@@ -15,6 +15,7 @@ pub mod service_facts;
 pub mod setup;
 pub mod sysctl;
 pub mod systemd_service;
+pub mod sysvinit;
 mod text_file;
 pub mod timezone;
 pub mod user;
@@ -38,6 +39,7 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<setup::Setup>(),
     &entry::<sysctl::Sysctl>(),
     &entry::<systemd_service::SystemdService>(),
+    &entry::<sysvinit::Sysvinit>(),
     &entry::<timezone::Timezone>(),
     &entry::<user::User>(),
 ];

@@ -76,7 +76,7 @@ impl Module for Modprobe {
             .with("params", args.params.as_str())
             .with("state", args.state.as_str());
         let load = args.state == "present";
-        let call = if load == is_loaded(&args.name, system)? {
+        let call = if load == is_loaded(&args.name, system) {
             None
         } else {
             Some(call(&args, load, system)?)
@@ -116,7 +116,7 @@ impl Module for Modprobe {
                 return Err(said(call, &output));
             }
             // Another name of a module is never listed as loaded.
-            outcome.changed = !change.load || !change.steps.is_empty() || is_loaded(&change.name, system)?;
+            outcome.changed = !change.load || !change.steps.is_empty() || is_loaded(&change.name, system);
         }
         perform(&change.steps, system)?;
         Ok(outcome)
@@ -170,10 +170,10 @@ fn listed(name: &str) -> String {
 }
 
 /// Loaded, or part of the kernel.
-fn is_loaded(name: &str, system: &dyn System) -> Result<bool, Error> {
+fn is_loaded(name: &str, system: &dyn System) -> bool {
     let name = listed(name);
     if let Some(state) = system.foreseen(Subject::KernelModule, &name) {
-        return Ok(state != Value::Null);
+        return state != Value::Null;
     }
     let text = |path: &Path| {
         let bytes = system.read(path).unwrap_or_default();
@@ -181,7 +181,7 @@ fn is_loaded(name: &str, system: &dyn System) -> Result<bool, Error> {
     };
     let modules = text(Path::new("/proc/modules"));
     if modules.lines().any(|line| line.split(' ').next() == Some(&name)) {
-        return Ok(true);
+        return true;
     }
     let release = text(Path::new("/proc/sys/kernel/osrelease"));
     let built_in = text(
@@ -189,10 +189,10 @@ fn is_loaded(name: &str, system: &dyn System) -> Result<bool, Error> {
             .join(release.trim())
             .join("modules.builtin"),
     );
-    Ok(built_in
+    built_in
         .lines()
         .filter_map(|line| line.trim().rsplit('/').next()?.strip_suffix(".ko"))
-        .any(|module| listed(module) == name))
+        .any(|module| listed(module) == name)
 }
 
 /// The files of both folders, as they are and as they shall be.
@@ -250,10 +250,10 @@ impl Files {
         }
         if present != wanted {
             self.comment_out(OPTIONS, |line| option(line, name).is_some());
-            let lines: String = params
-                .iter()
-                .map(|param| format!("options {name} {param}\n"))
-                .collect();
+            let mut lines = String::new();
+            for param in params {
+                lines.extend(["options ", name, " ", param, "\n"]);
+            }
             self.set(OPTIONS, name, lines, system)?;
         }
         Ok(())

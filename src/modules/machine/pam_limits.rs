@@ -1,4 +1,4 @@
-//! `pam_limits`: what processes of users and groups may use at most. After community.general.pam_limits.
+//! `pam_limits`: what processes of users and groups may use at most. After `community.general.pam_limits`.
 //!
 //! Specification: limits.conf(5). Lines that are no limits stay as they are, comments included.
 

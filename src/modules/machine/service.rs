@@ -15,7 +15,7 @@ use crate::wire::message::Outcome;
 
 pub struct Service;
 
-const SCRIPTS: &str = "/etc/init.d";
+pub(super) const SCRIPTS: &str = "/etc/init.d";
 /// Where init scripts have the links of the run levels that a machine normally is in.
 const RUN_LEVELS: &[&str] = &["/etc/rc2.d", "/etc/rc3.d", "/etc/rc5.d"];
 /// The counterpart of `rc-update`.
@@ -142,7 +142,11 @@ fn check_script(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error>
         outcome = outcome.with("enabled", enabled);
     }
     if let Some(state) = args.state {
-        let verbs = script_verbs(state, is_running(args, &script, system)?, args.sleep.is_some());
+        let verbs = script_verbs(
+            state,
+            is_running(&args.name, args.pattern.as_deref(), &script, system)?,
+            args.sleep.is_some(),
+        );
         let path = script.display().to_string();
         for (index, verb) in verbs.iter().enumerate() {
             let extra = args.arguments.iter().flat_map(|words| words.split_whitespace());
@@ -183,8 +187,13 @@ fn script_verbs(state: State, running: bool, pause: bool) -> &'static [&'static 
 }
 
 /// The script's own word for it (0 running, 1 to 3 not: LSB); else whether a process matches.
-fn is_running(args: &Args, script: &std::path::Path, system: &dyn System) -> Result<bool, Error> {
-    if args.pattern.is_none() {
+pub(super) fn is_running(
+    name: &str,
+    pattern: Option<&str>,
+    script: &std::path::Path,
+    system: &dyn System,
+) -> Result<bool, Error> {
+    if pattern.is_none() {
         let path = script.display().to_string();
         let output = system.run(&Command::new([path.as_str(), "status"]))?;
         match output.code {
@@ -193,7 +202,7 @@ fn is_running(args: &Args, script: &std::path::Path, system: &dyn System) -> Res
             _ => {}
         }
     }
-    let pattern = args.pattern.as_deref().unwrap_or(&args.name);
+    let pattern = pattern.unwrap_or(name);
     for process in system.read_dir("/proc".as_ref())? {
         let is_process = process
             .file_name()
@@ -232,7 +241,7 @@ fn is_enabled(name: &str, system: &dyn System) -> Result<bool, Error> {
 }
 
 /// Whether a run level's link (`S20nginx`) starts that service.
-fn starts(link: &str, name: &str) -> bool {
+pub(super) fn starts(link: &str, name: &str) -> bool {
     link.strip_prefix('S').and_then(|rest| {
         rest.get(2..)
             .filter(|_| rest.as_bytes()[..2].iter().all(u8::is_ascii_digit))

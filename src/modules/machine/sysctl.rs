@@ -258,7 +258,7 @@ fn edited(before: &str, name: &str, value: Option<&str>) -> String {
         after.push('\n');
     }
     if let Some(value) = value.filter(|_| !seen.contains(&name)) {
-        after.push_str(&format!("{name}={value}\n"));
+        after.extend([name, "=", value, "\n"]);
     }
     after
 }

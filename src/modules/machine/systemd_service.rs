@@ -229,7 +229,8 @@ fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result
     let mut outcome = Outcome::ok()
         .with("name", name)
         .with("status", unit.status.clone());
-    if !unit.exists() && !unit.is_masked() && args.masked != Some(true) {
+    let concerned = args.state.is_some() || args.enabled.is_some();
+    if concerned && !unit.exists() && !unit.is_masked() && args.masked != Some(true) {
         let refusal = Error::new(format!("Could not find the requested service {name}: host"));
         let predicted = Outcome::changed(true).with("name", name).with(
             "warnings",
@@ -373,6 +374,12 @@ mod tests {
         assert_eq!(
             verbs("{}", "LoadState=not-found\nActiveState=inactive\n", ""),
             "Could not find the requested service nginx: host"
+        );
+        // A daemon-reload has nothing to do with the unit that is named beside it.
+        let reload = r#"{"state":null,"enabled":null,"masked":false}"#;
+        assert_eq!(
+            verbs(reload, "LoadState=not-found\nActiveState=inactive\n", ""),
+            "same false"
         );
         let masked = "LoadState=masked\nActiveState=inactive\n";
         assert!(verbs(r#"{"enabled":null}"#, masked, "masked").starts_with("Unable to start service nginx"));

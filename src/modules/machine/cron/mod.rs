@@ -30,10 +30,6 @@ const HEADERS: &[&str] = &[
 ];
 
 #[derive(Debug, Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the arguments are what playbooks know"
-)]
 pub struct Args {
     name: String,
     user: Option<String>,
