@@ -13,7 +13,9 @@ mod contents;
 mod conversation;
 mod descendants;
 mod elevation;
+mod incoming;
 pub mod job;
+mod partial;
 mod system;
 
 use std::cell::RefCell;
@@ -21,6 +23,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::child::{Child, Own, StartError};
@@ -30,7 +33,7 @@ use crate::modules::{self, Mode};
 use crate::system::System;
 use crate::system::local::Local;
 use crate::wire::PROTOCOL_VERSION;
-use crate::wire::frame::Kind;
+use crate::wire::frame::{FrameError, Kind};
 use crate::wire::message::{Batch, Become, BecomeMethod, Call, Hello, Outcome, Request, Response};
 
 /// What a call that is nearly done may take to end by itself after the controller has gone.
@@ -90,7 +93,7 @@ fn serve(
     own: Own,
 ) -> Result<(), Broken> {
     let machine = Local::default();
-    let conversation = RefCell::new(Conversation::new(input, output, gone));
+    let conversation = Rc::new(RefCell::new(Conversation::new(input, output, gone)));
     conversation.borrow_mut().send(
         Kind::Hello,
         &Hello {
@@ -102,7 +105,7 @@ fn serve(
     )?;
     let mut agent = Agent {
         machine,
-        conversation: &conversation,
+        conversation: Rc::clone(&conversation),
         own,
         children: HashMap::new(),
         started: 0,
@@ -122,6 +125,7 @@ fn serve(
             }
             Kind::Request => match frame.parse()? {
                 Request::Run(batch) => {
+                    conversation.borrow_mut().set_compression(batch.compress);
                     agent.run(batch)?;
                     conversation.borrow_mut().contents.clear();
                 }
@@ -136,15 +140,15 @@ fn serve(
 /// Who a child agent runs as, and how: the password makes no difference.
 type Identity = (BecomeMethod, String, Option<String>, Option<String>);
 
-struct Agent<'a> {
+struct Agent {
     machine: Local,
-    conversation: &'a RefCell<Conversation>,
+    conversation: Rc<RefCell<Conversation>>,
     own: Own,
     children: HashMap<Identity, Child>,
     started: u64,
 }
 
-impl Agent<'_> {
+impl Agent {
     fn run(&mut self, mut batch: Batch) -> Result<(), Broken> {
         match batch.become_user.take() {
             Some(target) if !self.is_running_as(&target.user) => self.run_as(&target, batch),
@@ -165,7 +169,10 @@ impl Agent<'_> {
         for (index, call) in batch.calls.iter().enumerate() {
             let outcome = self.call(call);
             let failed = outcome.failed;
-            self.conversation.borrow_mut().respond(&Response::Result {
+            let mut conversation = self.conversation.borrow_mut();
+            // Contents that it did not come to are not for the next one.
+            conversation.finish().map_err(FrameError::Io)?;
+            conversation.respond(&Response::Result {
                 batch: batch.id,
                 index,
                 outcome,
@@ -185,7 +192,7 @@ impl Agent<'_> {
         };
         let system = AgentSystem {
             machine: Local::new(call.environment.clone().into_iter().collect()),
-            conversation: self.conversation,
+            conversation: Rc::clone(&self.conversation),
         };
         if let Some(folder) = &call.directory {
             // Whoever may not go there has no use for paths below it either.
@@ -205,7 +212,8 @@ impl Agent<'_> {
             target.flags.clone(),
             target.program.clone(),
         );
-        let conversation = &mut *self.conversation.borrow_mut();
+        let conversation = Rc::clone(&self.conversation);
+        let conversation = &mut *conversation.borrow_mut();
         let mut kept = self.children.remove(&identity);
         let mut child = if let Some(child) = kept.take_if(Child::is_alive) {
             child

@@ -447,12 +447,18 @@ impl Site {
         scope: &Arc<Scope>,
         remote: &Remote<'_>,
     ) -> Result<Done, Failure> {
+        let host = Remote {
+            delegate: Some(&self.host),
+            ..*remote
+        };
         action
             .run(Invocation {
                 arguments,
                 raw: &self.task.arguments,
                 scope: Arc::clone(scope),
                 target: remote,
+                delegate: remote.delegate,
+                host: &host,
                 check: remote.check,
                 diff: remote.diff,
             })

@@ -74,6 +74,7 @@ impl Links {
         let batch = Batch {
             id: 0,
             become_user,
+            compress: false,
             calls: vec![call],
         };
         let mut outcome = None;

@@ -196,7 +196,7 @@ impl Target for Remote<'_> {
         &'a self,
         module: &'a str,
         arguments: Map,
-        mut held: Held,
+        held: Held,
     ) -> Pending<'a, Result<Outcome, Failure>> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
@@ -214,7 +214,7 @@ impl Target for Remote<'_> {
                     text: &text,
                 });
             }
-            let contents = std::mem::take(&mut held.contents);
+            let contents = held.contents.clone();
             let answers = Arc::new(held);
             let called = self
                 .site

@@ -396,10 +396,7 @@ impl Rule {
                     format!("parameters are required together: {}", names.join(", ")),
                 ))
             }
-            Self::If(name, wanted, names)
-                if is(name, wanted)
-                    && given(names).len() < names.len() =>
-            {
+            Self::If(name, wanted, names) if is(name, wanted) && given(names).len() < names.len() => {
                 let missing: Vec<&str> = names
                     .iter()
                     .copied()

@@ -127,7 +127,11 @@ impl Module for AuthorizedKey {
         let is_file = system
             .metadata(&file, Follow::Yes)?
             .is_some_and(|found| found.kind == FileKind::File);
-        let before = if is_file { text_file::read(&file, system)? } else { String::new() };
+        let before = if is_file {
+            text_file::read(&file, system)?
+        } else {
+            String::new()
+        };
         let mut lines = parse(&before);
         let changed = args.edit(&given(&args, system)?, &mut lines)?;
         let outcome = args.describe(&file);
@@ -157,7 +161,10 @@ impl Args {
     fn edit(&self, given: &str, lines: &mut Vec<Line>) -> Result<bool, Error> {
         let mut changed = false;
         let mut wanted = Vec::new();
-        for text in given.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for text in given
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             let Some(mut key) = Key::parse(text) else {
                 return Err(Error::new(format!("invalid key specified: {text}")));
             };
@@ -230,7 +237,10 @@ fn given(args: &Args, system: &dyn System) -> Result<String, Error> {
     };
     let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
     match system.metadata(&path, Follow::Yes)? {
-        None => Err(Error::new(format!("Path to a key file not found: {}", path.display()))),
+        None => Err(Error::new(format!(
+            "Path to a key file not found: {}",
+            path.display()
+        ))),
         Some(found) if found.kind != FileKind::File => Err(Error::new(format!(
             "Path to a key is a directory and must be a file: {}",
             path.display()
@@ -261,7 +271,11 @@ fn steps(
         });
     } else {
         let missing = missing_folders(folder, system)?;
-        steps.extend(missing.into_iter().map(|folder| Step::CreateDirectory(folder, Attributes::default())));
+        steps.extend(
+            missing
+                .into_iter()
+                .map(|folder| Step::CreateDirectory(folder, Attributes::default())),
+        );
     }
     let there = system.metadata(file, Follow::No)?.is_some();
     let path = if args.follow && there {
@@ -469,14 +483,15 @@ mod tests {
     #[test]
     fn keys_come_from_elsewhere() {
         let fake = fake("");
-        fake.serve("https://example.org/ann.keys", 200, "ssh-rsa AAAA\nssh-rsa BBBB b\n")
-            .file("/srv/ann.pub", "ssh-rsa CCCC\n");
+        fake.serve(
+            "https://example.org/ann.keys",
+            200,
+            "ssh-rsa AAAA\nssh-rsa BBBB b\n",
+        )
+        .file("/srv/ann.pub", "ssh-rsa CCCC\n");
         check_agrees::<AuthorizedKey>(&fake, r#"{"user":"ann","key":"https://example.org/ann.keys"}"#);
         check_agrees::<AuthorizedKey>(&fake, r#"{"user":"ann","key":"file:///srv/ann.pub"}"#);
-        assert_eq!(
-            fake.text(FILE),
-            "ssh-rsa AAAA \nssh-rsa BBBB b\nssh-rsa CCCC \n"
-        );
+        assert_eq!(fake.text(FILE), "ssh-rsa AAAA \nssh-rsa BBBB b\nssh-rsa CCCC \n");
         assert_eq!(
             failure::<AuthorizedKey>(&fake, r#"{"user":"ann","key":"https://example.org/none"}"#),
             "Error getting key from: https://example.org/none"

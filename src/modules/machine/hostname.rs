@@ -130,11 +130,16 @@ impl Module for Hostname {
         if !changed {
             return Ok(Plan::Same(outcome));
         }
-        let old = if before.current == name { &before.permanent } else { &before.current };
+        let old = if before.current == name {
+            &before.permanent
+        } else {
+            &before.current
+        };
         let line = |name: &str| format!("hostname = {name}\n");
-        let predicted = outcome
-            .clone()
-            .with_diff(text_diff(("", line(old).as_bytes()), ("", line(&name).as_bytes())));
+        let predicted = outcome.clone().with_diff(text_diff(
+            ("", line(old).as_bytes()),
+            ("", line(&name).as_bytes()),
+        ));
         change.outcome = outcome;
         Ok(Plan::Change { change, predicted })
     }
@@ -186,7 +191,9 @@ fn by_systemd(name: &str, change: &mut Change, system: &dyn System) -> Result<Na
         current: asked("--transient")?,
     };
     if names.permanent != name {
-        change.calls.push(call(&["--pretty", "--static", "set-hostname", name]));
+        change
+            .calls
+            .push(call(&["--pretty", "--static", "set-hostname", name]));
     }
     if names.current != name {
         change.calls.push(call(&["--transient", "set-hostname", name]));
@@ -278,10 +285,15 @@ mod tests {
 
     fn systemd() -> Fake {
         let fake = Fake::new();
-        fake.directory("/run/systemd/system").program("/usr/bin/hostnamectl");
+        fake.directory("/run/systemd/system")
+            .program("/usr/bin/hostnamectl");
         fake.answer("hostnamectl --static status", 0, "old\n")
             .answer("hostnamectl --transient status", 0, "old\n")
-            .answer("hostnamectl --pretty --static set-hostname new.example.org", 0, "")
+            .answer(
+                "hostnamectl --pretty --static set-hostname new.example.org",
+                0,
+                "",
+            )
             .answer("hostnamectl --transient set-hostname new.example.org", 0, "");
         fake
     }
@@ -297,7 +309,10 @@ mod tests {
             "{'ansible_hostname': 'new', 'ansible_nodename': 'new.example.org', 'ansible_fqdn': 'new.example.org', 'ansible_domain': 'example.org'}"
         );
         assert_eq!(
-            fake.ran().iter().filter(|line| line.contains("set-hostname")).count(),
+            fake.ran()
+                .iter()
+                .filter(|line| line.contains("set-hostname"))
+                .count(),
             2
         );
         assert!(!run::<Hostname>(&fake, r#"{"name":"old"}"#).changed);
@@ -308,7 +323,8 @@ mod tests {
     #[test]
     fn files_without_systemd() {
         let fake = Fake::new();
-        fake.file("/etc/os-release", "ID=debian\n").file("/etc/hostname", "old\n");
+        fake.file("/etc/os-release", "ID=debian\n")
+            .file("/etc/hostname", "old\n");
         check_agrees::<Hostname>(&fake, r#"{"name":"new"}"#);
         assert_eq!(fake.text("/etc/hostname"), "new\n");
         fake.file("/etc/sysconfig/network", "A=1\nHOSTNAME=old\nB=2\n");

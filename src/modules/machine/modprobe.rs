@@ -51,7 +51,9 @@ impl Module for Modprobe {
                 .choices(&["absent", "present"])
                 .default("present")
                 .doc("whether it is loaded now"),
-            Arg::str("params").default("").doc("its parameters: `numdummies=2`"),
+            Arg::str("params")
+                .default("")
+                .doc("its parameters: `numdummies=2`"),
             Arg::str("persistent")
                 .choices(&["absent", "disabled", "present"])
                 .default("disabled")
@@ -137,9 +139,10 @@ fn call(args: &Args, load: bool, system: &dyn System) -> Result<Command, Error> 
     let mut argv = vec!["modprobe".to_owned()];
     if load {
         argv.push(args.name.clone());
-        argv.extend(shell_words::split(&args.params).map_err(|error| {
-            Error::new(format!("cannot split params `{}`: {error}", args.params))
-        })?);
+        argv.extend(
+            shell_words::split(&args.params)
+                .map_err(|error| Error::new(format!("cannot split params `{}`: {error}", args.params)))?,
+        );
     } else {
         argv.extend(["-r".to_owned(), args.name.clone()]);
     }
@@ -181,7 +184,11 @@ fn is_loaded(name: &str, system: &dyn System) -> Result<bool, Error> {
         return Ok(true);
     }
     let release = text(Path::new("/proc/sys/kernel/osrelease"));
-    let built_in = text(&Path::new("/lib/modules").join(release.trim()).join("modules.builtin"));
+    let built_in = text(
+        &Path::new("/lib/modules")
+            .join(release.trim())
+            .join("modules.builtin"),
+    );
     Ok(built_in
         .lines()
         .filter_map(|line| line.trim().rsplit('/').next()?.strip_suffix(".ko"))
@@ -232,7 +239,10 @@ impl Files {
         if !self.lines(AT_BOOT).any(|line| names(line, name)) {
             self.set(AT_BOOT, name, format!("{name}\n"), system)?;
         }
-        let mut present: Vec<&str> = self.lines(OPTIONS).filter_map(|line| option(line, name)).collect();
+        let mut present: Vec<&str> = self
+            .lines(OPTIONS)
+            .filter_map(|line| option(line, name))
+            .collect();
         let mut wanted = params.to_vec();
         for list in [&mut present, &mut wanted] {
             list.sort_unstable();
@@ -240,7 +250,10 @@ impl Files {
         }
         if present != wanted {
             self.comment_out(OPTIONS, |line| option(line, name).is_some());
-            let lines: String = params.iter().map(|param| format!("options {name} {param}\n")).collect();
+            let lines: String = params
+                .iter()
+                .map(|param| format!("options {name} {param}\n"))
+                .collect();
             self.set(OPTIONS, name, lines, system)?;
         }
         Ok(())
@@ -255,13 +268,25 @@ impl Files {
         for edited in self.0.iter_mut().filter(|edited| edited.folder == folder) {
             let lines = edited.after.split_inclusive('\n');
             edited.after = lines
-                .map(|line| if unwanted(line.trim_end_matches('\n')) { format!("#{line}") } else { line.to_owned() })
+                .map(|line| {
+                    if unwanted(line.trim_end_matches('\n')) {
+                        format!("#{line}")
+                    } else {
+                        line.to_owned()
+                    }
+                })
                 .collect();
         }
     }
 
     /// The module's own file.
-    fn set(&mut self, folder: &'static str, name: &str, after: String, system: &dyn System) -> Result<(), Error> {
+    fn set(
+        &mut self,
+        folder: &'static str,
+        name: &str,
+        after: String,
+        system: &dyn System,
+    ) -> Result<(), Error> {
         let path = PathBuf::from(folder).join(format!("{name}.conf"));
         if let Some(edited) = self.0.iter_mut().find(|edited| edited.file.path == path) {
             edited.after = after;
@@ -280,9 +305,16 @@ impl Files {
             }
             let folder = file.path.parent().unwrap_or(Path::new("/"));
             let missing = missing_folders(folder, system)?;
-            steps.extend(missing.into_iter().map(|folder| Step::CreateDirectory(folder, Attributes::default())));
+            steps.extend(
+                missing
+                    .into_iter()
+                    .map(|folder| Step::CreateDirectory(folder, Attributes::default())),
+            );
             let header = file.path.display().to_string();
-            diffs.push(text_diff((&header, file.before.as_bytes()), (&header, after.as_bytes())));
+            diffs.push(text_diff(
+                (&header, file.before.as_bytes()),
+                (&header, after.as_bytes()),
+            ));
             steps.push(file.write(after, false));
         }
         Ok((steps, diffs))
@@ -331,7 +363,11 @@ mod tests {
             }
             Some(CommandOutput {
                 code: i32::from(failed),
-                stderr: if failed { b"modprobe: FATAL: Module none not found\n".to_vec() } else { Vec::new() },
+                stderr: if failed {
+                    b"modprobe: FATAL: Module none not found\n".to_vec()
+                } else {
+                    Vec::new()
+                },
                 ..CommandOutput::default()
             })
         });
@@ -356,17 +392,26 @@ mod tests {
     #[test]
     fn files_have_it_for_the_next_boot() {
         let fake = fake();
-        fake.file("/etc/modprobe.d/old.conf", "options dummy numdummies=1 # one\noptions other x=1\n");
+        fake.file(
+            "/etc/modprobe.d/old.conf",
+            "options dummy numdummies=1 # one\noptions other x=1\n",
+        );
         let two = r#"{"name":"dummy","params":"numdummies=2","persistent":"present"}"#;
         check_agrees::<Modprobe>(&fake, two);
         assert_eq!(fake.text("/etc/modules-load.d/dummy.conf"), "dummy\n");
-        assert_eq!(fake.text("/etc/modprobe.d/dummy.conf"), "options dummy numdummies=2\n");
+        assert_eq!(
+            fake.text("/etc/modprobe.d/dummy.conf"),
+            "options dummy numdummies=2\n"
+        );
         assert_eq!(
             fake.text("/etc/modprobe.d/old.conf"),
             "#options dummy numdummies=1 # one\noptions other x=1\n"
         );
         check_agrees::<Modprobe>(&fake, r#"{"name":"dummy","persistent":"absent"}"#);
         assert_eq!(fake.text("/etc/modules-load.d/dummy.conf"), "#dummy\n");
-        assert_eq!(fake.text("/etc/modprobe.d/dummy.conf"), "#options dummy numdummies=2\n");
+        assert_eq!(
+            fake.text("/etc/modprobe.d/dummy.conf"),
+            "#options dummy numdummies=2\n"
+        );
     }
 }

@@ -41,24 +41,50 @@ impl Module for PamLimits {
         name: "pam_limits",
         summary: "keep a limit of what users' processes may use",
         args: &[
-            Arg::str("domain").required().doc("a user, `@GROUP`, `*` or a range of numbers"),
+            Arg::str("domain")
+                .required()
+                .doc("a user, `@GROUP`, `*` or a range of numbers"),
             Arg::str("limit_type")
                 .choices(&["-", "hard", "soft"])
                 .required()
                 .doc("which limit; `-` is both"),
             Arg::str("limit_item")
                 .choices(&[
-                    "as", "chroot", "core", "cpu", "data", "fsize", "locks", "maxlogins", "maxsyslogins",
-                    "memlock", "msgqueue", "nice", "nofile", "nproc", "priority", "rss", "rtprio", "sigpending",
+                    "as",
+                    "chroot",
+                    "core",
+                    "cpu",
+                    "data",
+                    "fsize",
+                    "locks",
+                    "maxlogins",
+                    "maxsyslogins",
+                    "memlock",
+                    "msgqueue",
+                    "nice",
+                    "nofile",
+                    "nproc",
+                    "priority",
+                    "rss",
+                    "rtprio",
+                    "sigpending",
                     "stack",
                 ])
                 .required()
                 .doc("what is limited"),
-            Arg::str("value").required().doc("the limit; unlimited, infinity and -1 are none"),
-            Arg::bool("use_max").default("no").doc("keep a limit that is there and higher"),
-            Arg::bool("use_min").default("no").doc("keep a limit that is there and lower"),
+            Arg::str("value")
+                .required()
+                .doc("the limit; unlimited, infinity and -1 are none"),
+            Arg::bool("use_max")
+                .default("no")
+                .doc("keep a limit that is there and higher"),
+            Arg::bool("use_min")
+                .default("no")
+                .doc("keep a limit that is there and lower"),
             Arg::bool("backup").default("no").doc("keep the file as it was"),
-            Arg::path("dest").default("/etc/security/limits.conf").doc("the file"),
+            Arg::path("dest")
+                .default("/etc/security/limits.conf")
+                .doc("the file"),
             Arg::str("comment").default("").doc("put behind the limit"),
         ],
         returns: &[
@@ -110,10 +136,18 @@ impl Args {
                 after.push_str(line);
                 continue;
             };
-            valid(item, value, &format!("Invalid configuration found in '{}'.", self.dest))?;
+            valid(
+                item,
+                value,
+                &format!("Invalid configuration found in '{}'.", self.dest),
+            )?;
             let ours = (domain, kind, item) == (&self.domain, &self.limit_type, &self.limit_item);
             let wanted = self.wanted(value);
-            let line = if !ours || wanted == value { line.to_owned() } else { self.line(wanted, comment) };
+            let line = if !ours || wanted == value {
+                line.to_owned()
+            } else {
+                self.line(wanted, comment)
+            };
             after.push_str(&line);
             if ours {
                 told = Some(line);
@@ -136,7 +170,13 @@ impl Args {
             return &self.value;
         }
         // No limit is the highest.
-        let height = |value: &str| if ENDLESS.contains(&value) { i64::MAX } else { value.parse().unwrap_or(0) };
+        let height = |value: &str| {
+            if ENDLESS.contains(&value) {
+                i64::MAX
+            } else {
+                value.parse().unwrap_or(0)
+            }
+        };
         let higher = height(&self.value) > height(present);
         if higher == self.use_max && height(&self.value) != height(present) {
             &self.value
@@ -146,9 +186,20 @@ impl Args {
     }
 
     fn line(&self, value: &str, comment: &str) -> String {
-        let comment = if self.comment.is_empty() { comment } else { &self.comment };
-        let comment = if comment.is_empty() { String::new() } else { format!("\t#{comment}") };
-        format!("{}\t{}\t{}\t{value}{comment}\n", self.domain, self.limit_type, self.limit_item)
+        let comment = if self.comment.is_empty() {
+            comment
+        } else {
+            &self.comment
+        };
+        let comment = if comment.is_empty() {
+            String::new()
+        } else {
+            format!("\t#{comment}")
+        };
+        format!(
+            "{}\t{}\t{}\t{value}{comment}\n",
+            self.domain, self.limit_type, self.limit_item
+        )
     }
 }
 
@@ -160,7 +211,8 @@ fn valid(item: &str, value: &str, prefix: &str) -> Result<(), Error> {
         )
     } else {
         (
-            ENDLESS.contains(&value) || (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())),
+            ENDLESS.contains(&value)
+                || (!value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit())),
             "Value must either be 'unlimited', 'infinity' or -1, all of which indicate no limit, or a limit of 0 or larger. Refer to the limits.conf(5) manual pages for more details.",
         )
     };
@@ -188,19 +240,28 @@ mod tests {
     #[test]
     fn limits_come_and_change_in_place() {
         let fake = Fake::new();
-        fake.file("/etc/security/limits.conf", "# end\n\nann  soft nofile 100 # why\n* hard core 0");
+        fake.file(
+            "/etc/security/limits.conf",
+            "# end\n\nann  soft nofile 100 # why\n* hard core 0",
+        );
         let outcome = limit(&fake, r#""value":200,"backup":true"#);
         assert_eq!(
             fake.text("/etc/security/limits.conf"),
             "# end\n\nann\tsoft\tnofile\t200\t# why\n* hard core 0"
         );
         assert_eq!(outcome.message(), Some("ann\tsoft\tnofile\t200\t# why\n"));
-        assert!(fake.text(outcome.values["backup_file"].as_str().unwrap()).contains("100"));
+        assert!(
+            fake.text(outcome.values["backup_file"].as_str().unwrap())
+                .contains("100")
+        );
         check_agrees::<PamLimits>(
             &fake,
             r#"{"domain":"bob","limit_type":"-","limit_item":"nproc","value":"unlimited","comment":"c"}"#,
         );
-        assert!(fake.text("/etc/security/limits.conf").ends_with("core 0\nbob\t-\tnproc\tunlimited\t#c\n"));
+        assert!(
+            fake.text("/etc/security/limits.conf")
+                .ends_with("core 0\nbob\t-\tnproc\tunlimited\t#c\n")
+        );
         limit(&fake, r#""value":"1","dest":"/etc/security/new.conf""#);
         assert_eq!(fake.text("/etc/security/new.conf"), "ann\tsoft\tnofile\t1\n");
     }
@@ -212,7 +273,9 @@ mod tests {
             fake.file("/l", format!("ann soft nofile {before}\n"));
             run::<PamLimits>(
                 &fake,
-                &format!(r#"{{"domain":"ann","limit_type":"soft","limit_item":"nofile","dest":"/l",{rest}}}"#),
+                &format!(
+                    r#"{{"domain":"ann","limit_type":"soft","limit_item":"nofile","dest":"/l",{rest}}}"#
+                ),
             );
             fake.text("/l").split_whitespace().last().unwrap().to_owned()
         };
@@ -228,13 +291,27 @@ mod tests {
         let fake = Fake::new();
         fake.file("/l", "ann soft nofile many\n");
         for (item, value, start) in [
-            ("nofile", "some", " Value of 'some' for item 'nofile' is invalid. Value must either be"),
-            ("nice", "20", " Value of '20' for item 'nice' is invalid. Value must be a number"),
-            ("nice", "1", "Invalid configuration found in '/l'. Value of 'many'"),
+            (
+                "nofile",
+                "some",
+                " Value of 'some' for item 'nofile' is invalid. Value must either be",
+            ),
+            (
+                "nice",
+                "20",
+                " Value of '20' for item 'nice' is invalid. Value must be a number",
+            ),
+            (
+                "nice",
+                "1",
+                "Invalid configuration found in '/l'. Value of 'many'",
+            ),
         ] {
             let message = failure::<PamLimits>(
                 &fake,
-                &format!(r#"{{"domain":"a","limit_type":"-","limit_item":"{item}","value":"{value}","dest":"/l"}}"#),
+                &format!(
+                    r#"{{"domain":"a","limit_type":"-","limit_item":"{item}","value":"{value}","dest":"/l"}}"#
+                ),
             );
             assert!(message.starts_with(start), "{message}");
         }

@@ -62,7 +62,9 @@ impl Module for Sysctl {
                 .aliases(&["key"])
                 .required()
                 .doc("the parameter: `net.ipv4.ip_forward`"),
-            Arg::str("value").aliases(&["val"]).doc("its value; yes and no are 1 and 0"),
+            Arg::str("value")
+                .aliases(&["val"])
+                .doc("its value; yes and no are 1 and 0"),
             Arg::str("state")
                 .choices(&["present", "absent"])
                 .default("present")
@@ -76,7 +78,9 @@ impl Module for Sysctl {
             Arg::bool("sysctl_set")
                 .default("no")
                 .doc("set the parameter itself too, where the kernel has another value"),
-            Arg::path("sysctl_file").default("/etc/sysctl.conf").doc("the file"),
+            Arg::path("sysctl_file")
+                .default("/etc/sysctl.conf")
+                .doc("the file"),
         ],
         returns: &[],
         example: "- sysctl:\n    name: net.ipv4.ip_forward\n    value: 1\n    sysctl_file: /etc/sysctl.d/50-router.conf\n    sysctl_set: true\n",
@@ -140,12 +144,20 @@ impl Module for Sysctl {
         let failures: Vec<String> = change
             .reload
             .iter()
-            .filter_map(|setting| setting.put(change.lenient, system).err().filter(|_| !setting.optional))
+            .filter_map(|setting| {
+                setting
+                    .put(change.lenient, system)
+                    .err()
+                    .filter(|_| !setting.optional)
+            })
             .collect();
         if failures.is_empty() {
             return Ok(Outcome::changed(true));
         }
-        Err(Error::new(format!("Failed to reload sysctl: {}", failures.join("\n"))))
+        Err(Error::new(format!(
+            "Failed to reload sysctl: {}",
+            failures.join("\n")
+        )))
     }
 }
 
@@ -154,7 +166,10 @@ impl Setting {
     fn put(&self, lenient: bool, system: &dyn System) -> Result<(), String> {
         let Self { key, path, value, .. } = self;
         if !matches!(system.metadata(path, Follow::Yes), Ok(Some(_))) {
-            let missing = format!("sysctl: cannot stat {}: No such file or directory", path.display());
+            let missing = format!(
+                "sysctl: cannot stat {}: No such file or directory",
+                path.display()
+            );
             return if lenient { Ok(()) } else { Err(missing) };
         }
         system
@@ -197,7 +212,9 @@ fn current(name: &str, system: &dyn System) -> String {
 
 /// The first separator decides: after a dot, slashes stand for dots in names (`net.ipv4.conf.eth0/5.forwarding`).
 fn path_of(name: &str) -> PathBuf {
-    let dotted = name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('.'));
+    let dotted = name
+        .find(['.', '/'])
+        .is_some_and(|at| name[at..].starts_with('.'));
     let swapped: String = name
         .chars()
         .map(|c| match c {
@@ -303,7 +320,10 @@ mod tests {
             r#"{"name":"net.ipv4.tcp_rmem","value":" 4096 87380 6291456 ","sysctl_file":"/etc/rmem.conf","sysctl_set":true}"#,
         );
         assert!(outcome.changed, "the file is new");
-        assert_eq!(fake.text("/etc/rmem.conf"), "net.ipv4.tcp_rmem=4096 87380 6291456\n");
+        assert_eq!(
+            fake.text("/etc/rmem.conf"),
+            "net.ipv4.tcp_rmem=4096 87380 6291456\n"
+        );
         check_agrees::<Sysctl>(&fake, r#"{"name":"kernel.panic","state":"absent"}"#);
         assert_eq!(fake.text("/etc/sysctl.conf"), "# kernel\nvm.swappiness=5\n\n");
         assert!(!run::<Sysctl>(&fake, r#"{"name":"kernel.panic","state":"absent"}"#).changed);
@@ -318,7 +338,10 @@ mod tests {
         let later = r#"{"name":"kernel.panic","value":"9","reload":false}"#;
         check_agrees::<Sysctl>(&fake, later);
         assert_eq!(fake.text("/proc/sys/kernel/panic"), "7\n");
-        check_agrees::<Sysctl>(&fake, r#"{"name":"kernel.panic","value":"9","reload":false,"sysctl_set":true}"#);
+        check_agrees::<Sysctl>(
+            &fake,
+            r#"{"name":"kernel.panic","value":"9","reload":false,"sysctl_set":true}"#,
+        );
         assert_eq!(fake.text("/proc/sys/kernel/panic"), "9\n");
     }
 
@@ -326,7 +349,10 @@ mod tests {
     fn a_reload_knows_patterns_and_names_with_dots() {
         let fake = fake();
         fake.file("/etc/sysctl.conf", "-net.none=1\nnet.ipv4.conf.*.rp_filter=1\n");
-        check_agrees::<Sysctl>(&fake, r#"{"name":"net.ipv4.conf.eth0/5.rp_filter","value":"yes"}"#);
+        check_agrees::<Sysctl>(
+            &fake,
+            r#"{"name":"net.ipv4.conf.eth0/5.rp_filter","value":"yes"}"#,
+        );
         assert_eq!(fake.text("/proc/sys/net/ipv4/conf/all/rp_filter"), "1\n");
         assert_eq!(fake.text("/proc/sys/net/ipv4/conf/eth0.5/rp_filter"), "1\n");
         assert_eq!(path_of("kernel/panic"), Path::new("/proc/sys/kernel/panic"));
@@ -335,7 +361,10 @@ mod tests {
     #[test]
     fn refusals_say_what_sysctl_says() {
         let fake = fake();
-        assert_eq!(failure::<Sysctl>(&fake, r#"{"name":" ","value":1}"#), "name cannot be blank");
+        assert_eq!(
+            failure::<Sysctl>(&fake, r#"{"name":" ","value":1}"#),
+            "name cannot be blank"
+        );
         assert_eq!(
             failure::<Sysctl>(&fake, r#"{"name":"a.b"}"#),
             "state is present but all of the following are missing: value"
@@ -346,8 +375,16 @@ mod tests {
             Some("Failed to reload sysctl: sysctl: cannot stat /proc/sys/a/b: No such file or directory")
         );
         assert!(!run::<Sysctl>(&fake, r#"{"name":"a.b","value":1,"ignoreerrors":true}"#).failed);
-        fake.fail("write", "/proc/sys/kernel/panic", io::ErrorKind::ReadOnlyFilesystem)
-            .fail("overwrite", "/proc/sys/kernel/panic", io::ErrorKind::ReadOnlyFilesystem);
+        fake.fail(
+            "write",
+            "/proc/sys/kernel/panic",
+            io::ErrorKind::ReadOnlyFilesystem,
+        )
+        .fail(
+            "overwrite",
+            "/proc/sys/kernel/panic",
+            io::ErrorKind::ReadOnlyFilesystem,
+        );
         let outcome = run::<Sysctl>(&fake, r#"{"name":"kernel.panic","value":1,"sysctl_set":true}"#);
         assert_eq!(
             outcome.message(),

@@ -29,7 +29,11 @@ impl TextFile {
         if exists {
             path = system.canonicalize(&path)?;
         }
-        let before = if exists { read(&path, system)? } else { String::new() };
+        let before = if exists {
+            read(&path, system)?
+        } else {
+            String::new()
+        };
         Ok(Self { path, before, exists })
     }
 
@@ -55,6 +59,10 @@ impl TextFile {
 
 /// A file's text.
 pub fn read(path: &Path, system: &dyn System) -> Result<String, Error> {
-    String::from_utf8(system.read(path)?)
-        .map_err(|_| Error::new(format!("{} is not UTF-8 text and is left as it is", path.display())))
+    String::from_utf8(system.read(path)?).map_err(|_| {
+        Error::new(format!(
+            "{} is not UTF-8 text and is left as it is",
+            path.display()
+        ))
+    })
 }

@@ -83,7 +83,9 @@ impl Module for Timezone {
             };
             if now != name {
                 match named {
-                    None => change.calls.push(Command::new(["timedatectl", "set-timezone", &name])),
+                    None => change
+                        .calls
+                        .push(Command::new(["timedatectl", "set-timezone", &name])),
                     Some(named) => {
                         change.steps.push(named.step(&name));
                         change.steps.push(Step::Link {
@@ -108,7 +110,11 @@ impl Module for Timezone {
                     Command::new(["timedatectl", "set-local-rtc", if local { "yes" } else { "no" }])
                 } else {
                     tool::require(system, "hwclock", "set the hardware's clock")?;
-                    Command::new(["hwclock", "--systohc", if local { "--localtime" } else { "--utc" }])
+                    Command::new([
+                        "hwclock",
+                        "--systohc",
+                        if local { "--localtime" } else { "--utc" },
+                    ])
                 });
                 change.set.push(("hwclock", clock.clone()));
             }
@@ -201,7 +207,12 @@ impl Named {
             let value = line.strip_prefix(self.key)?.trim().trim_matches('"');
             (!value.is_empty()).then(|| value.to_owned())
         };
-        let named = self.file.before.lines().find_map(value).unwrap_or_else(|| "n/a".to_owned());
+        let named = self
+            .file
+            .before
+            .lines()
+            .find_map(value)
+            .unwrap_or_else(|| "n/a".to_owned());
         if named != wanted {
             return Ok(named);
         }
@@ -227,7 +238,10 @@ impl Named {
             .before
             .split_inclusive('\n')
             .filter(|line| !line.starts_with(self.key));
-        self.file.write(std::iter::once(line.as_str()).chain(others).collect::<String>(), false)
+        self.file.write(
+            std::iter::once(line.as_str()).chain(others).collect::<String>(),
+            false,
+        )
     }
 }
 
@@ -258,9 +272,13 @@ mod tests {
     #[test]
     fn timedated_is_asked_where_systemd_runs() {
         let fake = fake();
-        fake.directory("/run/systemd/system").program("/usr/bin/timedatectl");
-        fake.answer("timedatectl set-timezone Europe/Rome", 0, "")
-            .answer("timedatectl set-local-rtc yes", 0, "");
+        fake.directory("/run/systemd/system")
+            .program("/usr/bin/timedatectl");
+        fake.answer("timedatectl set-timezone Europe/Rome", 0, "").answer(
+            "timedatectl set-local-rtc yes",
+            0,
+            "",
+        );
         let both = r#"{"name":"Europe/Rome","hwclock":"local"}"#;
         assert!(check::<Timezone>(&fake, both).changed);
         assert!(fake.ran().is_empty());
@@ -284,6 +302,9 @@ mod tests {
         fake.file("/etc/os-release", "ID=suse\n")
             .file("/etc/sysconfig/clock", "A=1\nTIMEZONE=\"x\"\n");
         check_agrees::<Timezone>(&fake, r#"{"name":"Europe/Rome"}"#);
-        assert_eq!(fake.text("/etc/sysconfig/clock"), "TIMEZONE=\"Europe/Rome\"\nA=1\n");
+        assert_eq!(
+            fake.text("/etc/sysconfig/clock"),
+            "TIMEZONE=\"Europe/Rome\"\nA=1\n"
+        );
     }
 }

@@ -122,7 +122,11 @@ impl Table {
         if let Some(at) = self.variable(name) {
             let differs = self.lines[at] != declaration;
             let prefix = format!("{name}=");
-            for line in self.lines.iter_mut().filter(|line| differs && line.starts_with(&prefix)) {
+            for line in self
+                .lines
+                .iter_mut()
+                .filter(|line| differs && line.starts_with(&prefix))
+            {
                 line.clone_from(&declaration);
             }
             return Ok(differs);
@@ -160,7 +164,8 @@ mod tests {
 
     #[test]
     fn jobs_without_a_name_are_adopted() {
-        let mut table = Table::parse("A=\"1\"\n* * * * * x\n#Ansible: None\n@daily y\n#Ansible: named\n@daily z\n");
+        let mut table =
+            Table::parse("A=\"1\"\n* * * * * x\n#Ansible: None\n@daily y\n#Ansible: named\n@daily z\n");
         assert!(table.set_job("x", "* * * * * x"));
         assert!(table.set_job("y", "@daily y"));
         assert!(table.set_job("another", "@daily z"));

@@ -18,7 +18,12 @@ fn machine() -> Fake {
         let argv = &command.argv;
         let mut state = state.borrow_mut();
         let chain = argv.get(4).map_or("", String::as_str);
-        let place = format!("{} {} {}", argv[0], argv[2], argv.get(4..).unwrap_or_default().join(" "));
+        let place = format!(
+            "{} {} {}",
+            argv[0],
+            argv[2],
+            argv.get(4..).unwrap_or_default().join(" ")
+        );
         let chain = format!("{} {} {chain}", argv[0], argv[2]);
         let output = |code: i32, stdout: &str| CommandOutput {
             code,
