@@ -448,7 +448,8 @@ impl Site {
         remote: &Remote<'_>,
     ) -> Result<Done, Failure> {
         let host = Remote {
-            delegate: Some(&self.host),
+            // Its own host is reached as the task says; a delegated task's as that host's variables say.
+            delegate: remote.delegate.map(|_| self.host.as_str()),
             ..*remote
         };
         action

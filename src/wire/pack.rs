@@ -4,6 +4,8 @@
 //! thousand small files compress together, not alone. What does not get smaller goes as it is, and then the next blocks are not
 //! even tried: archives and pictures come in long runs.
 
+use std::io;
+
 use super::frame::{Frame, FrameError, Kind, MAX_FRAME};
 
 /// So much is gathered before it is compressed and sent.
@@ -67,7 +69,12 @@ impl Packer {
 
 /// The bytes of the frames in a packed one's body: never more than one frame may have.
 pub(super) fn unpack(body: &[u8]) -> Result<Vec<u8>, FrameError> {
-    zstd::bulk::decompress(body, MAX_FRAME + BLOCK).map_err(FrameError::Unpacked)
+    let told = zstd::zstd_safe::get_frame_content_size(body).ok().flatten();
+    let length = told
+        .and_then(|length| usize::try_from(length).ok())
+        .filter(|length| *length <= MAX_FRAME + BLOCK)
+        .ok_or_else(|| FrameError::Unpacked(io::Error::other("its length is not told, or too large")))?;
+    zstd::bulk::decompress(body, length).map_err(FrameError::Unpacked)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use regdeploy::wire::message::BecomeMethod;
 use super::sshd::Sshd;
 use super::*;
 
-const LARGE: u64 = 50 << 20;
+const LARGE: u64 = 64 << 20;
 
 fn place(digest: &str, size: u64, to: &Path) -> Call {
     let mut file = Map::new();

@@ -72,7 +72,8 @@ impl Mirror<'_> {
             .as_ref()
             .is_some_and(|found| found.kind == FileKind::Directory);
         let mut renamed = None;
-        let mut base = dest.clone();
+        // A destination that is a link to a folder is that folder.
+        let mut base = if is_folder { system.canonicalize(&dest)? } else { dest.clone() };
         if self.listing.single && !is_folder && !self.dest.ends_with('/') {
             base = dest.parent().unwrap_or(Path::new("/")).to_owned();
             renamed = dest.file_name().map(PathBuf::from);

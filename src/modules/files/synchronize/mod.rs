@@ -108,10 +108,12 @@ impl Module for Synchronize {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Decided>, Error> {
         let mut chosen = args.chosen;
-        chosen.rsync_opts = inline_patterns(&chosen.rsync_opts, |name| {
+        let words = chosen.rsync_opts.unwrap_or_default();
+        let words = inline_patterns(&words, |name| {
             let bytes = system.read(&expand(name, system)?)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         })?;
+        chosen.rsync_opts = Some(words);
         let options = chosen.options()?;
         let listing = list(&args.src, &options, system)?;
         let mirror = Mirror {

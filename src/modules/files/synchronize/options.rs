@@ -24,8 +24,7 @@ pub struct Args {
     pub dirs: bool,
     pub checksum: bool,
     pub existing_only: bool,
-    #[serde(default)]
-    pub rsync_opts: Vec<String>,
+    pub rsync_opts: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -211,7 +210,7 @@ impl Args {
             existing_only: self.existing_only,
             ..Options::default()
         };
-        let mut words = self.rsync_opts.iter();
+        let mut words = self.rsync_opts.iter().flatten();
         while let Some(word) = words.next() {
             let value = || words.next().map(String::as_str);
             options.word(word, value)?;
