@@ -10,6 +10,7 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use super::template::{hex, sha256};
 use super::{Action, Done, Failure, Held, Invocation, Pending};
 use crate::connection::Content;
+use crate::modules::files::path;
 use crate::modules::{self, Module, Spec};
 use crate::secrets;
 use crate::system::DigestAlgorithm;
@@ -19,8 +20,11 @@ use crate::vault;
 
 pub struct Copy;
 
-/// Contents up to this size go along with the question: sending them costs less than another exchange.
+/// A content up to this size goes along with the question: sending it costs less than another exchange.
 const LENT: u64 = 256 << 10;
+
+/// The contents of a folder go along if they are no more than this together: naming them costs little less.
+const LENT_TOGETHER: u64 = 32 << 10;
 
 /// The arguments that `place` shares with `copy` and `template`.
 const PASSED: &[&str] = &[
@@ -158,6 +162,7 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
         };
         let mut entries = Vec::new();
         walk(&reading, &path, &prefix, &mut held, &mut entries)?;
+        lend_little(&entries, &mut held)?;
         entries
     } else {
         if !is_set(&arguments, "source_name") {
@@ -169,7 +174,8 @@ async fn copy_source(task: &Invocation<'_>, src: &str) -> Result<Done, Failure> 
             arguments.insert("source_name".to_owned(), Value::from(name));
         }
         arguments.insert("source_label".to_owned(), Value::from(path.display().to_string()));
-        vec![file_entry(&reading, &path, Path::new(""), &mut held)?]
+        let holding = hold(&path, reading.decrypt, &mut held)?;
+        vec![file_entry(&reading, &path, Path::new(""), holding)]
     };
     arguments.insert("files".to_owned(), Value::List(files));
     arguments.insert("diff".to_owned(), Value::Bool(task.diff));
@@ -215,7 +221,7 @@ fn walk(
             .ok()
             .filter(|_| !reading.follow || !path.exists());
         if let Some(target) = link {
-            let mut link = Map::from_iter([("target".to_owned(), Value::from(target.display().to_string()))]);
+            let mut link = Map::from_iter([("target".to_owned(), Value::from(path::to_text(&target)))]);
             if let Value::Map(map) = entry(&below, "link", None) {
                 link.extend(map);
             }
@@ -223,7 +229,11 @@ fn walk(
         } else if path.is_dir() {
             walk(reading, &path, &below, held, entries)?;
         } else {
-            entries.push(file_entry(reading, &path, &below, held)?);
+            let holding = Holding {
+                sha1: None,
+                ..hold_back(&path, reading.decrypt, held)?
+            };
+            entries.push(file_entry(reading, &path, &below, holding));
         }
     }
     Ok(())
@@ -231,7 +241,7 @@ fn walk(
 
 fn entry(relative: &Path, kind: &str, mode: Option<String>) -> Value {
     let mut map = Map::from_iter([
-        ("path".to_owned(), Value::from(relative.display().to_string())),
+        ("path".to_owned(), Value::from(path::to_text(relative))),
         ("kind".to_owned(), Value::from(kind)),
     ]);
     if let Some(mode) = mode {
@@ -248,14 +258,23 @@ pub(super) fn mode_of(path: &Path) -> Option<String> {
 /// A file of the controller that a call may ask for.
 pub(super) struct Holding {
     pub sha256: String,
-    pub sha1: String,
+    pub sha1: Option<String>,
     /// Bytes.
     pub size: u64,
 }
 
 /// Holds a file ready, decrypted if it is a vault and that is wanted: a small one is sent along.
 pub(super) fn hold(path: &Path, decrypt: bool, held: &mut Held) -> Result<Holding, Failure> {
-    let problem = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let holding = hold_back(path, decrypt, held)?;
+    if holding.size <= LENT {
+        lend(&holding.sha256, held)?;
+    }
+    Ok(holding)
+}
+
+/// Holds a file ready for when it is asked for.
+fn hold_back(path: &Path, decrypt: bool, held: &mut Held) -> Result<Holding, Failure> {
+    let problem = |error: std::io::Error| unreadable(path, &error);
     let mut size = path.metadata().map_err(problem)?.len();
     let vault = decrypt && starts_as_vault(path).map_err(problem)?;
     let (sha256, sha1) = if size <= LENT || vault {
@@ -263,36 +282,69 @@ pub(super) fn hold(path: &Path, decrypt: bool, held: &mut Held) -> Result<Holdin
         if vault {
             bytes = vault::opened_bytes(bytes)
                 .map_err(|closed| Failure::new(format!("{}: {closed}", path.display())))?;
-            size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         }
-        let bytes: Arc<[u8]> = bytes.into();
+        size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let digests = digests(&bytes);
-        held.contents.push(Content {
-            digest: digests.0.clone(),
-            bytes,
-        });
+        if vault {
+            held.opened.insert(digests.0.clone(), bytes.into());
+        }
         digests
     } else {
-        let digests = file_digests(path).map_err(problem)?;
-        held.files.insert(digests.0.clone(), path.to_path_buf());
-        digests
+        file_digests(path).map_err(problem)?
     };
-    Ok(Holding { sha256, sha1, size })
+    if !vault {
+        held.files.insert(sha256.clone(), path.to_path_buf());
+    }
+    Ok(Holding {
+        sha256,
+        sha1: Some(sha1),
+        size,
+    })
 }
 
-fn file_entry(reading: &Reading, path: &Path, relative: &Path, held: &mut Held) -> Result<Value, Failure> {
-    let holding = hold(path, reading.decrypt, held)?;
-    let Value::Map(mut map) = entry(
-        relative,
-        "file",
-        reading.preserve.then(|| mode_of(path)).flatten(),
-    ) else {
-        return Err(Failure::new("an entry is a map"));
+/// Sends a content along that is held.
+fn lend(digest: &str, held: &mut Held) -> Result<(), Failure> {
+    let bytes: Arc<[u8]> = match (held.opened.get(digest), held.files.get(digest)) {
+        (Some(opened), _) => Arc::clone(opened),
+        (None, Some(path)) => std::fs::read(path)
+            .map_err(|error| unreadable(path, &error))?
+            .into(),
+        (None, None) => return Ok(()),
     };
-    map.insert("digest".to_owned(), Value::from(holding.sha256));
-    map.insert("sha1".to_owned(), Value::from(holding.sha1));
+    held.contents.push(Content {
+        digest: digest.to_owned(),
+        bytes,
+    });
+    Ok(())
+}
+
+/// Sends the contents of a folder along, if there is little of them.
+fn lend_little(entries: &[Value], held: &mut Held) -> Result<(), Failure> {
+    let files = || entries.iter().filter_map(Value::as_map);
+    let size: i64 = files().filter_map(|file| file.get("size")?.as_int()).sum();
+    if u64::try_from(size).is_ok_and(|size| size <= LENT_TOGETHER) {
+        for digest in files().filter_map(|file| file.get("digest")?.as_str()) {
+            lend(digest, held)?;
+        }
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot read {}: {error}", path.display()))
+}
+
+fn file_entry(reading: &Reading, path: &Path, relative: &Path, holding: Holding) -> Value {
+    let mode = reading.preserve.then(|| mode_of(path)).flatten();
+    let mut map = Map::from_iter([("digest".to_owned(), Value::from(holding.sha256))]);
     map.insert("size".to_owned(), Value::from(holding.size));
-    Ok(Value::Map(map))
+    if let Some(sha1) = holding.sha1 {
+        map.insert("sha1".to_owned(), Value::from(sha1));
+    }
+    if let Value::Map(entry) = entry(relative, "file", mode) {
+        map.extend(entry);
+    }
+    Value::Map(map)
 }
 
 /// Whether a file calls itself a vault: only its start is read.
@@ -316,7 +368,7 @@ fn digests(bytes: &[u8]) -> (String, String) {
 }
 
 /// SHA-256 and SHA-1 in one reading.
-fn file_digests(path: &Path) -> std::io::Result<(String, String)> {
+pub(super) fn file_digests(path: &Path) -> std::io::Result<(String, String)> {
     let mut file = std::fs::File::open(path)?;
     let (mut strong, mut legacy) = (Context::new(&SHA256), Context::new(&SHA1_FOR_LEGACY_USE_ONLY));
     let mut buffer = vec![0; 1 << 20];

@@ -1,14 +1,13 @@
 //! `fetch`: files of the target to the controller. After ansible.builtin.fetch.
 //!
-//! A file that is here already is compared, not sent. What comes is written beside its place and takes it when it is whole.
+//! A file that is here already is compared, not sent. What comes travels raw; it is written beside its place and takes it when
+//! it is whole.
 
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use base64::Engine as _;
-
-use super::{Action, Done, Failure, Held, Invocation, Pending};
+use super::template::sha256;
+use super::{Action, Done, Failure, Held, Invocation, Pending, received};
 use crate::modules::{Arg, Return, Spec};
 use crate::system::DigestAlgorithm;
 use crate::system::digest::digest_stream;
@@ -68,23 +67,25 @@ async fn fetch(task: &Invocation<'_>) -> Result<Outcome, Failure> {
     let known = dest.is_file().then(|| digests(&dest)).transpose()?;
     let mut arguments = Map::from_iter([
         ("src".to_owned(), Value::from(src.as_str())),
-        ("offset".to_owned(), Value::from(0)),
+        ("name".to_owned(), Value::from(sha256(src.as_bytes()))),
     ]);
     if let Some(known) = &known {
         arguments.insert("unless".to_owned(), Value::from(known.sha1.as_str()));
     }
-    let first = task
-        .target
-        .call("read_part", arguments.clone(), Held::default())
-        .await?;
-    if first.failed {
+    let file = Arc::new(received::File::new(&dest));
+    let held = Held {
+        receiver: Some(file.clone()),
+        ..Held::default()
+    };
+    let answer = task.target.call("read_out", arguments, held).await?;
+    if answer.failed {
         return Ok(not_there(
-            &first,
+            &answer,
             &src,
             task.arguments["fail_on_missing"] == Value::Bool(true),
         ));
     }
-    let remote = first.values["checksum"].to_string();
+    let remote = answer.values["checksum"].to_string();
     if let Some(known) = known.filter(|known| known.sha1 == remote) {
         return Ok(Outcome::ok()
             .with("md5sum", known.md5)
@@ -92,7 +93,9 @@ async fn fetch(task: &Invocation<'_>) -> Result<Outcome, Failure> {
             .with("dest", dest.display().to_string())
             .with("checksum", known.sha1));
     }
-    let came = receive(task, arguments, first, &dest).await?;
+    let came = file
+        .finish()
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", dest.display())))?;
     let outcome = Outcome::changed(true)
         .with("md5sum", came.md5)
         .with("dest", dest.display().to_string())
@@ -204,50 +207,6 @@ fn digests(path: &Path) -> Result<Digests, Failure> {
         Ok(Digests { sha1, md5 })
     });
     both.map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
-}
-
-/// Writes all pieces, the first of which is here.
-async fn receive(
-    task: &Invocation<'_>,
-    mut arguments: Map,
-    first: Outcome,
-    dest: &Path,
-) -> Result<Digests, Failure> {
-    let problem = |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", dest.display()));
-    let folder = dest.parent().unwrap_or(Path::new("/"));
-    std::fs::create_dir_all(folder).map_err(problem)?;
-    let mode = dest.metadata().map_or(0o666, |found| found.permissions().mode());
-    let mut file = tempfile::Builder::new()
-        .permissions(std::fs::Permissions::from_mode(mode))
-        .tempfile_in(folder)
-        .map_err(problem)?;
-    let mut piece = first;
-    let mut offset = 0;
-    loop {
-        let content = piece
-            .values
-            .get("content")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let bytes = base64::engine::general_purpose::STANDARD
-            .decode(content)
-            .map_err(|error| Failure::new(format!("the target sent no base64: {error}")))?;
-        file.write_all(&bytes).map_err(problem)?;
-        offset += bytes.len();
-        if piece.values.get("last") != Some(&Value::Bool(false)) {
-            break;
-        }
-        arguments.insert("offset".to_owned(), Value::from(offset));
-        piece = task
-            .target
-            .call("read_part", arguments.clone(), Held::default())
-            .await?;
-        if piece.failed {
-            return Err(Failure::new(piece.message().unwrap_or_default()));
-        }
-    }
-    file.persist(dest).map_err(|error| problem(error.error))?;
-    digests(dest)
 }
 
 #[cfg(test)]

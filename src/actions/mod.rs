@@ -18,9 +18,11 @@ mod include_vars;
 pub mod own_module;
 mod pause;
 mod reboot;
+mod received;
 mod script;
 mod set_fact;
 mod set_stats;
+mod synchronize;
 mod template;
 mod unarchive;
 mod validate_argument_spec;
@@ -45,6 +47,7 @@ use crate::system::local::Local;
 use crate::template::{EvalError, Names, Scope};
 use crate::value::Map;
 use crate::vault;
+use crate::wire::frame::Key;
 use crate::wire::message::Outcome;
 use crate::yaml::Node;
 
@@ -66,6 +69,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &script::Script,
     &set_fact::SetFact,
     &set_stats::SetStats,
+    &synchronize::Synchronize,
     &template::Template,
     &unarchive::Unarchive,
     &validate_argument_spec::ValidateArgumentSpec,
@@ -106,6 +110,10 @@ pub struct Invocation<'a> {
     pub raw: &'a Node,
     pub scope: Arc<Scope>,
     pub target: &'a dyn Target,
+    /// Where the task is delegated to: then `target` is that host.
+    pub delegate: Option<&'a str>,
+    /// The host of the task, delegated or not.
+    pub host: &'a dyn Target,
     pub check: bool,
     pub diff: bool,
 }
@@ -173,8 +181,18 @@ pub struct Held {
     pub contents: Vec<Content>,
     /// Sent when asked for, by SHA-256.
     pub files: HashMap<String, PathBuf>,
+    /// Vaults that were opened, by SHA-256: sent when asked for.
+    pub opened: HashMap<String, Arc<[u8]>>,
+    /// What takes the contents that the call reads out.
+    pub receiver: Option<Arc<dyn Receiver>>,
     /// Certificate authorities that may be asked to sign, by name.
     pub authorities: HashMap<String, Signer>,
+}
+
+/// Takes contents of the target.
+pub trait Receiver: Send + Sync {
+    /// The next piece of what the call was told to send under this name; one without bytes is the end.
+    fn receive(&self, name: &Key, piece: &[u8]);
 }
 
 /// A certificate authority of the controller, and for how long it signs.
@@ -288,9 +306,18 @@ impl From<ArgumentError> for Failure {
 impl Answers for Held {
     fn content(&self, digest: &str) -> Option<Box<dyn Read + Send>> {
         if let Some(content) = self.contents.iter().find(|content| content.digest == digest) {
-            return Some(Box::new(std::io::Cursor::new(content.bytes.to_vec())));
+            return Some(Box::new(std::io::Cursor::new(Arc::clone(&content.bytes))));
+        }
+        if let Some(opened) = self.opened.get(digest) {
+            return Some(Box::new(std::io::Cursor::new(Arc::clone(opened))));
         }
         Some(Box::new(std::fs::File::open(self.files.get(digest)?).ok()?))
+    }
+
+    fn receive(&self, name: &Key, piece: &[u8]) {
+        if let Some(receiver) = &self.receiver {
+            receiver.receive(name, piece);
+        }
     }
 
     fn sign(&self, authority: &str, request: &str) -> Result<String, String> {

@@ -15,8 +15,9 @@ use super::conversation::{Broken, ChildEvent, Conversation, Event};
 use super::elevation;
 use super::foresight::Foresight;
 use crate::wire::bootstrap::{self, Greeting, GreetingDecoder, Offer};
-use crate::wire::frame::{CHUNK, Frame, Kind, key};
-use crate::wire::message::{Batch, Become, Outcome, Question, Request, Response};
+use crate::wire::delta;
+use crate::wire::frame::{Frame, Kind, key};
+use crate::wire::message::{Answer, Batch, Become, Outcome, Question, Request, Response, Wanted};
 
 /// From calling the program to the child's first frame: PAM modules that ask other hosts take their time, and
 /// a wrong password costs two seconds.
@@ -184,6 +185,7 @@ impl Child {
         let number = batch.id;
         let mut index = 0;
         let mut frames = Vec::new();
+        let foreseeing = batch.foreseen.is_some();
         if let Some(foreseen) = &mut batch.foreseen {
             (*foreseen, frames) = foresight.since(self.seen, &|_| false);
             self.seen = foresight.seen();
@@ -208,17 +210,20 @@ impl Child {
                 ChildEvent::Stderr(bytes) => self.keep_stderr(&bytes),
                 ChildEvent::Closed(_) => return self.ended(number, index, conversation),
                 ChildEvent::Greeting(_) => {}
-                ChildEvent::Frame(frame) if frame.kind == Kind::Data => {
-                    contents.take(&frame.body);
+                // Contents and what is told of them.
+                ChildEvent::Frame(frame) if frame.kind != Kind::Response => {
+                    if foreseeing && frame.kind == Kind::Data {
+                        contents.take(&frame.body);
+                    }
                     conversation.relay(&frame)?;
                 }
                 ChildEvent::Frame(frame) => {
                     let response: Response = frame.parse()?;
                     if let Response::Ask {
-                        question: Question::Content { digest },
-                        ..
+                        id,
+                        question: Question::Contents { wanted },
                     } = &response
-                        && self.serve_content(digest, conversation)
+                        && self.serve_contents(*id, wanted, conversation)
                     {
                         continue;
                     }
@@ -232,32 +237,41 @@ impl Child {
                             self.seen = foresight.seen();
                         }
                         Response::Done { .. } | Response::Refused { .. } => return Ok(true),
-                        Response::Ask { .. } => {}
+                        Response::Ask { .. } | Response::Enough { .. } => {}
                     }
                 }
             }
         }
     }
 
-    /// Answers from what is here; false if the controller has to be asked.
-    fn serve_content(&mut self, digest: &str, conversation: &Conversation) -> bool {
-        let Some(key) = key(digest) else {
-            return false;
-        };
-        let Some(Ok(mut content)) = conversation.contents.open(&key) else {
-            return false;
-        };
-        let mut piece = vec![0; CHUNK];
-        loop {
-            let Ok(count) = content.read(&mut piece) else {
-                return false;
-            };
-            let frame = Frame::data(&key, &piece[..count]);
-            // A child that has gone says so by its last event.
-            if self.write_frame(&frame).is_err() || count == 0 {
-                return true;
+    /// Answers from what is here; false if the controller has to be asked, which has all of them.
+    fn serve_contents(&mut self, id: u64, wanted: &[Wanted], conversation: &Conversation) -> bool {
+        let here: Option<Vec<_>> = wanted
+            .iter()
+            .map(|wanted| {
+                let key = key(&wanted.digest)?;
+                Some((key, conversation.contents.open(&key)?.ok()?))
+            })
+            .collect();
+        let Some(here) = here else { return false };
+        for (key, mut content) in here {
+            let sent = delta::send(&key, &mut *content, None, &mut |frame| {
+                self.write_frame(&frame).is_ok()
+            });
+            // What was received is readable, unless the disk is damaged: the child then sees a short content.
+            if sent.is_err() {
+                break;
             }
         }
+        let sent = Request::Answer {
+            id,
+            answer: Ok(Answer::Sent),
+        };
+        // A child that has gone says so by its last event.
+        if let Ok(frame) = Frame::json(Kind::Request, &sent) {
+            let _ = self.write_frame(&frame);
+        }
+        true
     }
 
     fn ended(&mut self, batch: u64, index: usize, conversation: &mut Conversation) -> Result<bool, Broken> {

@@ -13,10 +13,14 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 
+use super::incoming::NOT_ANNOUNCED;
 use crate::wire::frame::Key;
 
 /// What a content may take of the target's memory: templates and units are smaller, archives are not.
 const IN_MEMORY: usize = 1 << 20;
+
+/// What all of them may take.
+const ALL_IN_MEMORY: usize = 16 << 20;
 
 /// Where unnamed files are made: on a disk rather than in memory, if there is one to write to.
 const FOLDERS: [&str; 3] = ["/var/tmp", "/tmp", "/dev/shm"];
@@ -26,6 +30,8 @@ const FOLDERS: [&str; 3] = ["/var/tmp", "/tmp", "/dev/shm"];
 pub struct Contents {
     whole: HashMap<Key, Result<Blob, String>>,
     coming: HashMap<Key, Coming>,
+    /// What they take of memory.
+    memory: usize,
 }
 
 impl Contents {
@@ -33,13 +39,30 @@ impl Contents {
     /// (or could not be kept: the reader will be told). None for a body that is too short to be one.
     pub fn take(&mut self, body: &[u8]) -> Option<Taken> {
         let (key, piece) = body.split_first_chunk::<32>()?;
+        self.take_piece(key, piece);
+        Some(if piece.is_empty() {
+            Taken::Whole(*key)
+        } else {
+            Taken::Part
+        })
+    }
+
+    /// The next piece of a content; one without bytes is the end.
+    pub fn take_piece(&mut self, key: &Key, piece: &[u8]) {
         if !piece.is_empty() {
-            self.coming.entry(*key).or_default().push(piece);
-            return Some(Taken::Part);
+            let coming = self.coming.entry(*key).or_default();
+            let before = coming.memory.len();
+            coming.push(piece, ALL_IN_MEMORY.saturating_sub(self.memory));
+            self.memory = self.memory + coming.memory.len() - before;
+            return;
         }
         let coming = self.coming.remove(key).unwrap_or_default();
         self.whole.insert(*key, coming.finish(key));
-        Some(Taken::Whole(*key))
+    }
+
+    /// Whether a content is here, or could not be kept.
+    pub fn has(&self, key: &Key) -> bool {
+        self.whole.contains_key(key)
     }
 
     /// A reader from the start; none if the content is not here.
@@ -54,10 +77,16 @@ impl Contents {
         })
     }
 
+    /// Forgets a content that was needed once.
+    pub fn forget(&mut self, key: &Key) {
+        if let Some(Ok(Blob::Memory(bytes))) = self.whole.remove(key) {
+            self.memory -= bytes.len();
+        }
+    }
+
     /// Forgets everything: the batch is over.
     pub fn clear(&mut self) {
-        self.whole.clear();
-        self.coming.clear();
+        *self = Self::default();
     }
 }
 
@@ -94,23 +123,23 @@ impl Default for Coming {
 
 impl Coming {
     /// A failure is kept: the remaining pieces are still on their way and have to be read.
-    fn push(&mut self, piece: &[u8]) {
+    fn push(&mut self, piece: &[u8], room: usize) {
         if self.failed.is_some() {
             return;
         }
         self.hash.update(piece);
-        if let Err(error) = self.store(piece) {
+        if let Err(error) = self.store(piece, room) {
             self.failed = Some(format!("cannot keep a content that was received: {error}"));
             self.memory = Vec::new();
             self.file = None;
         }
     }
 
-    fn store(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn store(&mut self, piece: &[u8], room: usize) -> io::Result<()> {
         if let Some(file) = &mut self.file {
             return file.write_all(piece);
         }
-        if self.memory.len() + piece.len() <= IN_MEMORY {
+        if self.memory.len() + piece.len() <= IN_MEMORY && piece.len() <= room {
             self.memory.extend_from_slice(piece);
             return Ok(());
         }
@@ -126,11 +155,7 @@ impl Coming {
             return Err(reason);
         }
         if self.hash.finish().as_ref() != key {
-            return Err(
-                "the content that was received is not the one that was announced (its source changed \
-                        while it was read, or was damaged on the way); run again"
-                    .to_owned(),
-            );
+            return Err(NOT_ANNOUNCED.to_owned());
         }
         Ok(match self.file {
             Some(file) => Blob::File(Arc::new(file)),

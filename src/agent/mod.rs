@@ -14,7 +14,9 @@ mod conversation;
 mod descendants;
 mod elevation;
 mod foresight;
+mod incoming;
 pub mod job;
+mod partial;
 mod system;
 
 use std::cell::RefCell;
@@ -22,6 +24,7 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::child::{Child, Own, StartError};
@@ -33,7 +36,7 @@ use crate::system::System;
 use crate::system::local::Local;
 use crate::system::would_be::WouldBe;
 use crate::wire::PROTOCOL_VERSION;
-use crate::wire::frame::Kind;
+use crate::wire::frame::{FrameError, Kind};
 use crate::wire::message::{Batch, Become, BecomeMethod, Call, Hello, Outcome, Request, Response};
 
 /// What a call that is nearly done may take to end by itself after the controller has gone.
@@ -93,7 +96,7 @@ fn serve(
     own: Own,
 ) -> Result<(), Broken> {
     let machine = Local::default();
-    let conversation = RefCell::new(Conversation::new(input, output, gone));
+    let conversation = Rc::new(RefCell::new(Conversation::new(input, output, gone)));
     conversation.borrow_mut().send(
         Kind::Hello,
         &Hello {
@@ -105,7 +108,7 @@ fn serve(
     )?;
     let mut agent = Agent {
         machine,
-        conversation: &conversation,
+        conversation: Rc::clone(&conversation),
         own,
         children: HashMap::new(),
         started: 0,
@@ -126,6 +129,7 @@ fn serve(
             }
             Kind::Request => match frame.parse()? {
                 Request::Run(batch) => {
+                    conversation.borrow_mut().set_compression(batch.compress);
                     agent.run(batch)?;
                     conversation.borrow_mut().contents.clear();
                 }
@@ -140,16 +144,16 @@ fn serve(
 /// Who a child agent runs as, and how: the password makes no difference.
 type Identity = (BecomeMethod, String, Option<String>, Option<String>);
 
-struct Agent<'a> {
+struct Agent {
     machine: Local,
-    conversation: &'a RefCell<Conversation>,
+    conversation: Rc<RefCell<Conversation>>,
     own: Own,
     children: HashMap<Identity, Child>,
     started: u64,
     foresight: Foresight,
 }
 
-impl Agent<'_> {
+impl Agent {
     fn run(&mut self, mut batch: Batch) -> Result<(), Broken> {
         if let Some(foreseen) = &mut batch.foreseen {
             let followed = self
@@ -181,6 +185,8 @@ impl Agent<'_> {
             let seen = self.foresight.seen();
             let outcome = self.call(call, batch.foreseen.is_some());
             let failed = outcome.failed;
+            // Contents that it did not come to are not for the next one.
+            self.conversation.borrow_mut().finish().map_err(FrameError::Io)?;
             self.tell_foreseen(batch.id, seen)?;
             self.conversation.borrow_mut().respond(&Response::Result {
                 batch: batch.id,
@@ -217,7 +223,7 @@ impl Agent<'_> {
         };
         let system = AgentSystem {
             machine: Local::new(call.environment.clone().into_iter().collect()),
-            conversation: self.conversation,
+            conversation: Rc::clone(&self.conversation),
         };
         if let Some(folder) = &call.directory {
             // Whoever may not go there has no use for paths below it either.
@@ -243,7 +249,8 @@ impl Agent<'_> {
             target.flags.clone(),
             target.program.clone(),
         );
-        let conversation = &mut *self.conversation.borrow_mut();
+        let conversation = Rc::clone(&self.conversation);
+        let conversation = &mut *conversation.borrow_mut();
         let mut kept = self.children.remove(&identity);
         let mut child = if let Some(child) = kept.take_if(Child::is_alive) {
             child

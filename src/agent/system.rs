@@ -5,21 +5,23 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use super::conversation::Conversation;
+use super::conversation::{Content, Conversation};
+use super::incoming::Streamed;
 use crate::system::local::Local;
 use crate::system::{
-    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
+    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Expected, Follow, Group, HttpRequest,
     HttpResponse, LentFile, Metadata, Reply, Result, System, SystemError, User,
 };
 use crate::wire::frame::key;
 
-pub struct AgentSystem<'a> {
+pub struct AgentSystem {
     pub machine: Local,
-    pub conversation: &'a RefCell<Conversation>,
+    pub conversation: Rc<RefCell<Conversation>>,
 }
 
 macro_rules! delegate {
@@ -30,7 +32,7 @@ macro_rules! delegate {
     };
 }
 
-impl System for AgentSystem<'_> {
+impl System for AgentSystem {
     delegate! {
         fn metadata(path: &Path, follow: Follow) -> Result<Option<Metadata>>;
         fn read(path: &Path) -> Result<Vec<u8>>;
@@ -71,10 +73,25 @@ impl System for AgentSystem<'_> {
     }
 
     fn content(&self, digest: &str) -> Result<Box<dyn Read>> {
+        let content = self.conversation.borrow_mut().content(digest);
+        Ok(match content.map_err(|error| receiving(digest, error))? {
+            Content::Here(content) => content,
+            Content::Coming(key, basis) => Box::new(Streamed::new(Rc::clone(&self.conversation), key, basis)),
+        })
+    }
+
+    fn expect(&self, contents: &[Expected]) -> Result<()> {
         self.conversation
             .borrow_mut()
-            .content(digest)
-            .map_err(|error| SystemError::new("receive", format!("content {digest}"), error))
+            .expect(contents)
+            .map_err(|error| SystemError::new("ask for", format!("{} contents", contents.len()), error))
+    }
+
+    fn send(&self, digest: &str, content: &mut dyn Read) -> Result<()> {
+        self.conversation
+            .borrow_mut()
+            .send_content(digest, content)
+            .map_err(|error| SystemError::new("send", format!("content {digest}"), error))
     }
 
     fn has_content(&self, digest: &str) -> bool {
@@ -94,4 +111,8 @@ impl System for AgentSystem<'_> {
         // Not the path that it was started by: another run may have removed that file since.
         Ok(PathBuf::from("/proc/self/exe"))
     }
+}
+
+fn receiving(digest: &str, error: io::Error) -> SystemError {
+    SystemError::new("receive", format!("content {digest}"), error)
 }

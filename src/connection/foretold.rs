@@ -56,20 +56,17 @@ impl Foretold {
     }
 
     /// A piece of a content; without bytes, its end.
-    pub fn take(&mut self, body: &[u8]) -> Result<(), String> {
-        let Some((key, piece)) = body.split_first_chunk::<32>() else {
-            return Err("it sent a data frame without a key".to_owned());
-        };
+    pub fn take(&mut self, key: Key, piece: &[u8]) -> Result<(), String> {
         if piece.is_empty() {
-            let content = self.coming.remove(key).unwrap_or_default();
-            self.contents.insert(*key, content.into());
+            let content = self.coming.remove(&key).unwrap_or_default();
+            self.contents.insert(key, content.into());
             return Ok(());
         }
         self.size += piece.len();
         if self.size > MAX_CONTENTS {
             return Err("it sent more contents than a prediction can need".to_owned());
         }
-        self.coming.entry(*key).or_default().extend_from_slice(piece);
+        self.coming.entry(key).or_default().extend_from_slice(piece);
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! A conversation with the agent of one host: opened once, used for every task.
 
-use std::io::Read;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::binary::Executables;
+use super::contents::send_contents;
 use super::foretold::Foretold;
 use super::local::Local;
 use super::ssh::Ssh;
@@ -14,11 +15,16 @@ use super::traffic::Traffic;
 use super::wire::{Ended, Wire};
 use super::{Answers, Connection, ConnectionError, Transport, bootstrap};
 use crate::wire::bootstrap as script;
-use crate::wire::frame::{CHUNK, Decoder, Frame, Kind, key};
+use crate::wire::delta::Known;
+use crate::wire::frame::{CHUNK, Decoder, Frame, FrameError, Key, Kind, key};
 use crate::wire::message::{Batch, Hello, Outcome, Question, Request, Response};
+use crate::wire::pack::Packer;
 
 /// For an agent on this machine, where only a program that does not start can be waited for in vain.
 const LOCAL_SILENCE: Duration = Duration::from_secs(30);
+
+/// Contents of which an agent may tell what it has, in one question.
+const MOST_TOLD: usize = 10_000;
 
 /// What an agent may take to end once it is told to.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -37,6 +43,10 @@ pub struct Link {
     /// Kept for as long as the process that it carries.
     _connection: Box<dyn Connection>,
     decoder: Decoder,
+    /// There is a network in between: what travels is worth compressing.
+    remote: bool,
+    /// What the agent has of contents that it is about to ask for.
+    sums: HashMap<Key, Known>,
     hello: Hello,
     next_batch: u64,
     /// A batch was begun and its end has not been seen.
@@ -79,15 +89,18 @@ impl Link {
                 let (connection, offers) = (connection?, offers?);
                 let command = script::command(&script::script(&offers, None, &[]));
                 let connection = Box::new(connection);
-                Self::start(
+                let link = Self::start(
                     &options.host,
                     connection,
                     &command,
                     executables,
                     &offers,
                     options.timeout,
-                )
-                .await
+                );
+                Ok(Self {
+                    remote: true,
+                    ..link.await?
+                })
             }
         }
     }
@@ -109,6 +122,8 @@ impl Link {
             wire,
             _connection: connection,
             decoder: started.decoder,
+            remote: false,
+            sums: HashMap::new(),
             hello: started.hello,
             next_batch: 0,
             in_batch: false,
@@ -156,8 +171,7 @@ impl Link {
         answers: Arc<dyn Answers>,
         results: impl FnMut(usize, Outcome),
     ) -> Result<(), ConnectionError> {
-        self.exchange(batch, contents, answers, &mut Foretold::default(), results)
-            .await
+        self.exchange(batch, contents, answers, None, results).await
     }
 
     /// As [`Self::run`], in a check: the agent is told what it has not seen of the host's would-be state, and adds to it.
@@ -173,7 +187,8 @@ impl Link {
         foretold.keep(&contents);
         batch.foreseen = Some(foreseen);
         contents.extend(further);
-        self.exchange(batch, contents, answers, foretold, results).await?;
+        self.exchange(batch, contents, answers, Some(foretold), results)
+            .await?;
         self.seen = foretold.len();
         Ok(())
     }
@@ -183,7 +198,7 @@ impl Link {
         mut batch: Batch,
         contents: Vec<Content>,
         answers: Arc<dyn Answers>,
-        foretold: &mut Foretold,
+        mut foretold: Option<&mut Foretold>,
         mut results: impl FnMut(usize, Outcome),
     ) -> Result<(), ConnectionError> {
         if self.in_batch {
@@ -195,13 +210,19 @@ impl Link {
         self.in_batch = true;
         self.next_batch += 1;
         batch.id = self.next_batch;
+        batch.compress = self.remote;
+        self.sums.clear();
         let id = batch.id;
         let request = self.request(batch, &contents)?;
         // If the agent has gone, what it left behind says why.
         let _ = self.wire.send(request).await;
         loop {
-            match self.response(foretold).await? {
-                Response::Foreseen { batch, foreseen } if batch == id => foretold.add(foreseen),
+            match self.response(&answers, &mut foretold).await? {
+                Response::Foreseen { batch, foreseen } if batch == id => {
+                    if let Some(foretold) = &mut foretold {
+                        foretold.add(foreseen);
+                    }
+                }
                 Response::Result {
                     batch,
                     index,
@@ -219,6 +240,8 @@ impl Link {
                     });
                 }
                 Response::Ask { id, question } => self.answer(id, question, &answers).await?,
+                // It came after the last of what was asked for.
+                Response::Enough { .. } => {}
                 _ => {
                     return Err(self
                         .wire
@@ -232,7 +255,7 @@ impl Link {
     fn request(&self, batch: Batch, contents: &[Content]) -> Result<Vec<u8>, ConnectionError> {
         let problem =
             |error: &dyn std::fmt::Display| self.wire.agent_error(format!("the task is too large: {error}"));
-        let mut bytes = Vec::new();
+        let mut frames = Vec::new();
         for Content {
             digest,
             bytes: content,
@@ -241,42 +264,77 @@ impl Link {
             let key =
                 key(digest).ok_or_else(|| self.wire.agent_error(format!("`{digest}` is no SHA-256")))?;
             for piece in content.chunks(CHUNK).chain([&[][..]]) {
-                let frame = Frame::data(&key, piece);
-                bytes.extend(frame.encode().map_err(|error| problem(&error))?);
+                frames.push(Frame::data(&key, piece));
             }
         }
-        let run = Frame::json(Kind::Request, &Request::Run(batch)).and_then(|frame| frame.encode());
-        bytes.extend(run.map_err(|error| problem(&error))?);
+        let mut bytes = Vec::new();
+        let mut packer = Packer::new(self.remote);
+        let pack = || {
+            frames.push(Frame::json(Kind::Request, &Request::Run(batch))?);
+            for frame in &frames {
+                bytes.extend(packer.push(frame)?.unwrap_or_default());
+            }
+            bytes.extend(packer.flush()?);
+            Ok::<_, FrameError>(())
+        };
+        pack().map_err(|error| problem(&error))?;
         Ok(bytes)
     }
 
-    /// The next message; contents that come ahead of it are kept with what is foretold.
-    async fn response(&mut self, foretold: &mut Foretold) -> Result<Response, ConnectionError> {
+    /// The next message. Contents that come ahead of it are what a check foresees, or else what a call was asked for.
+    async fn response(
+        &mut self,
+        answers: &Arc<dyn Answers>,
+        foretold: &mut Option<&mut Foretold>,
+    ) -> Result<Response, ConnectionError> {
         loop {
-            let frame = self
-                .decoder
-                .next()
-                .map_err(|error| self.wire.agent_error(error.to_string()))?;
-            if let Some(frame) = frame {
-                if frame.kind == Kind::Data {
-                    let taken = foretold.take(&frame.body);
-                    taken.map_err(|reason| self.wire.agent_error(reason))?;
-                    continue;
+            if let Some(frame) = self.frame()? {
+                let unexpected = |kind| {
+                    self.wire
+                        .agent_error(format!("it sent a {kind:?} frame that was not expected"))
+                };
+                match (frame.kind, frame.keyed()) {
+                    (Kind::Response, _) => {
+                        return frame
+                            .parse()
+                            .map_err(|error| self.wire.agent_error(error.to_string()));
+                    }
+                    (Kind::Sums, Some((key, sums))) => {
+                        if self.sums.len() > MOST_TOLD || !self.sums.entry(key).or_default().take(sums) {
+                            return Err(unexpected(Kind::Sums));
+                        }
+                    }
+                    (Kind::Data, Some((key, piece))) if let Some(foretold) = foretold => {
+                        let taken = foretold.take(key, piece);
+                        taken.map_err(|reason| self.wire.agent_error(reason))?;
+                    }
+                    (Kind::Data, Some(_)) => {
+                        let answers = Arc::clone(answers);
+                        // It is written to a disk: not for a thread that must not wait.
+                        let receiving = tokio::task::spawn_blocking(move || {
+                            if let Some((key, piece)) = frame.keyed() {
+                                answers.receive(&key, piece);
+                            }
+                        });
+                        receiving
+                            .await
+                            .map_err(|error| self.wire.agent_error(error.to_string()))?;
+                    }
+                    (kind, _) => return Err(unexpected(kind)),
                 }
-                if frame.kind != Kind::Response {
-                    return Err(self
-                        .wire
-                        .agent_error(format!("it sent a {:?} frame that was not expected", frame.kind)));
-                }
-                return frame
-                    .parse()
-                    .map_err(|error| self.wire.agent_error(error.to_string()));
+                continue;
             }
             match self.wire.receive().await {
                 Ok(bytes) => self.decoder.push(&bytes),
                 Err(ended) => return Err(self.ended(ended)),
             }
         }
+    }
+
+    fn frame(&mut self) -> Result<Option<Frame>, ConnectionError> {
+        self.decoder
+            .next()
+            .map_err(|error| self.wire.agent_error(error.to_string()))
     }
 
     fn ended(&self, ended: Ended) -> ConnectionError {
@@ -296,24 +354,49 @@ impl Link {
         // Two pieces: one on its way, one being read.
         let (pieces, mut next) = mpsc::channel(2);
         let answers = Arc::clone(answers);
+        let sums = std::mem::take(&mut self.sums);
+        let remote = self.remote;
         // Whoever answers reads files and asks people for passphrases: not for a thread that must not wait.
         let answering = tokio::task::spawn_blocking(move || {
+            let mut packer = Packer::new(remote);
             let answer = match question {
-                Question::Content { digest } => match send_content(answers.as_ref(), &digest, &pieces) {
-                    Ok(()) => return,
-                    Err(reason) => Err(reason),
-                },
+                Question::Contents { wanted } => {
+                    send_contents(answers.as_ref(), &wanted, &sums, &mut packer, &pieces)
+                }
                 Question::Sign { authority, request } => answers
                     .sign(&authority, &request)
                     .map(crate::wire::message::Answer::Certificate),
             };
-            let answer = Frame::json(Kind::Request, &Request::Answer { id, answer });
+            let answer = Frame::json(Kind::Request, &Request::Answer { id, answer })
+                .and_then(|frame| Ok([packer.flush()?, frame.encode()?].concat()));
             let _ = pieces.blocking_send(answer);
         });
-        while let Some(frame) = next.recv().await {
-            let bytes = frame
-                .and_then(|frame| frame.encode())
-                .map_err(|error| self.wire.agent_error(error.to_string()))?;
+        loop {
+            let bytes = tokio::select! {
+                bytes = next.recv() => match bytes {
+                    Some(bytes) => bytes.map_err(|error| self.wire.agent_error(error.to_string()))?,
+                    None => break,
+                },
+                // All that an agent says while it is answered is that it wants no more.
+                said = self.wire.receive() => {
+                    let Ok(said) = said else { return Ok(()) };
+                    self.decoder.push(&said);
+                    if let Some(frame) = self.frame()? {
+                        match frame.parse() {
+                            Ok(Response::Enough { id: enough }) if enough == id => {}
+                            _ => return Err(self.wire.agent_error("it did not wait for its answer".to_owned())),
+                        }
+                        next.close();
+                        while next.recv().await.is_some() {}
+                        let sent = Request::Answer { id, answer: Ok(crate::wire::message::Answer::Sent) };
+                        Frame::json(Kind::Request, &sent)
+                            .and_then(|frame| frame.encode())
+                            .map_err(|error| self.wire.agent_error(error.to_string()))?
+                    } else {
+                        continue;
+                    }
+                }
+            };
             // If the agent has gone, what it left behind says why.
             if self.wire.send(bytes).await.is_err() {
                 return Ok(());
@@ -329,29 +412,5 @@ impl Link {
     pub async fn close(self) {
         // Whoever does not end in time is left to the closed connection.
         let _ = tokio::time::timeout(GOODBYE, self.wire.close()).await;
-    }
-}
-
-type Pieces = mpsc::Sender<Result<Frame, crate::wire::frame::FrameError>>;
-
-/// Data frames to the end, or why there is no end.
-fn send_content(answers: &dyn Answers, digest: &str, pieces: &Pieces) -> Result<(), String> {
-    let key = key(digest).ok_or_else(|| format!("`{digest}` is no SHA-256"))?;
-    let mut content = answers
-        .content(digest)
-        .ok_or_else(|| format!("the controller has no content {digest}"))?;
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let count = content
-            .read(&mut buffer)
-            .map_err(|error| format!("the controller cannot read the content: {error}"))?;
-        // Nobody receives any more: the run was given up.
-        if pieces
-            .blocking_send(Ok(Frame::data(&key, &buffer[..count])))
-            .is_err()
-            || count == 0
-        {
-            return Ok(());
-        }
     }
 }

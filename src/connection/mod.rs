@@ -7,6 +7,7 @@
 mod binary;
 mod bootstrap;
 mod channel;
+mod contents;
 mod error;
 mod foretold;
 mod link;
@@ -26,6 +27,7 @@ pub use self::foretold::Foretold;
 pub use self::link::{Content, Link};
 pub use self::traffic::Traffic;
 use crate::value::Secret;
+use crate::wire::frame::Key;
 
 /// A way to run a process on a host.
 trait Connection: Send {
@@ -64,6 +66,9 @@ pub struct SshOptions {
 pub trait Answers: Send + Sync {
     /// The content with this hexadecimal SHA-256.
     fn content(&self, digest: &str) -> Option<Box<dyn Read + Send>>;
+    /// A piece of a content that the call reads out; one without bytes is its end. What goes wrong with it is for
+    /// whoever holds these answers to know.
+    fn receive(&self, _digest: &Key, _piece: &[u8]) {}
     /// A certificate (PEM chain) for a request (PEM), or why there is none.
     fn sign(&self, authority: &str, request: &str) -> Result<String, String>;
 }

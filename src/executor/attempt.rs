@@ -448,12 +448,19 @@ impl Site {
         scope: &Arc<Scope>,
         remote: &Remote<'_>,
     ) -> Result<Done, Failure> {
+        let host = Remote {
+            // Its own host is reached as the task says; a delegated task's as that host's variables say.
+            delegate: remote.delegate.map(|_| self.host.as_str()),
+            ..*remote
+        };
         action
             .run(Invocation {
                 arguments,
                 raw: &self.task.arguments,
                 scope: Arc::clone(scope),
                 target: remote,
+                delegate: remote.delegate,
+                host: &host,
                 check: remote.check,
                 diff: remote.diff,
             })

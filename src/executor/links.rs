@@ -84,6 +84,7 @@ impl Links {
         let batch = Batch {
             id: 0,
             become_user,
+            compress: false,
             calls: vec![call],
             foreseen: None,
         };

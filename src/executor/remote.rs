@@ -197,7 +197,7 @@ impl Target for Remote<'_> {
         &'a self,
         module: &'a str,
         arguments: Map,
-        mut held: Held,
+        held: Held,
     ) -> Pending<'a, Result<Outcome, Failure>> {
         Box::pin(async move {
             let (host, transport, become_user) = self.transport()?;
@@ -216,7 +216,7 @@ impl Target for Remote<'_> {
                 });
             }
             let shares = self.check && self.site.run.settings.check;
-            let contents = std::mem::take(&mut held.contents);
+            let contents = held.contents.clone();
             let answers = Arc::new(held);
             let called = self
                 .site

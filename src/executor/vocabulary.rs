@@ -36,7 +36,16 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["job", "place", "read_part", "run_module", "run_script"];
+const INTERNAL: &[&str] = &[
+    "job",
+    "list_tree",
+    "mirror_tree",
+    "place",
+    "read_out",
+    "run_module",
+    "run_script",
+    "send_tree",
+];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {

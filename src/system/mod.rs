@@ -208,6 +208,17 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
+/// A content that the controller holds and a call will need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// Hexadecimal SHA-256.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+    /// A file on the target that may have much in common with it.
+    pub near: PathBuf,
+}
+
 /// A request over HTTP or HTTPS from the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
@@ -322,6 +333,15 @@ pub trait System {
     fn now(&self) -> SystemTime;
     fn sleep(&self, duration: Duration);
 
+    /// These contents will be asked for, in this order: they can come in one go. Without it each is asked for by itself.
+    fn expect(&self, _contents: &[Expected]) -> Result<()> {
+        Ok(())
+    }
+    /// Gives a content to the controller, under a name of 64 hexadecimal digits that the call has told.
+    fn send(&self, name: &str, _content: &mut dyn Read) -> Result<()> {
+        let source = io::ErrorKind::Unsupported.into();
+        Err(SystemError::new("send the content", name, source))
+    }
     /// The content with this hexadecimal SHA-256: it came along with the call, or is asked for now.
     fn content(&self, digest: &str) -> Result<Box<dyn Read>>;
     /// Whether that content is here already.

@@ -2,6 +2,7 @@
 //!
 //! Lengths are checked before anything is allocated.
 
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use serde::Serialize;
@@ -40,13 +41,28 @@ pub enum Kind {
     Response = 3,
     /// 32 bytes of SHA-256, then a piece of the content that it names; no further bytes: the end.
     Data = 4,
+    /// 32 bytes of SHA-256, then pairs of `u32`: the first and the number of chunks, as the other side has counted
+    /// them, that come next in that content.
+    Copy = 5,
+    /// 32 bytes of SHA-256, then 16 bytes for each chunk that is there already for that content.
+    Sums = 6,
+    /// Other frames, compressed: [`super::pack`].
+    Packed = 7,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Hello, Self::Request, Self::Response, Self::Data]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Self::Hello,
+            Self::Request,
+            Self::Response,
+            Self::Data,
+            Self::Copy,
+            Self::Sums,
+            Self::Packed,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -68,6 +84,10 @@ pub enum FrameError {
     UnknownKind(u8),
     #[error("a {kind:?} frame holds no valid message: {source}")]
     Malformed { kind: Kind, source: serde_json::Error },
+    #[error("a compressed frame cannot be unpacked: {0}")]
+    Unpacked(#[source] io::Error),
+    #[error("a compressed frame holds something other than whole frames")]
+    Nested,
     #[error("cannot read or write the stream: {0}")]
     Io(#[from] io::Error),
 }
@@ -75,10 +95,21 @@ pub enum FrameError {
 impl Frame {
     /// A piece of the content with this key; an empty one is its end.
     pub fn data(key: &Key, piece: &[u8]) -> Self {
+        Self::of(Kind::Data, key, piece)
+    }
+
+    /// What concerns the content with this key.
+    pub fn of(kind: Kind, key: &Key, rest: &[u8]) -> Self {
         Self {
-            kind: Kind::Data,
-            body: [key, piece].concat(),
+            kind,
+            body: [key, rest].concat(),
         }
+    }
+
+    /// The content that a frame concerns, and the rest of its body; none if it is too short.
+    pub fn keyed(&self) -> Option<(Key, &[u8])> {
+        let (key, rest) = self.body.split_first_chunk()?;
+        Some((*key, rest))
     }
 
     pub fn json(kind: Kind, message: &impl Serialize) -> Result<Self, FrameError> {
@@ -111,6 +142,26 @@ impl Frame {
         out.write_all(&self.encode()?)?;
         out.flush()?;
         Ok(())
+    }
+
+    /// The frames that a packed one stands for.
+    fn unpack(&self) -> Result<VecDeque<Self>, FrameError> {
+        let mut decoder = Decoder {
+            buffer: super::pack::unpack(&self.body)?,
+            ..Decoder::default()
+        };
+        let mut frames = VecDeque::new();
+        while let Some(frame) = decoder.raw()? {
+            if frame.kind == Kind::Packed {
+                return Err(FrameError::Nested);
+            }
+            frames.push_back(frame);
+        }
+        if decoder.is_empty() {
+            Ok(frames)
+        } else {
+            Err(FrameError::Nested)
+        }
     }
 
     /// The next frame; none when the stream ends between two frames.
@@ -149,16 +200,20 @@ fn checked_length(header: [u8; 4]) -> Result<usize, FrameError> {
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: Vec<u8>,
+    /// Where the next frame begins.
+    start: usize,
+    unpacked: VecDeque<Frame>,
 }
 
 impl Decoder {
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..std::mem::take(&mut self.start));
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Whether bytes of an unfinished frame are waiting.
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty()
+        self.start == self.buffer.len() && self.unpacked.is_empty()
     }
 
     /// The next whole frame; none until more bytes come.
@@ -167,18 +222,62 @@ impl Decoder {
         reason = "an iterator that may go on after `None` would mislead"
     )]
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(header) = self.buffer.first_chunk::<4>() else {
+        loop {
+            if let Some(frame) = self.unpacked.pop_front() {
+                return Ok(Some(frame));
+            }
+            match self.raw()? {
+                Some(frame) if frame.kind == Kind::Packed => self.unpacked = frame.unpack()?,
+                frame => return Ok(frame),
+            }
+        }
+    }
+
+    fn raw(&mut self) -> Result<Option<Frame>, FrameError> {
+        let waiting = &self.buffer[self.start..];
+        let Some(header) = waiting.first_chunk::<4>() else {
             return Ok(None);
         };
         let length = checked_length(*header)?;
-        if self.buffer.len() < 4 + length {
+        if waiting.len() < 4 + length {
             return Ok(None);
         }
-        let kind = self.buffer[4];
-        let kind = Kind::from_byte(kind).ok_or(FrameError::UnknownKind(kind))?;
-        let body = self.buffer[5..4 + length].to_vec();
-        self.buffer.drain(..4 + length);
+        let kind = Kind::from_byte(waiting[4]).ok_or(FrameError::UnknownKind(waiting[4]))?;
+        let body = waiting[5..4 + length].to_vec();
+        self.start += 4 + length;
         Ok(Some(Frame { kind, body }))
+    }
+}
+
+/// Frames from a stream that can be waited for: the agent's side.
+pub struct Frames<R> {
+    input: R,
+    unpacked: VecDeque<Frame>,
+}
+
+impl<R: Read> Frames<R> {
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            unpacked: VecDeque::new(),
+        }
+    }
+
+    /// None when the stream ends between two frames.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "errors are told apart from the end by `?`"
+    )]
+    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+        loop {
+            if let Some(frame) = self.unpacked.pop_front() {
+                return Ok(Some(frame));
+            }
+            match Frame::read_from(&mut self.input)? {
+                Some(frame) if frame.kind == Kind::Packed => self.unpacked = frame.unpack()?,
+                frame => return Ok(frame),
+            }
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Hello {
 #[serde(rename_all = "snake_case")]
 pub enum Request {
     Run(Batch),
-    /// The reply to [`Response::Ask`]; contents are answered with data frames instead.
+    /// The reply to [`Response::Ask`]; after contents, which come as data frames, it says that they have ended.
     Answer {
         id: u64,
         answer: Result<Answer, String>,
@@ -39,6 +39,9 @@ pub struct Batch {
     /// Who the calls run as; none for the user that the connection logged in as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub become_user: Option<Become>,
+    /// The way is slow: what calls read out is worth compressing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compress: bool,
     pub calls: Vec<Call>,
     /// In a check, whose predictions share a state: what this agent has not seen of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +154,8 @@ pub enum Response {
     Done { batch: u64 },
     /// A call cannot go on without this.
     Ask { id: u64, question: Question },
+    /// Of the contents that were asked for no more are wanted: the call has failed.
+    Enough { id: u64 },
     /// The batch could not be started: no such user, wrong password, no `sudo`.
     Refused { batch: u64, reason: String },
 }
@@ -159,15 +164,27 @@ pub enum Response {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
-    /// The bytes with this hexadecimal SHA-256; answered with data frames.
-    Content { digest: String },
+    /// Contents, in the order in which they are needed; answered with data frames, then [`Answer::Sent`].
+    Contents { wanted: Vec<Wanted> },
     /// A certificate for this request (PEM), from the authority of this name on the controller.
     Sign { authority: String, request: String },
+}
+
+/// One content that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Hexadecimal SHA-256.
+    pub digest: String,
+    /// Sums of chunks that are there already went ahead: chunks of this usual length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
+    /// All contents that were asked for have been sent, or as many as were still wanted.
+    Sent,
     /// PEM, leaf first.
     Certificate(String),
 }

@@ -403,6 +403,11 @@ const REASONS: &[(&str, &str)] = &[
     ("bcrypt", "`password_hash`: bcrypt"),
     ("jmespath", "`json_query`"),
     ("ipnet", "networks of addresses: `ipaddr` and its like"),
+    (
+        "fastcdc",
+        "cuts large files where their content says, so that only changed parts are sent",
+    ),
+    ("zstd", "compresses what travels"),
     ("insta", "tests: snapshots of what is printed"),
 ];
 

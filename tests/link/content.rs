@@ -8,7 +8,7 @@ use regdeploy::wire::message::BecomeMethod;
 use super::sshd::Sshd;
 use super::*;
 
-const LARGE: u64 = 50 << 20;
+const LARGE: u64 = 64 << 20;
 
 fn place(digest: &str, size: u64, to: &Path) -> Call {
     let mut file = Map::new();
@@ -137,6 +137,76 @@ async fn a_content_that_has_changed_meanwhile_is_not_written() {
         "{outcomes:?}"
     );
     assert!(!path.exists());
+    link.close().await;
+}
+
+/// Has any content, and counts how many were read.
+struct Endless(std::sync::atomic::AtomicUsize, Vec<u8>, Vec<String>);
+
+impl Answers for Endless {
+    fn content(&self, digest: &str) -> Option<Box<dyn Read + Send>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = self.1.clone();
+
+        let number = self.2.iter().position(|known| known == digest)?;
+        bytes.push(u8::try_from(number).unwrap());
+        Some(Box::new(std::io::Cursor::new(bytes)))
+    }
+
+    fn sign(&self, _authority: &str, _request: &str) -> Result<String, String> {
+        Err(String::new())
+    }
+}
+
+/// Digests of contents that differ in their last byte.
+fn many(common: &[u8]) -> Vec<String> {
+    (0..200)
+        .map(|number| small(&[common, &[number]].concat()).digest)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_call_that_has_failed_wants_no_more_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut link = open(&Transport::Local).await.unwrap();
+    let common = vec![b'x'; 200 << 10];
+    let files = many(&common).into_iter().enumerate().map(|(number, digest)| {
+        let mut file = Map::new();
+        file.insert("path".to_owned(), Value::from(number.to_string()));
+        file.insert("digest".to_owned(), Value::from(digest));
+        file.insert("size".to_owned(), Value::from(common.len() + 1));
+        Value::Map(file)
+    });
+    let call = call(
+        "place",
+        &[
+            ("dest", Value::from(folder.path().to_str().unwrap())),
+            ("files", Value::List(files.collect())),
+            ("validate", Value::from("false %s")),
+        ],
+    );
+    let answers = Arc::new(Endless(
+        std::sync::atomic::AtomicUsize::new(0),
+        common.clone(),
+        many(&common),
+    ));
+    let begun = link.traffic().sent();
+    let outcomes = run_with(&mut link, batch(vec![call], None), vec![], answers.clone())
+        .await
+        .unwrap();
+    assert!(
+        message(&outcomes[0]).contains("failed to validate"),
+        "{outcomes:?}"
+    );
+    let asked = answers.0.load(Ordering::Relaxed);
+    assert!(asked < 150, "{asked} contents were read");
+    assert!(link.traffic().sent() - begun < 30 << 20);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    // And the link goes on.
+    let outcomes = run(&mut link, batch(vec![ping("a")], None), vec![])
+        .await
+        .unwrap();
+    assert_eq!(outcomes[0].values["ping"], Value::from("a"));
     link.close().await;
 }
 

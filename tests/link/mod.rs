@@ -7,6 +7,7 @@ mod content;
 mod local;
 mod ssh;
 mod sshd;
+mod transfer;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -50,6 +51,7 @@ fn batch(calls: Vec<Call>, become_user: Option<Become>) -> Batch {
     Batch {
         id: 0,
         become_user,
+        compress: false,
         calls,
         foreseen: None,
     }

@@ -21,11 +21,12 @@ pub mod path;
 pub mod pattern;
 pub mod place;
 pub mod placing;
-pub mod read_part;
+pub mod read_out;
 pub mod replace;
 pub mod slurp;
 pub mod stat;
 pub mod steps;
+pub mod synchronize;
 pub mod tempfile;
 pub mod unarchive;
 
@@ -42,11 +43,15 @@ pub const MODULES: &[&dyn AnyModule] = &[
     &entry::<ini_file::IniFile>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<lineinfile::Lineinfile>(),
+    &entry::<synchronize::list_tree::ListTree>(),
+    &entry::<synchronize::mirror_tree::MirrorTree>(),
     &entry::<place::Place>(),
-    &entry::<read_part::ReadPart>(),
+    &entry::<read_out::ReadOut>(),
     &entry::<replace::Replace>(),
+    &entry::<synchronize::send_tree::SendTree>(),
     &entry::<slurp::Slurp>(),
     &entry::<stat::Stat>(),
+    &entry::<synchronize::Synchronize>(),
     &entry::<tempfile::Tempfile>(),
     &entry::<unarchive::Unarchive>(),
 ];

@@ -3,7 +3,10 @@
 //! Specification: Python's `os.path.expandvars` and `expanduser`, but that a home which is not known is an
 //! error.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use crate::modules::Error;
 use crate::system::System;
@@ -39,6 +42,31 @@ pub fn expand(text: &str, system: &dyn System) -> Result<PathBuf, Error> {
     Ok(if rest.is_empty() { home } else { home.join(rest) })
 }
 
+/// A path as text that can be sent. One that is no text is told in hexadecimal digits after a NUL, which no path contains.
+pub fn to_text(path: &Path) -> String {
+    if let Some(text) = path.to_str() {
+        return text.to_owned();
+    }
+    let bytes = path.as_os_str().as_bytes();
+    bytes.iter().fold("\0".to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The path that [`to_text`] told.
+pub fn from_text(text: &str) -> PathBuf {
+    let Some(digits) = text.strip_prefix('\0') else {
+        return PathBuf::from(text);
+    };
+    let bytes = digits.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).unwrap_or_default();
+        // What are no digits cannot come from there; a NUL is refused by the kernel.
+        u8::from_str_radix(pair, 16).unwrap_or_default()
+    });
+    PathBuf::from(OsString::from_vec(bytes.collect()))
+}
+
 /// A text with the variables that are set put in; others stay as they are written.
 pub fn with_variables(text: &str, system: &dyn System) -> String {
     let mut out = String::with_capacity(text.len());
@@ -69,6 +97,14 @@ pub fn with_variables(text: &str, system: &dyn System) -> String {
 mod tests {
     use super::*;
     use crate::system::fake::Fake;
+
+    #[test]
+    fn names_that_are_no_text_survive() {
+        for bytes in [&b"plain"[..], b"a\xff/b", b"new\nline", b"\xc3"] {
+            let path = PathBuf::from(OsString::from_vec(bytes.to_vec()));
+            assert_eq!(from_text(&to_text(&path)), path);
+        }
+    }
 
     #[test]
     fn homes_and_variables() {

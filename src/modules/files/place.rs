@@ -1,11 +1,10 @@
 //! `place`: the target's half of `copy` and `template`. Not for playbooks: the controller's actions call it
 //! with contents named by their digests.
 
-use std::path::PathBuf;
-
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
+use crate::modules::files::path::from_text;
 use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
 use crate::modules::files::steps::Source;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
@@ -38,7 +37,7 @@ pub struct Args {
 #[derive(Debug, Deserialize)]
 struct FileEntry {
     /// Relative to `dest`; empty for a single file.
-    path: PathBuf,
+    path: String,
     #[serde(default)]
     kind: Kind,
     /// Hexadecimal SHA-256.
@@ -52,7 +51,7 @@ struct FileEntry {
     mode: Option<String>,
     /// What a link points to.
     #[serde(default)]
-    target: PathBuf,
+    target: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -67,13 +66,13 @@ enum Kind {
 impl From<FileEntry> for Entry {
     fn from(file: FileEntry) -> Self {
         Self {
-            relative: file.path,
+            relative: from_text(&file.path),
             mode: file.mode,
             kind: match file.kind {
                 Kind::Directory => EntryKind::Directory,
-                Kind::Link => EntryKind::Link(file.target),
+                Kind::Link => EntryKind::Link(from_text(&file.target)),
                 Kind::File => EntryKind::File {
-                    source: Source::Held(file.digest),
+                    source: Source::Held(file.digest, file.size),
                     size: file.size,
                     sha1: file.sha1,
                 },

@@ -3,6 +3,7 @@
 //!
 //! A folder of any size is one decision: everything is compared here, and only what differs is asked for.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted};
@@ -12,7 +13,7 @@ use crate::modules::files::flags;
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
 use crate::modules::{Error, Plan};
-use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
+use crate::system::{DigestAlgorithm, Expected, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
 
@@ -103,6 +104,7 @@ impl Placing {
             system,
             steps: Vec::new(),
             diffs: Vec::new(),
+            compared: HashMap::new(),
         };
         let path = if single { work.single()? } else { work.tree()? };
         let Work { mut steps, diffs, .. } = work;
@@ -152,6 +154,8 @@ struct Work<'a> {
     folders: Folders,
     steps: Vec<Step>,
     diffs: Vec<Diff>,
+    /// Whether files that are there have the content that is wanted.
+    compared: HashMap<PathBuf, bool>,
 }
 
 /// Folders that will be there by the time they are needed.
@@ -198,12 +202,11 @@ impl Work<'_> {
     fn tree(&mut self) -> Result<PathBuf, Error> {
         let root = expand(&self.placing.dest, self.system)?;
         self.make_folders(&root)?;
+        if self.placing.diff {
+            self.expect_contents(&root)?;
+        }
         for entry in &self.placing.entries {
-            let inside = entry
-                .relative
-                .components()
-                .all(|part| matches!(part, Component::Normal(_)));
-            if !inside {
+            if !is_inside(&entry.relative) {
                 return Err(Error::new(format!(
                     "{} would lead out of {}",
                     entry.relative.display(),
@@ -217,6 +220,33 @@ impl Work<'_> {
             self.place(entry, &path)?;
         }
         Ok(root)
+    }
+
+    /// What diffs will show comes in one go.
+    fn expect_contents(&mut self, root: &Path) -> Result<(), Error> {
+        let mut expected = Vec::new();
+        for entry in &self.placing.entries {
+            let EntryKind::File { source, size, .. } = &entry.kind else {
+                continue;
+            };
+            let Source::Held(digest, _) = source else { continue };
+            if *size > MAX_DIFF as u64 || !is_inside(&entry.relative) {
+                continue;
+            }
+            let near = root.join(&entry.relative);
+            let now = self.system.metadata(&near, Follow::No)?;
+            if !self.is_kept(source, *size, &near, now.as_ref())? {
+                expected.push(Expected {
+                    digest: digest.clone(),
+                    size: *size,
+                    near,
+                });
+            }
+        }
+        if !expected.is_empty() {
+            self.system.expect(&expected)?;
+        }
+        Ok(())
     }
 
     fn is_folder(&self, path: &Path) -> Result<bool, Error> {
@@ -289,11 +319,7 @@ impl Work<'_> {
             return Err(occupied(path, "file"));
         }
         let regular = now.filter(|now| now.kind == FileKind::File);
-        let kept = match regular {
-            Some(now) => !self.placing.force || self.same(source, size, path, now)?,
-            None => now.is_some() && !self.placing.force,
-        };
-        if kept {
+        if self.is_kept(source, size, path, now)? {
             self.fix_attributes(wanted, path, now);
             return Ok(());
         }
@@ -309,17 +335,38 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn same(&self, source: &Source, size: u64, path: &Path, now: &Metadata) -> Result<bool, Error> {
+    /// Whether what is there stays.
+    fn is_kept(
+        &mut self,
+        source: &Source,
+        size: u64,
+        path: &Path,
+        now: Option<&Metadata>,
+    ) -> Result<bool, Error> {
+        match now {
+            Some(now) if now.kind == FileKind::File && self.placing.force => {
+                self.same(source, size, path, now)
+            }
+            now => Ok(now.is_some() && !self.placing.force),
+        }
+    }
+
+    fn same(&mut self, source: &Source, size: u64, path: &Path, now: &Metadata) -> Result<bool, Error> {
         if now.size != size {
             return Ok(false);
         }
+        if let Some(same) = self.compared.get(path) {
+            return Ok(*same);
+        }
         let sha256 = DigestAlgorithm::Sha256;
         let wanted = match source {
-            Source::Held(digest) => digest.clone(),
+            Source::Held(digest, _) => digest.clone(),
             Source::File(from) => self.system.digest(from, sha256)?,
             Source::Bytes(bytes) => crate::system::digest::digest_bytes(bytes, sha256),
         };
-        Ok(self.system.digest(path, sha256)? == wanted)
+        let same = self.system.digest(path, sha256)? == wanted;
+        self.compared.insert(path.to_owned(), same);
+        Ok(same)
     }
 
     fn fix_attributes(&mut self, wanted: &Wanted, path: &Path, now: Option<&Metadata>) {
@@ -362,7 +409,7 @@ impl Work<'_> {
             return Ok(source.clone());
         }
         let mut stream = match source {
-            Source::Held(digest) => self.system.content(digest)?,
+            Source::Held(digest, _) => self.system.content(digest)?,
             Source::File(from) => self.system.open(from)?,
             Source::Bytes(bytes) => Box::new(std::io::Cursor::new(bytes.clone())),
         };
@@ -370,6 +417,13 @@ impl Work<'_> {
         self.diffs.push(text_diff((header, &before), (label, &after)));
         Ok(Source::Bytes(after))
     }
+}
+
+/// Whether a relative path stays below where it is put.
+fn is_inside(relative: &Path) -> bool {
+    relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn occupied(path: &Path, kind: &str) -> Error {

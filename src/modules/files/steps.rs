@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use super::flags;
 use crate::modules::Error;
 use crate::modules::files::content::{Writing, beside};
-use crate::system::{Attributes, Follow, System};
+use crate::system::{Attributes, Expected, Follow, System};
 
 /// Where content comes from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Held by the controller under this SHA-256.
-    Held(String),
+    /// Held by the controller under this SHA-256; its size in bytes.
+    Held(String, u64),
     /// A file on the target.
     File(PathBuf),
     Bytes(Vec<u8>),
@@ -44,15 +44,29 @@ pub enum Step {
 impl Source {
     fn open<'a>(&'a self, system: &dyn System) -> Result<Box<dyn Read + 'a>, Error> {
         Ok(match self {
-            Self::Held(digest) => system.content(digest)?,
+            Self::Held(digest, _) => system.content(digest)?,
             Self::File(path) => system.open(path)?,
             Self::Bytes(bytes) => Box::new(bytes.as_slice()),
         })
     }
 }
 
-/// Does all of it; returns the path of the last backup made, if any.
+/// Does all of it; returns the path of the last backup made, if any. What the controller holds of it comes in one go.
 pub fn perform(steps: &[Step], system: &dyn System) -> Result<Option<PathBuf>, Error> {
+    let expected: Vec<Expected> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Write(writing, Source::Held(digest, size)) => Some(Expected {
+                digest: digest.clone(),
+                size: *size,
+                near: writing.path.clone(),
+            }),
+            _ => None,
+        })
+        .collect();
+    if !expected.is_empty() {
+        system.expect(&expected)?;
+    }
     let mut backup = None;
     for step in steps {
         if let Some(made) = step.perform(system)? {

@@ -368,6 +368,15 @@ impl System for Fake {
         }
     }
 
+    fn send(&self, digest: &str, content: &mut dyn Read) -> Result<()> {
+        let mut bytes = Vec::new();
+        content
+            .read_to_end(&mut bytes)
+            .map_err(|source| SystemError::new("send", digest, source))?;
+        self.sent.borrow_mut().push((digest.to_owned(), bytes));
+        Ok(())
+    }
+
     fn content(&self, digest: &str) -> Result<Box<dyn Read>> {
         self.asked.borrow_mut().push(digest.to_owned());
         match self.contents.borrow().get(digest) {

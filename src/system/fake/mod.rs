@@ -71,6 +71,7 @@ pub struct Fake {
     commands: RefCell<Vec<Command>>,
     requests: RefCell<Vec<HttpRequest>>,
     asked: RefCell<Vec<String>>,
+    pub(super) sent: RefCell<Vec<(String, Vec<u8>)>>,
     after: RefCell<Vec<(SystemTime, Event)>>,
 }
 
@@ -105,6 +106,7 @@ impl Default for Fake {
             commands: RefCell::default(),
             requests: RefCell::default(),
             asked: RefCell::default(),
+            sent: RefCell::default(),
             after: RefCell::default(),
         };
         fake.directory("/");
@@ -264,6 +266,11 @@ impl Fake {
     /// Digests of the contents that were asked for, in order.
     pub fn asked(&self) -> Vec<String> {
         self.asked.borrow().clone()
+    }
+
+    /// What the controller was sent, and under which names.
+    pub fn sent(&self) -> Vec<(String, Vec<u8>)> {
+        self.sent.borrow().clone()
     }
 
     /// A file's text.

@@ -443,6 +443,33 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_is_exchanged_while_a_file_is_written_leads_nowhere_else() {
+        /// Puts a link in the folder's place as soon as content is asked for.
+        struct Swap<'a>(&'a Path, &'a [u8]);
+        impl Read for Swap<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let shared = self.0.join("shared");
+                if !shared.is_symlink() {
+                    fs::rename(&shared, self.0.join("moved"))?;
+                    std::os::unix::fs::symlink(self.0.join("private"), &shared)?;
+                }
+                self.1.read(buffer)
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["shared", "private"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let path = folder.path().join("shared/file");
+        let content = &mut Swap(folder.path(), b"content");
+        Local::default()
+            .write(&path, content, Attributes::default())
+            .unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("private")).unwrap().count(), 0);
+        assert_eq!(fs::read(folder.path().join("moved/file")).unwrap(), b"content");
+    }
+
+    #[test]
     fn errors_name_the_path() {
         let error = write(Path::new("/no-such-folder/file"), "", Attributes::default()).unwrap_err();
         assert_eq!(

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
@@ -21,6 +22,12 @@ pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umas
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or_else(|| Path::new("."));
+    let directory = File::open(folder)?;
+    // From here on it is the folder that was opened, whatever others make of the names on the way to it.
+    let held = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+    let folder = if held.exists() { held.as_path() } else { folder };
+    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+    let path = &folder.join(name);
     let replaced = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(metadata) if metadata.is_file() => Some(metadata),
@@ -30,7 +37,6 @@ pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umas
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let directory = File::open(folder)?;
     let mut temporary = tempfile::Builder::new()
         .prefix(PREFIX)
         .permissions(fs::Permissions::from_mode(0o600))
