@@ -258,12 +258,6 @@ const CASES: &[Case] = &[
     ),
     (
         FILE,
-        r#""section": "A", "option": "x", "value": "1""#,
-        Some("# top\n\n[a]\nx = 1\n#y = 2\n;z=3\n\n[b]\nk\nx=1\nx=2\n[A]\nx = 1\n"),
-        "section and option added",
-    ),
-    (
-        FILE,
         r#""section": "a", "option": "X", "value": "1""#,
         Some("# top\n\n[a]\nx = 1\nX = 1\n#y = 2\n;z=3\n\n[b]\nk\nx=1\nx=2\n"),
         "option added",
