@@ -122,7 +122,7 @@ impl Module for Firewalld {
                 "offline cannot be enabled unless permanent changes are allowed",
             ));
         }
-        let immediate = (args.immediate && !(args.offline && !running)) || !args.permanent;
+        let immediate = (args.immediate && (running || !args.offline)) || !args.permanent;
         if immediate && !running {
             return Err(Error::new(
                 "firewall is not currently running, unable to perform immediate actions without a running firewall daemon",

@@ -20,10 +20,6 @@ const NOTHING: [&str; 3] = ["Skipping", "Could not delete non-existent rule", "W
 pub struct Ufw;
 
 #[derive(Debug, Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the arguments are what playbooks know"
-)]
 pub struct Args {
     state: Option<String>,
     default: Option<String>,

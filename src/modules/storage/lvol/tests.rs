@@ -14,8 +14,9 @@ fn machine(free: u64, volumes: &[(&str, u64, &str)]) -> Fake {
     let row = format!("  {};{};{}\n", 400 * MIB, free * 4 * MIB, 4 * MIB);
     let rows: String = volumes
         .iter()
-        .map(|(name, extents, attributes)| format!("  {name};{};{attributes}\n", extents * 4 * MIB))
-        .collect();
+        .map(|(name, extents, attributes)| format!("  {name};{};{attributes}", extents * 4 * MIB))
+        .collect::<Vec<_>>()
+        .join("\n");
     fake.answer_with(|_, command| {
         (!["vgs", "lvs"].contains(&command.argv[0].as_str())).then(Default::default)
     })

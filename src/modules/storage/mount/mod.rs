@@ -59,7 +59,7 @@ enum Act {
     /// `otherwise` is tried, in order, where the kernel or the file system does not know a remount.
     Remount {
         command: Command,
-        otherwise: Option<[Command; 2]>,
+        otherwise: Option<Box<[Command; 2]>>,
     },
 }
 
@@ -335,14 +335,14 @@ impl Wish {
         let path = self.path.display().to_string();
         Ok(match state {
             State::Mounted if has && self.is_wanted(mounts) => {
-                rewritten.then(|| self.remount("remount".to_owned(), true))
+                rewritten.then(|| self.remount("remount", true))
             }
             State::Mounted => Some(Act::Mount(self.mount())),
             State::Ephemeral if !has => Some(Act::Mount(self.mount_alone(&[]))),
             State::Ephemeral if mounts.comes_from(&self.entry.src, &self.path, system) => {
                 Some(Act::Remount {
                     command: self.mount_alone(&["-o", "remount"]),
-                    otherwise: Some([unmount(&path), self.mount_alone(&[])]),
+                    otherwise: Some(Box::new([unmount(&path), self.mount_alone(&[])])),
                 })
             }
             State::Ephemeral => {
@@ -356,8 +356,8 @@ impl Wish {
                 return Err(Error::new(format!("Error remounting {path}: it is not mounted")));
             }
             State::Remounted => Some(match opts {
-                Some(opts) => self.remount(format!("remount,{opts}"), false),
-                None => self.remount("remount".to_owned(), true),
+                Some(opts) => self.remount(&format!("remount,{opts}"), false),
+                None => self.remount("remount", true),
             }),
             _ => Some(Act::Unmount(unmount(&path))),
         })
@@ -378,11 +378,11 @@ impl Wish {
         self.by_table(&[])
     }
 
-    fn remount(&self, opts: String, fall_back: bool) -> Act {
+    fn remount(&self, opts: &str, fall_back: bool) -> Act {
         let path = self.path.display().to_string();
         Act::Remount {
-            command: self.by_table(&["-o", &opts]),
-            otherwise: fall_back.then(|| [unmount(&path), self.mount()]),
+            command: self.by_table(&["-o", opts]),
+            otherwise: fall_back.then(|| Box::new([unmount(&path), self.mount()])),
         }
     }
 

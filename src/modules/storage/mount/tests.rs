@@ -24,11 +24,7 @@ fn machine() -> Fake {
         let (done, new) = match command.argv[0].as_str() {
             "umount" => (
                 has,
-                table
-                    .lines()
-                    .filter(|line| !at(line))
-                    .map(|line| format!("{line}\n"))
-                    .collect(),
+                table.split_inclusive('\n').filter(|line| !at(line)).collect(),
             ),
             "mount" if command.argv.iter().any(|word| word.starts_with("remount")) => (has, table),
             "mount" => {

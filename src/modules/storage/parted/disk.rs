@@ -178,10 +178,7 @@ mod tests {
         assert!(disk.partition(2).unwrap().flags.is_empty());
         let text = "CHS;\n/dev/sdb:130,138,7:scsi:512:512:msdos:A:;\n130:255:63:8225kB;\n1:0,32,32:130,138,7:ext4::lba;\n";
         let disk = Disk::parse(text, "/dev/sdb", "chs").unwrap();
-        assert_eq!(
-            disk.generic["chs_info"].to_string().contains("'heads': 255"),
-            true
-        );
+        assert!(disk.generic["chs_info"].to_string().contains("'heads': 255"));
         assert_eq!(disk.partition(1).unwrap().flags, ["lba"]);
         assert!(Disk::parse("", "/dev/sdb", "s").is_err());
     }
