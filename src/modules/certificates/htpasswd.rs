@@ -146,14 +146,13 @@ impl Args {
         } else {
             format!("Created {} and added {name}", editing.path.display())
         };
-        match at {
-            Some(at) => all[at] = line.into_bytes(),
-            None => {
-                if let Some(last) = all.last_mut().filter(|last| !last.ends_with(b"\n")) {
-                    last.push(b'\n');
-                }
-                all.push(line.into_bytes());
+        if let Some(at) = at {
+            all[at] = line.into_bytes();
+        } else {
+            if let Some(last) = all.last_mut().filter(|last| !last.ends_with(b"\n")) {
+                last.push(b'\n');
             }
+            all.push(line.into_bytes());
         }
         Ok((all.concat(), message))
     }

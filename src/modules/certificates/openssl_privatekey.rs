@@ -383,7 +383,7 @@ pub fn fingerprints(der: &[u8]) -> Value {
 }
 
 /// Hexadecimal digits in pairs.
-pub fn colons(hexadecimal: &str) -> String {
+fn colons(hexadecimal: &str) -> String {
     let pairs = hexadecimal.as_bytes().chunks(2);
     let pairs: Vec<&str> = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
     pairs.join(":")

@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 use super::key::CURVES;
-use super::openssl_privatekey::{colons, fingerprints};
+use super::openssl_privatekey::fingerprints;
 use crate::modules::files::path::expand;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Follow, System};
@@ -383,8 +383,8 @@ fn extensions(certificate: &X509Certificate<'_>, put: &mut dyn FnMut(&str, Value
 
 fn one(extension: &X509Extension<'_>, put: &mut dyn FnMut(&str, Value)) {
     let hexadecimal = |bytes: &[u8]| {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Value::from(colons(&digits))
+        let pairs: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Value::from(pairs.join(":"))
     };
     let mut list = |key: &str, items: Vec<String>| {
         put(key, items.into());
@@ -557,7 +557,7 @@ mod tests {
             now: fake.now(),
         };
         let authority = Authority::create("lab", options).unwrap();
-        let names = Name::parse_all(["a.lab", "IP:10.0.0.1"].into_iter()).unwrap();
+        let names = Name::parse_all(["a.lab", "IP:10.0.0.1"]).unwrap();
         let request = Request::new(Some("a.lab"), &names).unwrap();
         let chain = authority.issue(&request.pem, options).unwrap();
         fake.file("/c.pem", chain);

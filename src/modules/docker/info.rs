@@ -171,14 +171,13 @@ impl Module for DockerImageInfo {
 
     fn check(args: Named, system: &dyn System) -> Result<Plan<Self::Change>, Error> {
         let engine = Engine::connect(&args.connection, system)?;
-        let names = match args.name {
-            Some(names) => names.iter().map(|name| full_name(name, "latest")).collect(),
-            None => {
-                let all = engine.images(Filters::new())?;
-                let ids = all.as_array().into_iter().flatten();
-                ids.filter_map(|image| Some(image["Id"].as_str()?.to_owned()))
-                    .collect::<Vec<_>>()
-            }
+        let names: Vec<String> = if let Some(names) = args.name {
+            names.iter().map(|name| full_name(name, "latest")).collect()
+        } else {
+            let all = engine.images(Filters::new())?;
+            let ids = all.as_array().into_iter().flatten();
+            ids.filter_map(|image| Some(image["Id"].as_str()?.to_owned()))
+                .collect()
         };
         let mut images = Vec::new();
         for name in names {

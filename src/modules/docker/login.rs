@@ -113,7 +113,8 @@ impl Module for DockerLogin {
                 after: side(login.as_ref()),
             });
         }
-        if !write && !(args.reauthorize && login.is_some()) {
+        let ask = args.reauthorize && login.is_some();
+        if !write && !ask {
             return Ok(Plan::Same(outcome));
         }
         let change = Change {

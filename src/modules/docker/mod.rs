@@ -40,6 +40,10 @@ pub const MODULES: &[&dyn AnyModule] = &[
 ];
 
 /// What an earlier task of this check would have left: none if none touches it, and then none if it would be gone.
+#[expect(
+    clippy::option_option,
+    reason = "not foreseen and foreseen to be gone are different things"
+)]
 fn foreseen(of: Subject, name: &str, system: &dyn System) -> Option<Option<Json>> {
     let state = system.foreseen(of, name)?;
     Some((state != Value::Null).then(|| serde_json::to_value(state).unwrap_or_default()))

@@ -47,7 +47,7 @@ pub enum Change {
 pub struct Steps {
     engine: Engine,
     args: Map,
-    steps: Vec<Step>,
+    list: Vec<Step>,
     /// What there will be, for later tasks of a check.
     after: Json,
     outcome: Outcome,
@@ -112,7 +112,7 @@ impl Module for DockerContainer {
             steps.args["name"].to_string(),
             from_json(&steps.after),
         )];
-        let pulled = steps.steps.iter().filter_map(|step| match step {
+        let pulled = steps.list.iter().filter_map(|step| match step {
             Step::Pull(name) => Some(full_name(name, "latest")),
             _ => None,
         });
@@ -168,7 +168,7 @@ fn look(args: Map, engine: Engine, pull_first: bool, system: &dyn System) -> Res
     let steps = Box::new(Steps {
         engine,
         args,
-        steps: planned.steps,
+        list: planned.steps,
         after,
         outcome: outcome.clone(),
     });
@@ -234,7 +234,7 @@ impl Steps {
             .unwrap_or_default();
         let mut outcome = self.outcome;
         let mut ended = None;
-        for step in &self.steps {
+        for step in &self.list {
             match step {
                 Step::Pull(_) => pull(engine, &self.args, system)?,
                 Step::Stop => engine.stop(&name, timeout)?,
@@ -243,7 +243,7 @@ impl Steps {
                 Step::Create(body) => engine.create(&name, &platform, body)?,
                 Step::Update(limits) => engine.update(&name, limits)?,
                 Step::Connect(network) => {
-                    engine.connect_container(&network.name, &name, &network.endpoint)?
+                    engine.connect_container(&network.name, &name, &network.endpoint)?;
                 }
                 Step::Disconnect(network) => engine.disconnect_container(network, &name)?,
                 Step::Start => engine.start(&name)?,

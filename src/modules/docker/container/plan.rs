@@ -236,7 +236,7 @@ pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>) -> Js
     let mut after = container.cloned().unwrap_or_else(|| json!({}));
     for step in steps {
         match step {
-            Step::Remove { .. } => after = Json::Null,
+            Step::Remove { .. } | Step::Wait { cleanup: true } => after = Json::Null,
             Step::Create(body) => {
                 after = json!({ "State": { "Running": false }, "Config": body, "HostConfig": body["HostConfig"] });
                 after["Image"] = "".into();
@@ -258,9 +258,9 @@ pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>) -> Js
                 }
             }
             Step::Start => after["State"]["Running"] = true.into(),
-            Step::Stop | Step::Kill(_) => after["State"]["Running"] = false.into(),
-            Step::Wait { cleanup: true } => after = Json::Null,
-            Step::Wait { cleanup: false } => after["State"]["Running"] = false.into(),
+            Step::Stop | Step::Kill(_) | Step::Wait { cleanup: false } => {
+                after["State"]["Running"] = false.into();
+            }
             Step::Pause(pause) => after["State"]["Paused"] = (*pause).into(),
             Step::Pull(_) | Step::Restart | Step::Healthy(_) => {}
         }

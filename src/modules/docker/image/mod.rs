@@ -184,7 +184,7 @@ impl Module for DockerImage {
             before: image
                 .as_ref()
                 .map_or_else(String::new, |image| format!("{name} {}\n", text(&image["Id"]))),
-            after: actions.iter().map(|action| format!("{action}\n")).collect(),
+            after: actions.join("\n") + "\n",
             before_header: name.clone(),
             after_header: name.clone(),
         });
