@@ -81,7 +81,8 @@ impl Module for Alternatives {
             tool::require(system, PROGRAMS[0], "choose among programs")?;
             return Err(Error::new("no update-alternatives"));
         };
-        let output = system.run(&Command::new([program, "--display", args.name.as_str()]).env("LC_ALL", "C"))?;
+        let output =
+            system.run(&Command::new([program, "--display", args.name.as_str()]).env("LC_ALL", "C"))?;
         let mut group = if output.success() {
             Group::parse(&output.stdout_text())
         } else {
@@ -108,7 +109,11 @@ impl Module for Alternatives {
             after: side(after),
             ..Diff::default()
         });
-        let selected = if work.chosen { args.path.clone() } else { group.current.clone() };
+        let selected = if work.chosen {
+            args.path.clone()
+        } else {
+            group.current.clone()
+        };
         let change = Change {
             calls: work.calls,
             selected,
@@ -141,9 +146,9 @@ fn followers(given: &[Value]) -> Result<Vec<Follower>, Error> {
                 Value::Map(map) => map.get(name).filter(|value| **value != Value::Null),
                 _ => None,
             };
-            found.map(Value::to_string).ok_or_else(|| {
-                Error::new(format!("missing required arguments: {name} found in subcommands"))
-            })
+            found
+                .map(Value::to_string)
+                .ok_or_else(|| Error::new(format!("missing required arguments: {name} found in subcommands")))
         };
         Ok(Follower {
             name: field("name")?,
@@ -179,14 +184,16 @@ impl Group {
             let inner = line.trim_start();
             let indented = inner.len() < line.len();
             let mut words = inner.split(' ');
-            let follower = matches!(words.next(), Some("slave" | "follower")).then(|| &inner[inner.find(' ').unwrap_or(0)..]);
+            let follower = matches!(words.next(), Some("slave" | "follower"))
+                .then(|| &inner[inner.find(' ').unwrap_or(0)..]);
             if at == 0 {
                 group.manual = line.contains("manual");
             } else if let Some(path) = inner.strip_prefix("link currently points to ") {
                 group.current = Some(path.to_owned());
             } else if let Some((_, link)) = inner.split_once(" is ").filter(|_| inner.starts_with("link ")) {
                 group.link = Some(link.to_owned());
-            } else if let Some((name, link)) = follower.and_then(|rest| rest.trim_start().split_once(" is ")) {
+            } else if let Some((name, link)) = follower.and_then(|rest| rest.trim_start().split_once(" is "))
+            {
                 links.push((name.to_owned(), link.to_owned()));
             } else if let Some((name, path)) = follower.and_then(|rest| rest.trim_start().split_once(": ")) {
                 let link = links.iter().find(|(known, _)| known == name);
@@ -197,7 +204,10 @@ impl Group {
                         link: link.map(|(_, link)| link.clone()).unwrap_or_default(),
                     });
                 }
-            } else if let Some((path, rest)) = line.split_once(" - ").filter(|_| !indented && line.starts_with('/')) {
+            } else if let Some((path, rest)) = line
+                .split_once(" - ")
+                .filter(|_| !indented && line.starts_with('/'))
+            {
                 let word = |key: &str| {
                     let mut words = rest.split(' ').skip_while(|word| *word != key);
                     words.nth(1).unwrap_or_default().to_owned()
@@ -214,7 +224,9 @@ impl Group {
     }
 
     fn find(&self, path: Option<&str>) -> Option<&Alternative> {
-        self.alternatives.iter().find(|known| Some(known.path.as_str()) == path)
+        self.alternatives
+            .iter()
+            .find(|known| Some(known.path.as_str()) == path)
     }
 
     /// As an earlier task of a check would have left it: what it chose can be chosen.
@@ -241,7 +253,10 @@ impl Group {
         let mut map = state(if chosen { "selected" } else { "present" });
         map.insert("path".to_owned(), known.path.as_str().into());
         map.insert("priority".to_owned(), known.priority.into());
-        map.insert("link".to_owned(), self.link.clone().map_or(Value::Null, Value::from));
+        map.insert(
+            "link".to_owned(),
+            self.link.clone().map_or(Value::Null, Value::from),
+        );
         map
     }
 }
@@ -300,7 +315,9 @@ impl<'a> Work<'a> {
             list
         };
         let right = known.is_some_and(|known| {
-            self.args.priority.is_none_or(|priority| priority == known.priority)
+            self.args
+                .priority
+                .is_none_or(|priority| priority == known.priority)
                 && wanted.is_none_or(|wanted| sorted(wanted) == sorted(&known.followers))
         });
         if right {
@@ -335,18 +352,30 @@ impl<'a> Work<'a> {
 
     /// Selects it, or leaves the choice to the priorities.
     fn choose(&mut self) {
-        let Args { name, path, family, state: wanted, .. } = self.args;
+        let Args {
+            name,
+            path,
+            family,
+            state: wanted,
+            ..
+        } = self.args;
         let same_path = path.is_some() && self.group.current == *path;
         let current = self.group.find(self.group.current.as_deref());
         let same_family = family.is_some() && current.map(|known| &known.family) == family.as_ref();
         if wanted == "selected" && !same_path && !same_family {
             let target = path.as_ref().or(family.as_ref()).cloned().unwrap_or_default();
-            self.call(&["--set", name, &target], format!("Set alternative '{target}' for '{name}'."));
+            self.call(
+                &["--set", name, &target],
+                format!("Set alternative '{target}' for '{name}'."),
+            );
             self.after.insert("state".to_owned(), "selected".into());
             self.chosen = true;
         }
         if wanted == "auto" && self.group.manual {
-            self.call(&["--auto", name], format!("Set alternative to auto for '{name}'."));
+            self.call(
+                &["--auto", name],
+                format!("Set alternative to auto for '{name}'."),
+            );
             self.after.insert("state".to_owned(), "present".into());
         }
     }
@@ -403,10 +432,14 @@ editor - auto mode
             calls(r#"{"name":"editor","path":"/bin/vim","priority":60}"#),
             (
                 "--install /usr/bin/editor editor /bin/vim 60; --set editor /bin/vim".to_owned(),
-                "Install alternative '/bin/vim' for 'editor'. Set alternative '/bin/vim' for 'editor'.".to_owned()
+                "Install alternative '/bin/vim' for 'editor'. Set alternative '/bin/vim' for 'editor'."
+                    .to_owned()
             )
         );
-        assert_eq!(calls(r#"{"name":"editor","path":"/bin/ed"}"#).0, "--set editor /bin/ed");
+        assert_eq!(
+            calls(r#"{"name":"editor","path":"/bin/ed"}"#).0,
+            "--set editor /bin/ed"
+        );
         assert_eq!(
             calls(r#"{"name":"editor","path":"/bin/ed","priority":1,"state":"present","subcommands":[{"name":"e","path":"/x","link":"/y"}]}"#).0,
             "--install /usr/bin/editor editor /bin/ed 1 --slave /y e /x"
@@ -447,7 +480,10 @@ editor - auto mode
             "Needed to install the alternative, but unable to do so as we are missing the link"
         );
         assert_eq!(
-            failure::<Alternatives>(&fake, r#"{"name":"editor","path":"/bin/ed","subcommands":[{"name":"x"}]}"#),
+            failure::<Alternatives>(
+                &fake,
+                r#"{"name":"editor","path":"/bin/ed","subcommands":[{"name":"x"}]}"#
+            ),
             "missing required arguments: path found in subcommands"
         );
     }

@@ -175,9 +175,15 @@ mod tests {
     fn fake() -> Fake {
         let fake = Fake::new();
         fake.program("/usr/sbin/locale-gen")
-            .file("/etc/locale.gen", "# list\n# de_DE ISO-8859-1\n# de_DE.UTF-8 UTF-8\n")
+            .file(
+                "/etc/locale.gen",
+                "# list\n# de_DE ISO-8859-1\n# de_DE.UTF-8 UTF-8\n",
+            )
             .file("/made", "C\nC.utf8\nPOSIX\n")
-            .file(SUPPORTED, "de_DE.UTF-8 UTF-8\nde_DE ISO-8859-1\nen_GB.UTF-8 UTF-8\n");
+            .file(
+                SUPPORTED,
+                "de_DE.UTF-8 UTF-8\nde_DE ISO-8859-1\nen_GB.UTF-8 UTF-8\n",
+            );
         fake.answer_with(|fake, command| {
             let mut output = CommandOutput::default();
             if command.argv == ["locale", "-a"] {
@@ -215,6 +221,9 @@ mod tests {
             failure::<LocaleGen>(&fake, r#"{"name":"xx_XX.UTF-8"}"#),
             "The following locales you have entered are not available on your system: xx_XX.UTF-8"
         );
-        assert!(failure::<LocaleGen>(&Fake::new(), r#"{"name":"C"}"#).ends_with("Is the package \"locales\" installed?"));
+        assert!(
+            failure::<LocaleGen>(&Fake::new(), r#"{"name":"C"}"#)
+                .ends_with("Is the package \"locales\" installed?")
+        );
     }
 }

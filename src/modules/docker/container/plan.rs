@@ -372,7 +372,10 @@ mod tests {
         assert_eq!(limits_of(0, ""), json!({"Memory": 1024, "MemorySwap": 2048}));
         assert_eq!(limits_of(4096, ""), json!({"Memory": 1024}));
         assert_eq!(limits_of(-1, ""), json!({"Memory": 1024}));
-        assert_eq!(limits_of(0, r#","memory_swap":"8k""#), json!({"Memory": 1024, "MemorySwap": 8192}));
+        assert_eq!(
+            limits_of(0, r#","memory_swap":"8k""#),
+            json!({"Memory": 1024, "MemorySwap": 8192})
+        );
     }
 
     #[test]
