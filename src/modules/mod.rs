@@ -154,7 +154,8 @@ impl<M: Module + 'static> AnyModule for Entry<M> {
         if mode.check {
             return self.predict(arguments, mode.diff, &WouldBe::new(system, &RefCell::default()));
         }
-        told(run::<M>(arguments, system), mode.diff)
+        let ended = run::<M>(arguments, system);
+        told(ended.map_err(|error| advised(error, system.uid())), mode.diff)
     }
 
     fn predict(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome {
@@ -231,6 +232,26 @@ fn unknown(why: &str) -> Outcome {
     }
 }
 
+/// How programs say that they may not, in small letters.
+const REFUSALS: &[&str] = &[
+    "permission denied",
+    "access denied",
+    "operation not permitted",
+    "are you root",
+    "must be root",
+    "only root",
+];
+
+/// What to do where a program was refused something; `System` says so of files itself.
+fn advised(mut error: Error, uid: u32) -> Error {
+    let message = error.message.to_lowercase();
+    let refused = REFUSALS.iter().any(|words| message.contains(words));
+    if refused && uid != 0 && !message.contains("`become: true`") {
+        error.message = format!("{} (the task may need `become: true`)", error.message.trim_end());
+    }
+    error
+}
+
 /// The outcome as results have it.
 fn told(ended: Result<Outcome, Error>, diff: bool) -> Outcome {
     let mut outcome = match ended {
@@ -280,4 +301,17 @@ fn sides(diff: &Diff) -> Map {
         }
     }
     sides
+}
+
+#[test]
+fn whoever_is_not_root_is_told_of_become_once() {
+    let said = |message: &str, uid| advised(Error::new(message), uid).message;
+    let advice = "useradd: Permission denied. (the task may need `become: true`)";
+    assert_eq!(said("useradd: Permission denied.\n", 1000), advice);
+    assert_eq!(said(advice, 1000), advice);
+    assert_eq!(
+        said("useradd: Permission denied.", 0),
+        "useradd: Permission denied."
+    );
+    assert_eq!(said("no such user", 1000), "no such user");
 }

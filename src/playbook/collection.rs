@@ -62,7 +62,6 @@ const COLLECTIONS: &[(&str, &[&str])] = &[
             "cargo",
             "composer",
             "dconf",
-            "debconf",
             "filesystem",
             "flatpak",
             "gem",

@@ -229,7 +229,12 @@ fn cause(error: &hyper::Error) -> io::Error {
     let kind = deepest
         .downcast_ref::<io::Error>()
         .map_or(io::ErrorKind::Other, io::Error::kind);
-    io::Error::new(kind, deepest.to_string())
+    let message = if error.is_incomplete_message() || kind == io::ErrorKind::UnexpectedEof {
+        "the answer ended before it was complete".to_owned()
+    } else {
+        deepest.to_string()
+    };
+    io::Error::new(kind, message)
 }
 
 /// The answer's body as blocking code reads it.

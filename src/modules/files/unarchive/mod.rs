@@ -205,7 +205,12 @@ impl Module for Unarchive {
             ]);
             outcome = outcome.with("extract_results", results);
             if output.code != 0 {
-                let message = format!("failed to unpack {} to {}", args.src, args.dest);
+                let message = format!(
+                    "failed to unpack {} to {}: {}; what was unpacked until then is there, and the next run goes on",
+                    args.src,
+                    args.dest,
+                    output.stderr_text().trim()
+                );
                 let mut error = Error::new(message);
                 error.values = outcome.values;
                 return Err(error);
