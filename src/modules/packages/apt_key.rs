@@ -1,4 +1,4 @@
-//! `apt_key`: a key that apt trusts. After ansible.builtin.apt_key.
+//! `apt_key`: a key that apt trusts. After `ansible.builtin.apt_key`.
 //!
 //! `apt-key` of the target does it, where there still is one; `deb822_repository` with `signed_by` is what came after it. Which keys
 //! are in a file is read here.

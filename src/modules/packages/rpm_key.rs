@@ -1,4 +1,4 @@
-//! `rpm_key`: a key that rpm trusts. After ansible.builtin.rpm_key.
+//! `rpm_key`: a key that rpm trusts. After `ansible.builtin.rpm_key`.
 //!
 //! Keys are read here; no gpg is needed. rpm holds them as packages called `gpg-pubkey`.
 
