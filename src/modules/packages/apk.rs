@@ -17,6 +17,10 @@ use crate::wire::message::Outcome;
 pub struct Apk;
 
 #[derive(Debug, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the arguments are what playbooks know"
+)]
 pub struct Args {
     name: Option<Vec<String>>,
     state: String,

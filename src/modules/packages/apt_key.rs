@@ -1,11 +1,11 @@
-//! `apt_key`: a key that apt trusts. After ansible.builtin.apt_key.
+//! `apt_key`: a key that apt trusts. After `ansible.builtin.apt_key`.
 //!
 //! `apt-key` of the target does it, where there still is one; `deb822_repository` with `signed_by` is what came after it. Which keys
 //! are in a file is read here.
 
 use serde::Deserialize;
 
-use super::foreseen::Packages;
+use super::foreseen::{self, Foreseen, Packages};
 use super::{download, openpgp};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::Foresight;
@@ -39,6 +39,7 @@ pub struct Change {
     id: Id,
     present: bool,
     outcome: Outcome,
+    foreseen_name: String,
 }
 
 impl Module for AptKey {
@@ -114,7 +115,12 @@ impl Module for AptKey {
             .with("fp", id.long())
             .with("key_id", id.full.as_str())
             .with("before", before.clone());
-        if id.is_in(&before) == present {
+        let foreseen_name = id.foreseen_name(&args);
+        let known = match foreseen::of(&foreseen_name, system) {
+            Some(state) => state != Foreseen::Removed,
+            None => id.is_in(&before),
+        };
+        if known == present {
             return Ok(Plan::Same(outcome));
         }
         let mut attempts = 1;
@@ -157,6 +163,7 @@ impl Module for AptKey {
             id,
             present,
             outcome: outcome.clone(),
+            foreseen_name,
         };
         Ok(Plan::Change {
             change,
@@ -194,8 +201,9 @@ impl Module for AptKey {
         .with("after", after))
     }
 
-    fn foresee(_change: &Change) -> Foresight {
-        Packages::default().foresight()
+    fn foresee(change: &Change) -> Foresight {
+        let names = [change.foreseen_name.clone()];
+        Packages::of(&names, change.present).foresight()
     }
 }
 
@@ -232,6 +240,12 @@ impl Id {
 
     fn long(&self) -> &str {
         &self.full[self.full.len().saturating_sub(16)..]
+    }
+
+    /// What later tasks of a check ask for.
+    fn foreseen_name(&self, args: &Args) -> String {
+        let keyring = args.keyring.as_deref().unwrap_or("trusted.gpg");
+        format!("apt-key {keyring} {}", self.short())
     }
 
     fn is_in(&self, keys: &[String]) -> bool {

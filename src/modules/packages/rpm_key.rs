@@ -1,4 +1,4 @@
-//! `rpm_key`: a key that rpm trusts. After ansible.builtin.rpm_key.
+//! `rpm_key`: a key that rpm trusts. After `ansible.builtin.rpm_key`.
 //!
 //! Keys are read here; no gpg is needed. rpm holds them as packages called `gpg-pubkey`.
 
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::foreseen::Packages;
+use super::foreseen::{self, Foreseen, Packages};
 use super::{download, openpgp};
 use crate::modules::files::content::beside;
 use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
@@ -24,12 +24,19 @@ pub struct Args {
     validate_certs: bool,
 }
 
+/// What is to be done, and the key's id.
 #[derive(Debug)]
-pub enum Change {
+pub struct Change {
+    id: String,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
     ImportFile(PathBuf),
     /// Fetched: written beside rpm's own temporary files for the call.
     ImportBytes(Vec<u8>),
-    Erase(String),
+    Erase,
 }
 
 impl Module for RpmKey {
@@ -77,7 +84,7 @@ impl Module for RpmKey {
             if keys.is_empty() {
                 return Err(Error::new(format!("Not a public key: {}", args.key)));
             }
-            (keys[0].id().to_owned(), Some((keys, Change::ImportBytes(bytes))))
+            (keys[0].id().to_owned(), Some((keys, Work::ImportBytes(bytes))))
         } else if is_id(&args.key) {
             let id = args.key.trim().to_uppercase();
             (id.strip_prefix("0X").unwrap_or(&id).to_owned(), None)
@@ -93,15 +100,18 @@ impl Module for RpmKey {
             }
             (
                 keys[0].id().to_owned(),
-                Some((keys, Change::ImportFile(path.to_owned()))),
+                Some((keys, Work::ImportFile(path.to_owned()))),
             )
         };
-        let known = trusted(system)?.iter().any(|key| key.contains(&id));
+        let known = match foreseen::of(&foreseen_name(&id), system) {
+            Some(state) => state != Foreseen::Removed,
+            None => trusted(system)?.iter().any(|key| key.contains(&id)),
+        };
         if known == (args.state == "present") {
             return Ok(Plan::Same(Outcome::ok()));
         }
-        let change = if args.state == "absent" {
-            Change::Erase(id)
+        let work = if args.state == "absent" {
+            Work::Erase
         } else {
             let Some((keys, import)) = import else {
                 return Err(Error::new("When importing a key, a valid file must be given"));
@@ -123,15 +133,15 @@ impl Module for RpmKey {
             import
         };
         Ok(Plan::Change {
-            change,
+            change: Change { id, work },
             predicted: Outcome::changed(true),
         })
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
-        match change {
-            Change::ImportFile(path) => import(&path, system)?,
-            Change::ImportBytes(bytes) => {
+        match change.work {
+            Work::ImportFile(path) => import(&path, system)?,
+            Work::ImportBytes(bytes) => {
                 let path = beside(Path::new("/var/tmp/key"), "rpm-key", system);
                 let private = Attributes {
                     mode: Some(0o600),
@@ -142,9 +152,8 @@ impl Module for RpmKey {
                 system.remove_file(&path)?;
                 imported?;
             }
-            Change::Erase(id) => {
-                let short = id[id.len().saturating_sub(8)..].to_lowercase();
-                let package = format!("gpg-pubkey-{short}");
+            Work::Erase => {
+                let package = format!("gpg-pubkey-{}", short(&change.id).to_lowercase());
                 tool::run(
                     system,
                     &Command::new(["rpm", "--erase", "--allmatches", &package]),
@@ -154,9 +163,19 @@ impl Module for RpmKey {
         Ok(Outcome::changed(true))
     }
 
-    fn foresee(_change: &Change) -> Foresight {
-        Packages::default().foresight()
+    fn foresee(change: &Change) -> Foresight {
+        let gone = matches!(change.work, Work::Erase);
+        Packages::of(&[foreseen_name(&change.id)], !gone).foresight()
     }
+}
+
+fn short(id: &str) -> &str {
+    &id[id.len().saturating_sub(8)..]
+}
+
+/// What later tasks of a check ask for.
+fn foreseen_name(id: &str) -> String {
+    format!("gpg-pubkey {}", short(id))
 }
 
 fn import(path: &Path, system: &dyn System) -> Result<(), Error> {

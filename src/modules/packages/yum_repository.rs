@@ -1,4 +1,4 @@
-//! `yum_repository`: a section of a `.repo` file. After ansible.builtin.yum_repository.
+//! `yum_repository`: a section of a `.repo` file. After `ansible.builtin.yum_repository`.
 //!
 //! The file is read and written as Python's configparser has it: comments are lost where a section changes. Specification: dnf.conf(5).
 
@@ -308,9 +308,9 @@ impl Repositories {
     fn text(&self) -> String {
         let mut text = String::new();
         for section in &self.0 {
-            text += &format!("[{}]\n", section.name);
+            text += &["[", &section.name, "]\n"].concat();
             for (name, value) in &section.options {
-                text += &format!("{name} = {}\n", value.replace('\n', "\n\t"));
+                text += &[name, " = ", &value.replace('\n', "\n\t"), "\n"].concat();
             }
             text.push('\n');
         }

@@ -82,16 +82,12 @@ impl Running {
 fn lock(told: &str) -> Option<String> {
     let (_, rest) = told.split_once("Could not get lock ")?;
     let line = rest.lines().next().unwrap_or(rest);
-    match line.split_once(". It is held by ") {
-        Some((path, holder)) => {
-            let end = holder.find(')').map_or(holder.len(), |end| end + 1);
-            Some(format!("{path}, held by {}", holder[..end].trim()))
-        }
-        None => {
-            let path = line.split_whitespace().next().unwrap_or(line);
-            Some(path.trim_end_matches('.').to_owned())
-        }
+    if let Some((path, holder)) = line.split_once(". It is held by ") {
+        let end = holder.find(')').map_or(holder.len(), |end| end + 1);
+        return Some(format!("{path}, held by {}", holder[..end].trim()));
     }
+    let path = line.split_whitespace().next().unwrap_or(line);
+    Some(path.trim_end_matches('.').to_owned())
 }
 
 fn failure(command: &Command, output: &CommandOutput, lock: Option<String>, waited: u64) -> Error {

@@ -24,7 +24,6 @@ fn target() -> Fake {
                     "hello:\n  Installed: (none)\n  Candidate: 2.10-3\n  Version table:\n     2.10-3 500\n        500 x\n     2.10-2 500\n        500 x\n"
                         .to_owned()
                 }
-                "apt-cache" => String::new(),
                 "apt-get" if command.argv.iter().any(|word| word.starts_with("hello")) => {
                     "Inst hello (2.10-3 Debian:12 [amd64])\n0 upgraded, 1 newly installed, 0 to remove and 0 not upgraded.\n"
                         .to_owned()

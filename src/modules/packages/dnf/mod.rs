@@ -208,7 +208,7 @@ impl Module for Dnf {
             let results = list::list(&program, &args, what, system)?;
             return Ok(Plan::Same(Outcome::ok().with("msg", "").with("results", results)));
         }
-        plan::plan(args, program, system)
+        plan::plan(&args, program, system)
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

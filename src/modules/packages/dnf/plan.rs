@@ -10,7 +10,7 @@ use crate::modules::packages::foreseen::{self, Foreseen, Packages};
 use crate::system::{Command, System};
 use crate::wire::message::Outcome;
 
-pub fn plan(args: Args, program: Dnfs, system: &dyn System) -> Result<Plan<Change>, Error> {
+pub fn plan(args: &Args, program: Dnfs, system: &dyn System) -> Result<Plan<Change>, Error> {
     let names: Vec<String> = args
         .name
         .iter()
@@ -26,9 +26,9 @@ pub fn plan(args: Args, program: Dnfs, system: &dyn System) -> Result<Plan<Chang
     }
     let refresh = args
         .update_cache
-        .then(|| program.call(&args, &["makecache", "--refresh"], &[]));
+        .then(|| program.call(args, &["makecache", "--refresh"], &[]));
     let work = Work {
-        args: &args,
+        args,
         program: &program,
         system,
     };

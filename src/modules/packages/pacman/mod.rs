@@ -21,10 +21,7 @@ use crate::wire::message::{Diff, Outcome};
 pub struct Pacman;
 
 #[derive(Debug, Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the arguments are what playbooks know"
-)]
+#[expect(clippy::struct_field_names, reason = "the arguments are what playbooks know")]
 pub struct Args {
     name: Option<Vec<String>>,
     state: String,
@@ -429,9 +426,9 @@ impl<'a> Work<'a> {
             let pairs: Vec<(&str, &str)> = pairs.filter(|(_, version)| !version.contains(' ')).collect();
             for (name, version) in &pairs {
                 if let Some(old) = self.installed.get(*name) {
-                    before += &format!("{name}-{old}\n");
+                    before += &[name, "-", old, "\n"].concat();
                 }
-                after += &format!("{name}-{version}\n");
+                after += &[name, "-", version, "\n"].concat();
                 installed.push((*name).to_owned());
                 self.packages.install(*name, version);
             }
@@ -555,8 +552,8 @@ impl<'a> Work<'a> {
         });
         let (mut before, mut after) = (String::new(), String::new());
         for (name, (old, new)) in &upgradable {
-            before += &format!("{name}-{old}\n");
-            after += &format!("{name}-{new}\n");
+            before += &[name, "-", old, "\n"].concat();
+            after += &[name, "-", new, "\n"].concat();
             self.packages.install(name, new);
         }
         self.tell("System upgraded", upgradable.into_keys().collect(), before, after);

@@ -16,7 +16,11 @@ fn target() -> Fake {
             "--sync --groups --groups" => (0, "tools tool\n"),
             "--sync --list" => (0, "core demo 1.1-1 [installed: 1.0-1]\ncore tool 3-1\n"),
             "--upgrade --print-format %n /x.pkg.tar" => (0, "loading packages...\nother\n"),
-            line if line.contains("nosuch") || line.contains("--print-format %n ") => (1, ""),
+            line if line.contains("nosuch")
+                || (line.contains("--print-format %n ") && !line.contains("%v")) =>
+            {
+                (1, "")
+            }
             line if line.contains("%n %v") && line.contains("tool") => (0, "tool 3-1\n"),
             line if line.contains("%n %v") && line.contains("/x") => (0, "loading packages...\nother 1-1\n"),
             line if line.contains("%n %v") => (0, "demo 1.1-1\n"),

@@ -26,6 +26,7 @@ use crate::wire::message::Outcome;
 pub struct Pip;
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the arguments are what playbooks know")]
 pub struct Args {
     name: Option<Vec<String>>,
     version: Option<String>,
@@ -443,10 +444,10 @@ fn run(command: &Command, system: &dyn System) -> Result<CommandOutput, Error> {
     let error = tool::failure(command, &output);
     let mut message = String::new();
     if !stdout.is_empty() {
-        message += &format!("stdout: {stdout}");
+        message += &["stdout: ", &stdout].concat();
     }
     if !stderr.is_empty() {
-        message += &format!("\n:stderr: {stderr}");
+        message += &["\n:stderr: ", &stderr].concat();
     }
     Err(Error {
         message,

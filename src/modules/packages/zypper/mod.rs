@@ -30,6 +30,7 @@ pub struct Zypper;
 #[derive(Debug, Clone, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
+    clippy::struct_field_names,
     reason = "the arguments are what playbooks know"
 )]
 pub struct Args {
@@ -178,7 +179,7 @@ impl Module for Zypper {
             packages,
         };
         if let Some(call) = &change.call {
-            let verb = change.verb_at(call);
+            let verb = Change::verb_at(call);
             let mut trial = call.clone();
             trial.argv.insert(verb + 1, "--dry-run".to_owned());
             let answer = change.run(&trial, system)?;
@@ -239,7 +240,7 @@ impl Module for Zypper {
 
 impl Change {
     /// Where zypper's own command stands among the words.
-    fn verb_at(&self, call: &Command) -> usize {
+    fn verb_at(call: &Command) -> usize {
         let verbs = ["install", "remove", "update", "patch", "dist-upgrade", "refresh"];
         let at = call.argv.iter().position(|word| verbs.contains(&word.as_str()));
         at.unwrap_or(call.argv.len() - 1)
@@ -537,7 +538,7 @@ fn difference(touched: &[Solvable]) -> Option<Diff> {
             })
             .collect();
         if !names.is_empty() {
-            after += &format!("{title}: {}\n", names.join(", "));
+            after += &[title, ": ", &names.join(", "), "\n"].concat();
         }
     }
     (!after.is_empty()).then(|| Diff {
