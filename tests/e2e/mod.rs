@@ -11,6 +11,7 @@ mod interruption;
 mod lab;
 mod listing;
 mod local;
+mod predict;
 mod process;
 mod public_roles;
 mod site;

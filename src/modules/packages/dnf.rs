@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Command, System};
 use crate::wire::message::{Diff, Outcome};
 
@@ -168,6 +169,10 @@ impl Module for Dnf {
             change: Change { refresh, calls },
             predicted,
         })
+    }
+
+    fn foresee(_: &Change) -> Foresight {
+        Foresight::Effects(vec![Effect::Files])
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::modules::packages::apt::Apt;
 use crate::modules::packages::dnf::Dnf;
 use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -74,6 +75,14 @@ impl Module for Package {
         Err(Error::new(
             "Could not find a package manager: the target has none of apt-get, dnf, yum, apk",
         ))
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        match change {
+            Change::Apt(change) => Apt::foresee(change),
+            Change::Dnf(change) => Dnf::foresee(change),
+            Change::Apk(_) => Foresight::Effects(vec![Effect::Files]),
+        }
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -15,7 +15,9 @@ use serde::Deserialize;
 
 use self::plan::Change;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::foresight::{Effect, Foresight, Subject};
 use crate::system::{Command, System};
+use crate::value::Value;
 use crate::wire::message::{Diff, Outcome};
 
 pub struct Apt;
@@ -165,6 +167,19 @@ impl Module for Apt {
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         tool::require(system, "apt-get", "manage packages (is this Debian or Ubuntu?)")?;
         plan::plan(&args, system)
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        let mut effects = Vec::new();
+        if !change.calls.is_empty() {
+            effects.push(Effect::Files);
+        }
+        effects.extend(change.packages.iter().map(|(name, there)| Effect::State {
+            of: Subject::Package,
+            name: name.clone(),
+            is: Value::Bool(*there),
+        }));
+        Foresight::Effects(effects)
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

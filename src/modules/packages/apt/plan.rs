@@ -12,7 +12,9 @@ use super::{Args, Error, State, Upgrade, apt_get, diff};
 use crate::modules::Plan;
 use crate::modules::files::path;
 use crate::modules::tool;
+use crate::system::foresight::Subject;
 use crate::system::{Attributes, Command, HttpRequest, System};
+use crate::value::Value;
 use crate::wire::message::Outcome;
 
 /// Where downloaded packages are until the next `apt-get clean`.
@@ -29,6 +31,8 @@ pub struct Change {
     /// The lists are all that was asked for: fetching them is a change.
     pub fetch_alone: bool,
     pub calls: Vec<Call>,
+    /// Packages that it is about, and whether they would be there.
+    pub packages: Vec<(String, bool)>,
 }
 
 #[derive(Debug)]
@@ -116,6 +120,7 @@ pub fn changes(stdout: &str) -> bool {
 pub fn plan(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error> {
     let fetch = Fetch::due(args, system)?;
     let mut calls = Vec::new();
+    let mut packages = Vec::new();
     let mut names: Vec<String> = args.package.clone().unwrap_or_default();
     names.retain(|name| !name.is_empty());
     let everything = names == ["*"] && args.state == State::Latest;
@@ -133,9 +138,14 @@ pub fn plan(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error> {
     } else if let Some(deb) = &args.deb {
         calls.extend(install_file(args, deb, system)?);
     } else if !names.is_empty() {
+        // As an earlier task of a check would have left it.
+        let wanted = Value::Bool(args.state != State::Absent);
+        names.retain(|name| system.foreseen(Subject::Package, name).as_ref() != Some(&wanted));
         let affected = affected(args, &names, fetch.is_some(), system)?;
         if !affected.is_empty() {
             calls.push(Call::new(packages_call(args, &affected)));
+            let there = args.state != State::Absent;
+            packages.extend(names.iter().map(|name| (name.clone(), there)));
         }
     } else {
         calls.extend(housekeeping(args, system)?);
@@ -157,6 +167,7 @@ pub fn plan(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         fetch,
         fetch_alone,
         calls,
+        packages,
     };
     Ok(Plan::Change { change, predicted })
 }
