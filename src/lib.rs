@@ -2,7 +2,7 @@
 //!
 //! | layer | folders | may use |
 //! |---|---|---|
-//! | texts and data | `source`, `diagnostic`, `value`, `secrets`, `yaml`, `certificate` | each other |
+//! | texts and data | `source`, `diagnostic`, `value`, `secrets`, `yaml`, `certificate`, `crypt` | each other |
 //! | settings | `configuration` | texts and data |
 //! | names to addresses | `resolve` | nothing |
 //! | the target's half | `system`, `modules`, `agent` | texts and data, `wire` |
@@ -21,6 +21,7 @@ pub mod check;
 pub mod cli;
 pub mod configuration;
 pub mod connection;
+pub mod crypt;
 pub mod diagnostic;
 pub mod executor;
 pub mod inventory;

@@ -15,5 +15,6 @@ mod e2e;
 mod golden;
 mod layers;
 mod link;
+mod modules;
 mod registry;
 mod vault;

@@ -6,8 +6,12 @@ use crate::modules::{Arg, Rule, Spec};
 use crate::template;
 use crate::value::Value;
 use crate::wire::message::Outcome;
+use crate::yaml::Node;
 
 pub struct Debug;
+
+const OMITTED: &str =
+    "The result of the `var` expression could not be omitted; a placeholder was used instead.";
 
 static SPEC: Spec = Spec {
     name: "debug",
@@ -69,12 +73,20 @@ fn debug(task: &Invocation) -> Result<Done, Failure> {
                 error
             })?;
             let expression = format!("{{{{ {expression} }}}}");
-            let value = match template::evaluate_text(&expression, &node.span, &task.scope) {
-                Ok(value) => value,
-                Err(error) if error.undefined => format!("<< error 1 - {error} >>").into(),
+            let expression = Node::text(&expression, &node.span);
+            match template::evaluate_or_omit(&expression, &task.scope) {
+                Ok(Some(value)) => Outcome::ok().with(name, value),
+                Ok(None) => Outcome::ok()
+                    .with(name, "<<Omit>>")
+                    .with("warnings", vec![OMITTED.to_owned()]),
+                Err(error) if error.undefined => {
+                    let warning = format!("Encountered 1 template error.\nerror 1 - {error}");
+                    Outcome::ok()
+                        .with(name, format!("<< error 1 - {error} >>"))
+                        .with("warnings", vec![warning])
+                }
                 Err(error) => return Err(error.into()),
-            };
-            Outcome::ok().with(name, value)
+            }
         }
         other => {
             let (node, found) = (task.raw.get("var").unwrap_or(task.raw), other.type_name());

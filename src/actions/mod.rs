@@ -15,6 +15,7 @@ mod fail;
 mod fetch;
 mod group_by;
 mod include_vars;
+pub mod own_module;
 mod pause;
 mod script;
 mod set_fact;

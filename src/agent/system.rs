@@ -13,7 +13,7 @@ use super::conversation::Conversation;
 use crate::system::local::Local;
 use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Result, System, SystemError, User,
+    HttpResponse, LentFile, Metadata, Result, System, SystemError, User,
 };
 use crate::wire::frame::key;
 
@@ -55,6 +55,7 @@ impl System for AgentSystem<'_> {
         fn set_times(path: &Path, accessed: Option<SystemTime>, modified: Option<SystemTime>) -> Result<()>;
         fn set_xattr(path: &Path, name: &str, value: &[u8]) -> Result<()>;
         fn run(command: &Command) -> Result<CommandOutput>;
+        fn run_with(files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput>;
         fn env(name: &str) -> Option<String>;
         fn which(program: &str) -> Option<PathBuf>;
         fn uid() -> u32;

@@ -160,7 +160,7 @@ impl<'a> Definitions<'a> {
                 "add_host" => self.names.extend(arguments.keys().cloned()),
                 "include_vars" => self.included(task, arguments),
                 // What a module of unknown name reports is not known.
-                name if (self.around.spec)(name).is_none() => self.open = true,
+                name if task.own.is_some() || (self.around.spec)(name).is_none() => self.open = true,
                 _ => {}
             },
             (What::IncludeTasks | What::IncludeRole, Some(arguments)) => {

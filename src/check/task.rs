@@ -37,6 +37,7 @@ pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surround
         return found;
     }
     if let What::Run(module) = &seen.task.what
+        && seen.task.own.is_none()
         && let Some(spec) = (around.spec)(module)
     {
         let raw = (around.takes_raw)(module);

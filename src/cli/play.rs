@@ -295,6 +295,7 @@ pub fn places(configuration: &Configuration) -> Places {
     Places {
         roles: paths(&table::DEFAULT_ROLES_PATH).chain([usual]).collect(),
         collections: paths(&table::COLLECTIONS_PATHS).collect(),
+        modules: paths(&table::DEFAULT_MODULE_PATH).collect(),
         private_role_vars: configuration
             .is_set(private)
             .then(|| configuration.truth(private)),

@@ -14,7 +14,7 @@ use super::host::GATHERED;
 use super::play::ActivePlay;
 use super::remote::Remote;
 use super::run::Run;
-use super::scope::{delegated, layer};
+use super::scope::{delegated, layer, reached};
 use super::telling::MODULE_FAILED;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
@@ -92,7 +92,7 @@ impl Site {
     }
 
     /// Whether nothing of the result is to be seen.
-    fn no_log(&self, scope: &Arc<Scope>) -> Result<bool, EvalError> {
+    pub(super) fn no_log(&self, scope: &Arc<Scope>) -> Result<bool, EvalError> {
         let usual = self.run.settings.configuration.truth(&table::DEFAULT_NO_LOG);
         Ok(self.truth("no_log", scope)?.unwrap_or(usual))
     }
@@ -101,7 +101,9 @@ impl Site {
         let no_log = self.no_log(scope)?;
         let delegate = self.delegate(scope)?;
         let scope = &match &delegate {
-            Some(host) => scope.with(delegated(&self.run, &self.play, host)),
+            Some(host) => scope
+                .with(reached(&self.run, &self.play, host, scope))
+                .with(delegated(&self.run, &self.play, host)),
             None => Arc::clone(scope),
         };
         if let Some(condition) = self.false_condition(scope)? {
@@ -393,7 +395,6 @@ impl Site {
             .truth("check_mode", scope)?
             .unwrap_or(self.run.settings.check);
         let diff = self.truth("diff", scope)?.unwrap_or(self.run.settings.diff);
-        let spec = vocabulary::spec(module).ok_or_else(|| arguments::unresolved(&self.task, module))?;
         let remote = Remote {
             site: self,
             scope,
@@ -403,6 +404,10 @@ impl Site {
             failed: &AtomicBool::new(false),
         };
         let background = self.background(scope)?;
+        if let Some(file) = self.own(module) {
+            return self.perform_own(&file, module, scope, &remote, background).await;
+        }
+        let spec = vocabulary::spec(module).ok_or_else(|| arguments::unresolved(&self.task, module))?;
         let Some(action) = actions::find(module) else {
             let arguments = self.arguments(module, spec, scope)?;
             let hidden = Hidden::of(spec, &arguments);

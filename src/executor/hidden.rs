@@ -15,7 +15,13 @@ pub struct Hidden(Vec<String>);
 impl Hidden {
     pub fn of(spec: &Spec, arguments: &Map) -> Self {
         let mut values = Vec::new();
-        for arg in spec.args.iter().filter(|arg| arg.secret) {
+        // An argument `X_no_log` makes a secret of the argument `X`.
+        let asked = |name: &str| arguments.get(&format!("{name}_no_log")).and_then(Value::truth);
+        for arg in spec
+            .args
+            .iter()
+            .filter(|arg| arg.secret || asked(arg.name) == Some(true))
+        {
             if let Some(value) = arguments.get(arg.name) {
                 collect(value, &mut values);
             }
@@ -98,7 +104,11 @@ mod tests {
     static SPEC: Spec = Spec {
         name: "t",
         summary: "",
-        args: &[Arg::raw("password").secret(), Arg::raw("other")],
+        args: &[
+            Arg::raw("password").secret(),
+            Arg::raw("other"),
+            Arg::bool("other_no_log"),
+        ],
         returns: &[],
         example: "",
         free_form: None,
@@ -110,6 +120,17 @@ mod tests {
         let mut outcome = Outcome::ok();
         outcome.values = serde_json::from_str(result).unwrap();
         serde_json::to_string(&hidden.mask(Ok(outcome.into())).unwrap().outcome.values).unwrap()
+    }
+
+    #[test]
+    fn secrets_of_this_task_alone() {
+        for (flag, seen) in [("true", "pw=********"), ("false", "pw=x1")] {
+            let arguments = format!(r#"{{"other":"x1","other_no_log":{flag}}}"#);
+            assert_eq!(
+                masked(&arguments, r#"{"a":"pw=x1"}"#),
+                format!(r#"{{"a":"{seen}"}}"#)
+            );
+        }
     }
 
     #[test]

@@ -302,6 +302,10 @@ mod tests {
     struct Anything;
 
     impl Vocabulary for Anything {
+        fn is_action(&self, _name: &str) -> bool {
+            false
+        }
+
         fn modules(&self) -> Vec<&'static str> {
             vec!["debug", "fail"]
         }

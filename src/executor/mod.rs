@@ -28,6 +28,7 @@ pub mod iterator;
 mod keywords;
 mod links;
 mod list;
+mod own;
 mod play;
 mod prompts;
 mod remote;

@@ -354,6 +354,7 @@ fn implicit(play: &Play, action: &str, what: What, map: Arc<Mapping>) -> Task {
             folder: None,
             variables: Vec::new(),
         }),
+        own: None,
         implicit: true,
     }
 }

@@ -94,6 +94,10 @@ impl Run {
         }
         if context.is_some() {
             let above = layers.clone();
+            let host = match host {
+                "localhost" if !self.inventory().contains(host) => "127.0.0.1",
+                host => host,
+            };
             let host = host.to_owned();
             layers.push(Arc::new(Address { host, above }));
         }
@@ -487,6 +491,39 @@ impl Scopes for Delegated {
         vec![self.host.clone()]
     }
 }
+
+/// How the host that a task is delegated to is reached, where the task's own host says nothing of it.
+pub fn reached(run: &Arc<Run>, play: &Arc<ActivePlay>, host: &str, own: &Arc<Scope>) -> Arc<dyn Layer> {
+    let delegate = run.scope(host, Some(play), None, Vec::new());
+    let mut names: Names = REACHED
+        .iter()
+        .filter(|name| own.get(name).is_none())
+        .filter_map(|name| Some(((*name).to_owned(), delegate.get(name)?)))
+        .collect();
+    // A name for the address is there in any case, but not among the names of the scope if nobody gave it.
+    let given = own.names();
+    if !ADDRESS.iter().any(|name| given.iter().any(|given| given == name)) {
+        let address = ADDRESS.iter().find_map(|name| delegate.get(name));
+        let address = address.unwrap_or_else(|| Value::from(host).into());
+        names.extend(ADDRESS.map(|name| (name.to_owned(), address.clone())));
+    }
+    Arc::new(names)
+}
+
+/// The first one wins.
+const ADDRESS: [&str; 2] = ["ansible_ssh_host", "ansible_host"];
+
+/// What a task may read of the connection that it uses.
+const REACHED: &[&str] = &[
+    "ansible_port",
+    "ansible_ssh_port",
+    "ansible_user",
+    "ansible_ssh_user",
+    "ansible_ssh_private_key_file",
+    "ansible_private_key_file",
+    "ansible_ssh_common_args",
+    "ansible_shell_type",
+];
 
 /// One layer with a few names in it.
 pub fn layer(names: impl IntoIterator<Item = (String, Value)>) -> Arc<dyn Layer> {

@@ -36,7 +36,7 @@ const ROLE: &[&str] = &[
 ];
 
 /// Modules that an action calls and playbooks cannot.
-const INTERNAL: &[&str] = &["job", "place", "read_part", "run_script"];
+const INTERNAL: &[&str] = &["job", "place", "read_part", "run_module", "run_script"];
 
 /// The vocabulary of this program; extra variables may name what is imported.
 pub struct Words {
@@ -63,6 +63,10 @@ impl Vocabulary for Words {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    fn is_action(&self, name: &str) -> bool {
+        actions::find(name).is_some() || BUILT_IN.iter().any(|(own, _)| *own == name)
     }
 
     fn check_include(&self, action: &str, arguments: &Mapping) -> Result<(), Diagnostic> {

@@ -15,7 +15,9 @@ pub mod files;
 pub mod machine;
 pub mod net;
 pub mod packages;
+pub mod security;
 pub mod spec;
+pub mod storage;
 #[cfg(test)]
 mod testing;
 mod tool;
@@ -38,6 +40,8 @@ static GROUPS: &[&[&dyn AnyModule]] = &[
     packages::MODULES,
     machine::MODULES,
     net::MODULES,
+    storage::MODULES,
+    security::MODULES,
     docker::MODULES,
     certificates::MODULES,
     deployment::MODULES,

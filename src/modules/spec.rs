@@ -250,7 +250,7 @@ impl Spec {
             values.insert(arg.name.to_owned(), arg.coerce(value)?);
         }
         for rule in self.rules {
-            rule.check(&values)?;
+            rule.check(&values, self)?;
         }
         let missing: Vec<&str> = self
             .args
@@ -364,7 +364,16 @@ impl Kind {
 }
 
 impl Rule {
-    fn check(self, values: &Map) -> Result<(), ArgumentError> {
+    fn check(self, values: &Map, spec: &Spec) -> Result<(), ArgumentError> {
+        // A condition may also be met by what an argument is where it is not given.
+        let is = |name: &str, wanted: &str| {
+            let default = || {
+                let arg = spec.arg(name)?;
+                arg.coerce(&Value::from(arg.default?)).ok()
+            };
+            let value = values.get(name).cloned().or_else(default);
+            value.is_some_and(|value| value.to_string() == wanted)
+        };
         let given = |names: &[&'static str]| -> Vec<&'static str> {
             names
                 .iter()
@@ -387,10 +396,7 @@ impl Rule {
                     format!("parameters are required together: {}", names.join(", ")),
                 ))
             }
-            Self::If(name, wanted, names)
-                if values.get(name).is_some_and(|value| value.to_string() == wanted)
-                    && given(names).len() < names.len() =>
-            {
+            Self::If(name, wanted, names) if is(name, wanted) && given(names).len() < names.len() => {
                 let missing: Vec<&str> = names
                     .iter()
                     .copied()

@@ -1,5 +1,6 @@
 //! Tasks and blocks: a list of these is what a play runs.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
@@ -32,6 +33,8 @@ pub struct Task {
     pub arguments: Node,
     pub repeat: Option<Loop>,
     pub context: Arc<Context>,
+    /// The user's own module that `what` names: its file.
+    pub own: Option<PathBuf>,
     /// Made by the engine (facts, flushes), not by a user.
     pub implicit: bool,
 }

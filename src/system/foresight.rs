@@ -51,9 +51,33 @@ pub enum Effect {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
+    /// A docker container, by its name; what `inspect` would tell.
+    Container,
+    /// A docker image, by its name with the tag.
+    Image,
+    /// A docker network, by its name; what `inspect` would tell.
+    Network,
+    /// What a name stands for, by that name; the program's path.
+    Alternative,
+    /// A user's table of jobs, by the user's name; its text.
+    Crontab,
+    /// The machine's own name; asked for by an empty name.
+    Hostname,
+    /// A module of the kernel, as /proc/modules spells it.
+    KernelModule,
+    /// By its name as `locale -a` spells it.
+    Locale,
     Package,
+    /// What the time zone and the hardware's clock are, by the arguments of `timezone`.
+    Timezone,
     /// A service, by its name without `.service`.
     Unit,
     /// By its mount point.
     Mount,
+    /// A docker volume, by its name; what `inspect` would tell.
+    Volume,
+    /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
+    Device,
+    /// A group of LVM.
+    VolumeGroup,
 }

@@ -9,6 +9,7 @@ pub mod digest;
 #[cfg(test)]
 pub mod fake;
 pub mod foresight;
+mod lent;
 mod links;
 pub mod local;
 pub mod would_be;
@@ -145,6 +146,14 @@ impl Command {
     }
 }
 
+/// A file that a process is given for as long as it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LentFile {
+    pub name: String,
+    pub content: Vec<u8>,
+    pub mode: u32,
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CommandOutput {
@@ -262,6 +271,11 @@ pub trait System {
 
     /// Runs a process to its end. A program that is not there is an error; an exit status is not.
     fn run(&self, command: &Command) -> Result<CommandOutput>;
+    /// Runs a process that gets files of its own, in a folder that only its user can read and that is gone afterwards. `command` is
+    /// told the folder. Even where changes are only predicted, the files are there while it runs.
+    fn run_with(&self, files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput> {
+        lent::run_with(self, files, command)
+    }
     /// Where `PATH` (with the `sbin`s added) finds a program.
     fn which(&self, program: &str) -> Option<PathBuf>;
     /// A variable of the agent's environment, the task's own added.

@@ -65,7 +65,8 @@ pub fn evaluate_defined(node: &Node, scope: &Arc<Scope>) -> Result<Value, EvalEr
     }
 }
 
-fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, EvalError> {
+/// A node's value; none where it is `omit`.
+pub fn evaluate_or_omit(node: &Node, scope: &Arc<Scope>) -> Result<Option<Value>, EvalError> {
     if !node.is_dynamic() {
         return Ok(Some(node.to_value()));
     }
@@ -190,9 +191,17 @@ fn render(text: &str, span: &Span, scope: &Arc<Scope>) -> Result<minijinja::Valu
         let template = USUAL.get_template(&format!("{INLINE}{text}"))?;
         let captured = template.render_captured(scope.context())?;
         let outcome = native::outcome(captured.state(), captured.output());
-        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
+        Ok(outcome.unwrap_or_else(|| as_many_line_ends(text, captured.into_output()).into()))
     };
     render().map_err(|error| failure(&error, span, text, scope))
+}
+
+/// The result ends with as many line ends as its template, whatever `-%}` and the like took away.
+fn as_many_line_ends(template: &str, mut output: String) -> String {
+    let line_ends = |text: &str| text.len() - text.trim_end_matches('\n').len();
+    let missing = line_ends(template).saturating_sub(line_ends(&output));
+    output.extend(std::iter::repeat_n('\n', missing));
+    output
 }
 
 /// A bare expression that must be a boolean: `when`, `changed_when`, `failed_when`, `until`, `that`.
@@ -296,7 +305,7 @@ pub fn render_file(
         let template = environment.template_from_named_str(&name, &body)?;
         let captured = template.render_captured(scope.context())?;
         let outcome = native::outcome(captured.state(), captured.output());
-        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
+        Ok(outcome.unwrap_or_else(|| as_many_line_ends(text, captured.into_output()).into()))
     };
     let rendered = taint::within(&body, render)
         .map_err(|error| file_failure(&error, path, text, lines_above, span, scope))?;

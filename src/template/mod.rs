@@ -39,7 +39,9 @@ mod undefined;
 pub use self::about::{CONFIGURATION, with_file_variables};
 pub use self::encoding::{decode, encode};
 pub use self::error::EvalError;
-pub use self::evaluate::{condition, evaluate, evaluate_defined, evaluate_text, is_omitted, render_file};
+pub use self::evaluate::{
+    condition, evaluate, evaluate_defined, evaluate_or_omit, evaluate_text, is_omitted, render_file,
+};
 pub use self::filters::documentation as filter_documentation;
 pub use self::lookups::{documentation as lookup_documentation, function_documentation, run as lookup};
 pub use self::options::Options;

@@ -12,6 +12,8 @@ pub struct Options {
     pub lstrip_blocks: bool,
     /// Starts and ends of blocks, variables and comments.
     pub delimiters: [(String, String); 3],
+    /// What a line starts with that is a statement or a comment as a whole; empty: nothing does.
+    pub line_prefixes: [String; 2],
     /// What ends a line of the template.
     pub newline: String,
 }
@@ -23,6 +25,7 @@ impl Default for Options {
             trim_blocks: true,
             lstrip_blocks: false,
             delimiters: [pair("{%", "%}"), pair("{{", "}}"), pair("{#", "#}")],
+            line_prefixes: Default::default(),
             newline: "\n".to_owned(),
         }
     }
@@ -43,6 +46,8 @@ impl Options {
         "variable_end_string",
         "comment_start_string",
         "comment_end_string",
+        "line_statement_prefix",
+        "line_comment_prefix",
     ];
 
     /// Sets one option by its name in Jinja.
@@ -52,6 +57,7 @@ impl Options {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let truth = || matches!(value.to_lowercase().as_str(), "true" | "yes" | "1");
         let [block, variable, comment] = &mut self.delimiters;
+        let [line_statement, line_comment] = &mut self.line_prefixes;
         let text = match name {
             "trim_blocks" => {
                 self.trim_blocks = truth();
@@ -72,6 +78,8 @@ impl Options {
             "variable_end_string" => &mut variable.1,
             "comment_start_string" => &mut comment.0,
             "comment_end_string" => &mut comment.1,
+            "line_statement_prefix" => line_statement,
+            "line_comment_prefix" => line_comment,
             "keep_trailing_newline" => return Ok(()),
             _ => return Err(format!("there is no option `{name}` of templates")),
         };
@@ -108,6 +116,10 @@ impl Options {
             .trim_blocks(self.trim_blocks)
             .lstrip_blocks(self.lstrip_blocks)
             .keep_trailing_newline(true);
+        let [line_statement, line_comment] = &self.line_prefixes;
+        builder
+            .line_statement_prefix(line_statement.clone())
+            .line_comment_prefix(line_comment.clone());
         if self.delimiters != Self::default().delimiters {
             let [block, variable, comment] = &self.delimiters;
             builder

@@ -5,6 +5,7 @@
 //! - `a ~ b` prints its sides as Python does;
 //! - `a % b` formats where `a` is a text, `a - b` subtracts dates;
 //! - lists and dicts can be changed (`r.append(1)`) where a template does so, see [`super::owned`];
+//! - a number may have a plus for its sign;
 //! - a backslash in a text of a playbook's `{{ }}` is itself, see [`literal`].
 //!
 //! The edits are made at the places that the engine's own parser reports; a text that it cannot parse is left
@@ -76,6 +77,13 @@ impl Object for Chain {
 
 /// An expression, edited.
 pub(super) fn expression(text: &str) -> Cow<'_, str> {
+    match without_signs(text, |text| parse_expr(text).map(drop)) {
+        Cow::Borrowed(text) => edited_expression(text),
+        Cow::Owned(text) => edited_expression(&text).into_owned().into(),
+    }
+}
+
+fn edited_expression(text: &str) -> Cow<'_, str> {
     if !may_need(text) {
         return text.into();
     }
@@ -96,6 +104,13 @@ pub(super) fn embedded(text: &str) -> Result<Cow<'_, str>, minijinja::Error> {
 
 /// A template, edited.
 pub(super) fn template<'a>(text: &'a str, syntax: &SyntaxConfig) -> Cow<'a, str> {
+    match without_signs(text, |text| parse(text, "<template>", syntax.clone()).map(drop)) {
+        Cow::Borrowed(text) => edited_template(text, syntax),
+        Cow::Owned(text) => edited_template(&text, syntax).into_owned().into(),
+    }
+}
+
+fn edited_template<'a>(text: &'a str, syntax: &SyntaxConfig) -> Cow<'a, str> {
     if !may_need(text) {
         return text.into();
     }
@@ -105,6 +120,32 @@ pub(super) fn template<'a>(text: &'a str, syntax: &SyntaxConfig) -> Cow<'a, str>
         Err(_) => return text.into(),
     }
     edits.apply()
+}
+
+/// The text with each `+` that is a sign (`[-1, +1]`) made a blank; as it is where that does not make it right.
+fn without_signs(text: &str, parsed: impl Fn(&str) -> Result<(), minijinja::Error>) -> Cow<'_, str> {
+    if !may_have_signs(text) {
+        return text.into();
+    }
+    let mut unsigned = Cow::Borrowed(text);
+    loop {
+        let sign = match parsed(&unsigned) {
+            Ok(()) => return unsigned,
+            Err(error) => error.range().map(|range| range.start),
+        };
+        match sign.filter(|at| unsigned[*at..].starts_with('+')) {
+            Some(at) => unsigned.to_mut().replace_range(at..=at, " "),
+            None => return text.into(),
+        }
+    }
+}
+
+/// Cheap test: a plus where a value is to begin.
+fn may_have_signs(text: &str) -> bool {
+    text.match_indices('+').any(|(at, _)| {
+        let before = text[..at].trim_end().chars().next_back();
+        before.is_none_or(|before| "([{,:=<>+-*/%~".contains(before))
+    })
 }
 
 /// A playbook's template with the backslashes in the texts within `{{ }}` doubled: Ansible takes them for
@@ -345,6 +386,14 @@ impl<'t> Edits<'t> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plus_may_be_a_sign() {
+        assert_eq!(expression("[-1, +2.5, 1 + +3]"), "[-1,  2.5, 1 +  3]");
+        // What is wrong for another reason is shown as it was written.
+        assert_eq!(expression("[+1, )"), "[+1, )");
+        assert_eq!(expression("a + "), "a + ");
+    }
 
     #[test]
     fn wraps_roots_of_forgiving_chains() {

@@ -57,11 +57,14 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
     }
     let at = word(span, expression);
     if let Some(missing) = attribute(expression, scope) {
-        let mut diagnostic = Diagnostic::error(format!(
-            "object of type '{}' has no attribute {}",
-            missing.holder, missing.name
-        ))
-        .at(&at);
+        let (holder, name) = (missing.holder, &missing.name);
+        let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
+        let message = if is_index && ["list", "dict"].contains(&&*holder) {
+            format!("{holder} object has no element {name}")
+        } else {
+            format!("object of type '{holder}' has no attribute {name}")
+        };
+        let mut diagnostic = Diagnostic::error(message).at(&at);
         if let Some(name) = missing
             .name
             .strip_prefix('\'')

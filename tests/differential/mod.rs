@@ -10,10 +10,10 @@
 mod answer;
 mod engine;
 mod generated;
-mod known;
+pub mod known;
 pub mod printed;
 mod scenario;
-mod score;
+pub mod score;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,8 +36,8 @@ fn does_what_ansible_core_does() {
         .collect();
     let verdicts = compare(&scenarios, &Engines::install());
 
-    let mut known = Known::read();
-    let mut score = Score::default();
+    let mut known = Known::parse(include_str!("known.txt"));
+    let mut score = Score::new("differential");
     let mut complaints = Vec::new();
     for (scenario, verdicts) in scenarios.iter().zip(verdicts) {
         for Verdict { name, difference } in verdicts {

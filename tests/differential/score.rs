@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-#[derive(Default)]
 pub struct Score {
+    /// Of what.
+    title: &'static str,
     sections: BTreeMap<String, Counts>,
 }
 
@@ -17,6 +18,13 @@ struct Counts {
 }
 
 impl Score {
+    pub fn new(title: &'static str) -> Self {
+        Self {
+            title,
+            sections: BTreeMap::new(),
+        }
+    }
+
     pub fn count(&mut self, section: &str, passed: bool, known: bool) {
         let counts = self.sections.entry(section.to_owned()).or_default();
         counts.total += 1;
@@ -38,7 +46,7 @@ impl fmt::Display for Score {
             sum.known += counts.known;
             sum.total += counts.total;
         }
-        write!(f, "differential: {sum}")
+        write!(f, "{}: {sum}", self.title)
     }
 }
 
@@ -54,7 +62,7 @@ impl fmt::Display for Counts {
 
 #[test]
 fn a_known_difference_does_not_count_as_passed() {
-    let mut score = Score::default();
+    let mut score = Score::new("differential");
     score.count("tags", true, false);
     score.count("tags", false, true);
     score.count("handlers", false, false);

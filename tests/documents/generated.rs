@@ -319,6 +319,12 @@ const REASONS: &[(&str, &str)] = &[
         "Python's regular expressions in filters: look-around, back references",
     ),
     ("globset", "shell patterns"),
+    ("flate2", "gzip, and CRC-32: `archive`, `unarchive`"),
+    ("bzip2", "bzip2 in the same modules"),
+    ("lzma-rust2", "xz in the same modules"),
+    ("ruzstd", "Zstandard, which is only read"),
+    ("tar", "tar archives"),
+    ("zip", "zip archives"),
     (
         "aho-corasick",
         "finds all known secrets in what is about to be shown",

@@ -30,11 +30,19 @@ impl Target {
     }
 
     pub fn start_with(name: &str, init: Init) -> Self {
+        let options: &[&str] = match init {
+            Init::Systemd => &[],
+            Init::SysV => &["--no-systemd"],
+        };
+        Self::start_as(name, options)
+    }
+
+    /// With options of the script.
+    pub fn start_as(name: &str, options: &[&str]) -> Self {
         let mut command = script("target");
-        if init == Init::SysV {
-            command.arg("--no-systemd");
-        }
-        let printed = Process::start(command.arg(name), START).end().success();
+        let printed = Process::start(command.args(options).arg(name), START)
+            .end()
+            .success();
         Self {
             name: name.to_owned(),
             ip: printed.lines().last().expect("an address").to_owned(),
@@ -58,18 +66,27 @@ impl Target {
 
     /// The same, for a script that may fail.
     pub fn try_root(&self, script: &str) -> Ended {
+        self.within(COMMAND, script)
+    }
+
+    /// The same, for one that may take this long.
+    pub fn within(&self, limit: Duration, script: &str) -> Ended {
         let mut command = Command::new("docker");
         command.args(["exec", &self.container(), "sh", "-c", script]);
-        Process::start(&mut command, COMMAND).end()
+        Process::start(&mut command, limit).end()
     }
 
     pub fn copy_in(&self, from: &Path, to: &str) {
+        let to = format!("{}:{to}", self.container());
         let mut command = Command::new("docker");
-        command
-            .arg("cp")
-            .arg(from)
-            .arg(format!("{}:{to}", self.container()));
+        command.arg("cp").arg(from).arg(to);
         Process::start(&mut command, COMMAND).end().success();
+    }
+
+    pub fn copy_out(&self, from: &str, to: &Path) {
+        let mut command = Command::new("docker");
+        command.args(["cp", &format!("{}:{from}", self.container())]);
+        Process::start(command.arg(to), COMMAND).end().success();
     }
 
     /// Waits until a script succeeds.

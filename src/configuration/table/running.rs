@@ -27,6 +27,7 @@ settings! { unused: false;
     DEFAULT_MODULE_ARGS: Text, ["defaults.module_args"], ["ANSIBLE_MODULE_ARGS"], "its arguments";
     DEFAULT_NO_LOG: Truth = "false", ["defaults.no_log"], ["ANSIBLE_NO_LOG"], "show no task's result";
     DEFAULT_ROLES_PATH: PathSpec = "{{ANSIBLE_HOME}}/roles:/usr/share/ansible/roles:/etc/ansible/roles", ["defaults.roles_path"], ["ANSIBLE_ROLES_PATH"], "folders of roles";
+    DEFAULT_MODULE_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/modules:/usr/share/ansible/plugins/modules", ["defaults.library"], ["ANSIBLE_LIBRARY"], "folders of users' own modules";
     COLLECTIONS_PATHS: PathSpec = "{{ANSIBLE_HOME}}/collections:/usr/share/ansible/collections", ["defaults.collections_path", "defaults.collections_paths"], ["ANSIBLE_COLLECTIONS_PATH", "ANSIBLE_COLLECTIONS_PATHS"], "folders that hold `ansible_collections`";
     ANSIBLE_HOME: Path = "~/.ansible", ["defaults.home"], ["ANSIBLE_HOME"], "the folder of what belongs to the user";
     RETRY_FILES_ENABLED: Truth = "false", ["defaults.retry_files_enabled"], ["ANSIBLE_RETRY_FILES_ENABLED"], "write the hosts that failed to a file for `--limit @FILE`";

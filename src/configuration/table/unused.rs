@@ -32,7 +32,6 @@ settings! { unused: true;
     PLAYBOOK_VARS_ROOT: Choice("top", "bottom", "all") = "top", ["defaults.playbook_vars_root"], ["ANSIBLE_PLAYBOOK_VARS_ROOT"], "`group_vars` and `host_vars` beside the playbook that is running count";
     VARIABLE_PLUGINS_ENABLED: List = "host_group_vars", ["defaults.vars_plugins_enabled"], ["ANSIBLE_VARS_ENABLED"], "`group_vars` and `host_vars` are always read";
     VARIABLE_PRECEDENCE: List = "all_inventory, groups_inventory, all_plugins_inventory, all_plugins_play, groups_plugins_inventory, groups_plugins_play", ["defaults.precedence"], ["ANSIBLE_PRECEDENCE"], "the usual order holds";
-    DEFAULT_MODULE_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/modules:/usr/share/ansible/plugins/modules", ["defaults.library"], ["ANSIBLE_LIBRARY"], "modules are built in";
     DEFAULT_MODULE_UTILS_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/module_utils:/usr/share/ansible/plugins/module_utils", ["defaults.module_utils"], ["ANSIBLE_MODULE_UTILS"], "modules are built in";
     DEFAULT_ACTION_PLUGIN_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/action:/usr/share/ansible/plugins/action", ["defaults.action_plugins"], ["ANSIBLE_ACTION_PLUGINS"], "actions are built in";
     DEFAULT_CACHE_PLUGIN_PATH: PathSpec = "{{ANSIBLE_HOME}}/plugins/cache:/usr/share/ansible/plugins/cache", ["defaults.cache_plugins"], ["ANSIBLE_CACHE_PLUGINS"], "caches are built in";

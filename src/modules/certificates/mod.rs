@@ -1,9 +1,20 @@
 //! Modules that keep keys and certificates.
 
+mod crypt;
+mod der;
+pub mod htpasswd;
+mod key;
+pub mod openssl_privatekey;
 pub mod x509_ca;
 pub mod x509_certificate;
+pub mod x509_certificate_info;
 
 use crate::modules::{AnyModule, entry};
 
 /// Those that playbooks and actions call.
-pub const MODULES: &[&dyn AnyModule] = &[&entry::<x509_certificate::X509Certificate>()];
+pub const MODULES: &[&dyn AnyModule] = &[
+    &entry::<htpasswd::Htpasswd>(),
+    &entry::<openssl_privatekey::OpensslPrivatekey>(),
+    &entry::<x509_certificate::X509Certificate>(),
+    &entry::<x509_certificate_info::X509CertificateInfo>(),
+];

@@ -2,17 +2,17 @@
 //!
 //! The file lies in a folder of its own, readable by its user alone, for as long as it runs.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::modules::commands::raw::ended;
 use crate::modules::commands::shell::DEFAULT_SHELL;
-use crate::modules::files::content::beside;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::foresight::Foresight;
-use crate::system::{Attributes, Command, Follow, System};
+use crate::system::{Command, Follow, LentFile, System, SystemError};
 use crate::wire::message::Outcome;
 
 pub struct RunScript;
@@ -102,33 +102,30 @@ impl Module for RunScript {
     }
 
     fn apply(script: Script, system: &dyn System) -> Result<Outcome, Error> {
-        let folder = folder(system)?;
-        let ran = script.run(&folder, system);
-        let removed = system.remove_tree(&folder);
-        let outcome = ran?;
-        removed?;
-        Ok(outcome)
+        let file = LentFile {
+            name: script.name.clone(),
+            content: content(&script.digest, system)?,
+            mode: 0o700,
+        };
+        Ok(ended(
+            &system.run_with(&[file], &|folder| script.command(folder))?,
+        ))
     }
 }
 
-/// A new folder beside the agent: where that may be executed, this may.
-fn folder(system: &dyn System) -> Result<PathBuf, Error> {
-    let cache = path::expand("~/.cache/regdeploy", system)?;
-    let usable = matches!(system.access(&cache), Ok((true, true, true)));
-    let parent = if usable { cache } else { PathBuf::from("/tmp") };
-    let folder = beside(&parent.join("script"), "script", system);
-    system.create_dir(&folder, 0o700)?;
-    Ok(folder)
+/// All of a content that the controller holds.
+pub(super) fn content(digest: &str, system: &dyn System) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    system
+        .content(digest)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| SystemError::new("receive", format!("content {digest}"), error))?;
+    Ok(bytes)
 }
 
 impl Script {
-    fn run(&self, folder: &Path, system: &dyn System) -> Result<Outcome, Error> {
+    fn command(&self, folder: &Path) -> Command {
         let file = folder.join(&self.name);
-        let attributes = Attributes {
-            mode: Some(0o700),
-            ..Attributes::default()
-        };
-        system.write(&file, &mut system.content(&self.digest)?, attributes)?;
         let quoted = shell_words::quote(&file.to_string_lossy()).into_owned();
         let words = [
             self.executable.as_deref().unwrap_or_default(),
@@ -138,7 +135,7 @@ impl Script {
         let line = words.join(" ");
         let mut command = Command::new([DEFAULT_SHELL, "-c", line.trim()]);
         command.directory.clone_from(&self.directory);
-        Ok(ended(&system.run(&command)?))
+        command
     }
 }
 

@@ -43,11 +43,16 @@ pub struct Edited {
 impl Editing {
     /// The file; with nothing in it if there is none.
     pub fn open(path: &str, system: &dyn System) -> Result<Self, Error> {
+        Self::open_as(path, Follow::Yes, system)
+    }
+
+    /// The same; a link that is not followed is read through, and the file that is written takes its place.
+    pub fn open_as(path: &str, follow: Follow, system: &dyn System) -> Result<Self, Error> {
         let mut path = expand(path, system)?;
-        if system.metadata(&path, Follow::No)?.is_some() {
+        if follow == Follow::Yes && system.metadata(&path, Follow::No)?.is_some() {
             path = system.canonicalize(&path)?;
         }
-        let now = system.metadata(&path, Follow::No)?;
+        let now = system.metadata(&path, Follow::Yes)?;
         if now.as_ref().is_some_and(|now| now.kind == FileKind::Directory) {
             return Err(Error::new(format!("Path {} is a directory !", path.display())).with("rc", 256));
         }

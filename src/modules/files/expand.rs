@@ -40,6 +40,22 @@ pub fn matcher(pattern: &str) -> Result<GlobMatcher, Error> {
 
 /// Whether anything has this path, or a path that it is a pattern of.
 pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
+    Ok(!existing(pattern, system)?.is_empty())
+}
+
+/// What has this path, or a path that it is a pattern of.
+pub fn existing(pattern: &Path, system: &dyn System) -> Result<Vec<PathBuf>, Error> {
+    let mut there = Vec::new();
+    for path in matching(pattern, system)? {
+        if system.metadata(&path, Follow::Yes)?.is_some() {
+            there.push(path);
+        }
+    }
+    Ok(there)
+}
+
+/// The paths that one is a pattern of, in order; a path without patterns itself, whether it is there or not.
+pub fn matching(pattern: &Path, system: &dyn System) -> Result<Vec<PathBuf>, Error> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
@@ -64,10 +80,5 @@ pub fn any_exists(pattern: &Path, system: &dyn System) -> Result<bool, Error> {
         }
         found = next;
     }
-    for path in found {
-        if system.metadata(&path, Follow::Yes)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(found)
 }

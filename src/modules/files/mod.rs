@@ -1,8 +1,10 @@
 //! Modules that work on files and folders, and what they share: attributes, contents, editing.
 
+pub mod archive;
 pub mod assemble;
 pub mod attributes;
 pub mod blockinfile;
+pub mod compression;
 pub mod content;
 pub mod copy;
 pub mod editing;
@@ -10,9 +12,11 @@ pub mod expand;
 pub mod file;
 pub mod find;
 pub mod flags;
+pub mod ini_file;
 pub mod json_merge;
 pub mod lineinfile;
 pub mod mode;
+mod parts;
 pub mod path;
 pub mod pattern;
 pub mod place;
@@ -29,11 +33,13 @@ use crate::modules::{AnyModule, entry};
 
 /// Those that playbooks and actions call.
 pub const MODULES: &[&dyn AnyModule] = &[
+    &entry::<archive::Archive>(),
     &entry::<assemble::Assemble>(),
     &entry::<blockinfile::Blockinfile>(),
     &entry::<copy::Copy>(),
     &entry::<file::File>(),
     &entry::<find::Find>(),
+    &entry::<ini_file::IniFile>(),
     &entry::<json_merge::JsonMerge>(),
     &entry::<lineinfile::Lineinfile>(),
     &entry::<place::Place>(),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes;
 use crate::modules::files::content::{Writing, text_diff};
 use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::net::web::{Redirections, WebArgs, read_body, status_text};
+use crate::modules::packages::download;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::{Attributes, FileKind, Follow, System};
 use crate::value::{Map, Value};
@@ -18,8 +18,6 @@ use crate::wire::message::{Diff, Outcome};
 const SOURCES: &str = "/etc/apt/sources.list.d";
 const KEYRINGS: &str = "/etc/apt/keyrings";
 const ARMOUR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
-/// A keyring has a few kilobytes.
-const MAX_KEY: u64 = 10 << 20;
 
 pub struct Deb822Repository;
 
@@ -200,7 +198,8 @@ impl Work<'_> {
         if !known.iter().any(|scheme| signed_by.starts_with(scheme)) {
             return Ok(None);
         }
-        let key = download(signed_by, self.system)?;
+        let key = download::key(signed_by, true, self.system)
+            .map_err(|error| Error::new(format!("Could not fetch signed_by key: {}", error.message)))?;
         let armoured = key.windows(ARMOUR.len()).any(|window| window == ARMOUR);
         let file = keyring(if armoured { "asc" } else { "gpg" });
         let folder = Path::new(KEYRINGS);
@@ -215,16 +214,6 @@ impl Work<'_> {
         self.write(&file, key, "0644")?;
         Ok(Some(file))
     }
-}
-
-fn download(url: &str, system: &dyn System) -> Result<Vec<u8>, Error> {
-    let problem = |why: &dyn std::fmt::Display| Error::new(format!("Could not fetch signed_by key: {why}"));
-    let fetch = WebArgs::of(url).fetch("GET", Redirections::All, system)?;
-    let mut fetched = fetch.send(system).map_err(|error| problem(&error))?;
-    if fetched.response.status != 200 {
-        return Err(problem(&status_text(fetched.response.status)));
-    }
-    read_body(&mut fetched.response.body, MAX_KEY, url)
 }
 
 /// The file's name: lower case, blanks as hyphens, nothing but letters, digits and hyphens.

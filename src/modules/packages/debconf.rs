@@ -6,7 +6,6 @@ use serde::Deserialize;
 
 use crate::modules::files::content::json_text;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
-use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -117,11 +116,6 @@ impl Module for Debconf {
             predicted: outcome.clone(),
             change: Change { command, outcome },
         })
-    }
-
-    /// It asks, or does what no later task of the target sees.
-    fn foresee(_: &Change) -> Foresight {
-        Foresight::Effects(Vec::new())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

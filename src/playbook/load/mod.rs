@@ -5,6 +5,7 @@
 //! functions.
 
 mod given;
+mod own;
 mod plays;
 mod role_files;
 mod roles;
@@ -31,6 +32,8 @@ use crate::yaml::{self, Mapping, Node};
 pub trait Vocabulary: Send + Sync {
     /// All modules and actions, for the nearest name.
     fn modules(&self) -> Vec<&'static str>;
+    /// Whether a name is that of something that runs on the controller: no user's own module goes before it.
+    fn is_action(&self, name: &str) -> bool;
     /// Whether an import or include takes these arguments; nothing is said of modules.
     fn check_include(&self, action: &str, arguments: &Mapping) -> Result<(), Diagnostic>;
     /// The lookups that `with_NAME` may name.

@@ -401,6 +401,7 @@ fn made(
         action_span: span.clone(),
         arguments,
         repeat: None,
+        own: None,
         context: Arc::new(Context {
             attributes: Attributes {
                 map: keywords.as_map().cloned().unwrap_or_default(),

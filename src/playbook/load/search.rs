@@ -18,6 +18,8 @@ pub struct Places {
     pub roles: Vec<PathBuf>,
     /// Folders that hold `ansible_collections`, searched after the playbook's own `collections`.
     pub collections: Vec<PathBuf>,
+    /// Folders of users' own modules, searched after the `library` folders of playbook and roles.
+    pub modules: Vec<PathBuf>,
     /// Whether roles keep their variables to themselves; unset, only those that are included while a play
     /// runs do.
     pub private_role_vars: Option<bool>,
@@ -128,27 +130,7 @@ impl Loader {
             .find(|path| path.is_file())
     }
 
-    /// A module or action in Python, beside the playbook, in a role or in a collection: no Python is run here.
-    pub(super) fn find_foreign(&self, name: &str, context: &Context) -> Option<PathBuf> {
-        let playbook = playbook_folder(context);
-        let mut folders: Vec<PathBuf> = Vec::new();
-        let short = if let Some((collection, short)) = split_full_name(name) {
-            let folder = self.collection_folder(collection, playbook.map(PathBuf::as_path))?;
-            folders.extend(["modules", "action"].map(|kind| folder.join("plugins").join(kind)));
-            short
-        } else {
-            let roles = context.chain().filter_map(|context| context.role.as_ref());
-            let beside = roles.map(|used| used.role.path.clone()).chain(playbook.cloned());
-            folders.extend(beside.flat_map(|folder| [folder.join("library"), folder.join("action_plugins")]));
-            name
-        };
-        folders
-            .iter()
-            .map(|folder| folder.join(format!("{short}.py")))
-            .find(|path| path.is_file())
-    }
-
-    fn collection_folder(&self, collection: &str, playbook: Option<&Path>) -> Option<PathBuf> {
+    pub(super) fn collection_folder(&self, collection: &str, playbook: Option<&Path>) -> Option<PathBuf> {
         let (namespace, name) = collection.split_once('.')?;
         let beside = playbook.map(|folder| folder.join("collections"));
         beside
@@ -177,7 +159,7 @@ pub(super) fn collection_of(path: &Path) -> Option<String> {
 
 /// In which collections plain names are looked up: those of the role, else those of the keyword and of the
 /// playbook.
-fn searched_collections(context: &Context) -> Vec<String> {
+pub(super) fn searched_collections(context: &Context) -> Vec<String> {
     let keyword = |context: &Context| -> Vec<String> {
         let list = context.nearest("collections").and_then(Node::as_list);
         let names = list.unwrap_or_default().iter().filter_map(Node::as_str);
@@ -194,7 +176,7 @@ fn searched_collections(context: &Context) -> Vec<String> {
 }
 
 /// The folder of the playbook that `context` is in.
-fn playbook_folder(context: &Context) -> Option<&PathBuf> {
+pub(super) fn playbook_folder(context: &Context) -> Option<&PathBuf> {
     context
         .chain()
         .filter_map(|context| context.folder.as_ref())
@@ -202,7 +184,7 @@ fn playbook_folder(context: &Context) -> Option<&PathBuf> {
 }
 
 /// `NAMESPACE.COLLECTION` and what follows.
-fn split_full_name(name: &str) -> Option<(&str, &str)> {
+pub(super) fn split_full_name(name: &str) -> Option<(&str, &str)> {
     let mut dots = name.match_indices('.').map(|(at, _)| at);
     let second = dots.nth(1)?;
     let is_word = |word: &str| {

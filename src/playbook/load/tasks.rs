@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::given::{Given, no_action, old_style};
+use super::own::Foreign;
 use super::{Loader, Placed, not_found, role_name};
 use crate::diagnostic::Diagnostic;
 use crate::playbook::arguments;
@@ -150,9 +151,12 @@ impl Loader {
             (None, []) => return Err(no_action(&span, map)),
         };
         let short = short_name(&given.name).to_owned();
-        if !is_template(&short) && !self.vocabulary.modules().contains(&short.as_str()) {
-            self.check_foreign(&given, parent, level)?;
-        }
+        let known = self.vocabulary.modules().contains(&short.as_str());
+        let own = if is_template(&short) || self.vocabulary.is_action(&short) {
+            None
+        } else {
+            self.own_module(&given, known, parent, level)?
+        };
         let arguments = self.arguments(&short, given.arguments, kept.shift_remove("args"))?;
         let what = kind_of(&short, &arguments)?;
         if matches!(what, What::IncludeTasks | What::IncludeRole) {
@@ -166,6 +170,7 @@ impl Loader {
             action_span: given.span,
             arguments,
             repeat,
+            own,
             context: child(parent, Arc::new(kept), &span, Include::Static),
             implicit: false,
         };
@@ -223,18 +228,28 @@ impl Loader {
         Ok(Node::new(crate::yaml::Kind::Map(Arc::new(map)), &given.span))
     }
 
-    /// A module that this program does not have: one in Python beside the playbook fails only when it is run.
-    fn check_foreign(&self, given: &Given, context: &Context, level: Level) -> Result<(), Diagnostic> {
-        let Some(file) = self.find_foreign(&given.name, context) else {
-            return Err(self.unknown_module(&given.name, &given.span, level));
-        };
-        self.warn([Diagnostic::warning(format!(
-            "the module '{}' is written in Python and cannot be run: a task that runs it fails",
-            given.name
-        ))
-        .at(&given.span)
-        .hint(format!("it is {}", shown(&file)))]);
-        Ok(())
+    /// The user's own module of that name, which goes before one of this program (`known`). One in Python fails only when it is run.
+    fn own_module(
+        &self,
+        given: &Given,
+        known: bool,
+        context: &Context,
+        level: Level,
+    ) -> Result<Option<PathBuf>, Diagnostic> {
+        match self.find_foreign(&given.name, context) {
+            Some(Foreign::Own(file)) => Ok(Some(file)),
+            _ if known => Ok(None),
+            None => Err(self.unknown_module(&given.name, &given.span, level)),
+            Some(Foreign::Python(file)) => {
+                self.warn([Diagnostic::warning(format!(
+                    "the module '{}' is written in Python and cannot be run: a task that runs it fails",
+                    given.name
+                ))
+                .at(&given.span)
+                .hint(format!("it is {}", shown(&file)))]);
+                Ok(None)
+            }
+        }
     }
 
     /// Keywords with the templates in `tags` evaluated: what is selected is known before there are hosts.

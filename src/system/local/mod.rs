@@ -143,7 +143,11 @@ impl System for Local {
         let mut put = || -> io::Result<()> {
             let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
             io::copy(content, &mut file)?;
-            file.sync_all()
+            match file.sync_all() {
+                // The kernel's own files (/proc, /sys) cannot be synchronised.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+                synchronised => synchronised,
+            }
         };
         on("write", path, put())
     }

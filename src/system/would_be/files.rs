@@ -429,6 +429,15 @@ impl System for WouldBe<'_> {
         output
     }
 
+    fn run_with(&self, files: &[LentFile], command: &dyn Fn(&Path) -> Command) -> Result<CommandOutput> {
+        if self.acting.get() {
+            return self.unforeseen("run", &command(Path::new("/")).argv.join(" "));
+        }
+        let output = self.machine.run_with(files, command);
+        self.noted_answer(!output.as_ref().is_ok_and(CommandOutput::success));
+        output
+    }
+
     fn which(&self, program: &str) -> Option<PathBuf> {
         let found = self.machine.which(program);
         if found.is_none() {

@@ -342,17 +342,10 @@ impl<'a> Check<'a> {
             let Some(metadata) = self.system.metadata(&path, Follow::No)? else {
                 continue;
             };
-            let linked = metadata.kind == FileKind::Link && self.args.follow;
-            let looked_at = if linked {
-                self.system.metadata(&path, Follow::Yes)?
-            } else {
-                Some(metadata.clone())
-            };
-            let Some(looked_at) = looked_at else { continue };
-            let missing = self.wanted.missing(&looked_at);
-            if !attributes::nothing(missing) {
-                let follow = if linked { Follow::Yes } else { Follow::No };
-                self.steps.push(Step::Attributes(path.clone(), missing, follow));
+            self.amend(&path, &metadata, Follow::No);
+            if metadata.kind == FileKind::Link && self.args.follow {
+                let target = self.system.metadata(&path, Follow::Yes)?;
+                target.inspect(|target| self.amend(&path, target, Follow::Yes));
             }
             // A link to a folder is never walked into: it may lead out of the tree, or in a circle.
             if metadata.kind == FileKind::Directory {
@@ -360,6 +353,14 @@ impl<'a> Check<'a> {
             }
         }
         Ok(())
+    }
+
+    fn amend(&mut self, path: &Path, now: &Metadata, follow: Follow) {
+        let missing = self.wanted.missing(now);
+        if !attributes::nothing(missing) {
+            self.steps
+                .push(Step::Attributes(path.to_owned(), missing, follow));
+        }
     }
 
     /// What a folder holds, for the diff of its removal.

@@ -78,6 +78,13 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
     put(facts, "lsb", lsb(&release, &distribution));
 }
 
+/// The family alone, as `ansible_os_family` has it.
+pub fn os_family(system: &dyn System) -> String {
+    let mut facts = Map::new();
+    gather(system, &mut facts);
+    facts["os_family"].to_string()
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Distribution {
     name: String,

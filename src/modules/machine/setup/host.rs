@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{ask, exists, put, read};
+use crate::system::foresight::Subject;
 use crate::system::{Follow, System};
 use crate::value::{Map, Value};
 
@@ -25,10 +26,12 @@ const HOST_KEYS: &[&str] = &["dsa", "rsa", "ecdsa", "ed25519"];
 
 pub fn gather(system: &dyn System, facts: &mut Map) {
     let kernel = |name: &str| read(system, Path::new("/proc/sys/kernel").join(name)).unwrap_or_default();
-    let nodename = system.hostname().unwrap_or_else(|_| kernel("hostname"));
+    let nodename = match system.foreseen(Subject::Hostname, "") {
+        Some(name) => name.to_string(),
+        None => system.hostname().unwrap_or_else(|_| kernel("hostname")),
+    };
     let short = nodename.split('.').next().unwrap_or_default();
-    let hosts = read(system, "/etc/hosts").unwrap_or_default();
-    let fqdn = full_name(&nodename, &hosts);
+    let fqdn = full_name(&nodename, system);
     put(facts, "system", kernel("ostype"));
     put(facts, "kernel", kernel("osrelease"));
     put(facts, "kernel_version", kernel("version"));
@@ -100,7 +103,11 @@ pub fn gather(system: &dyn System, facts: &mut Map) {
 }
 
 /// What the hosts file calls the address of this host: the first name with a dot, else the first one.
-fn full_name(nodename: &str, hosts: &str) -> String {
+pub fn full_name(nodename: &str, system: &dyn System) -> String {
+    named_in(nodename, &read(system, "/etc/hosts").unwrap_or_default())
+}
+
+fn named_in(nodename: &str, hosts: &str) -> String {
     if nodename.contains('.') {
         return nodename.to_owned();
     }
@@ -227,9 +234,9 @@ mod tests {
     #[test]
     fn finds_the_full_name() {
         let hosts = "127.0.0.1 localhost\n127.0.1.1 web1.lab.example web1 # here\n";
-        assert_eq!(full_name("web1", hosts), "web1.lab.example");
-        assert_eq!(full_name("web2", hosts), "web2");
-        assert_eq!(full_name("a.b", ""), "a.b");
+        assert_eq!(named_in("web1", hosts), "web1.lab.example");
+        assert_eq!(named_in("web2", hosts), "web2");
+        assert_eq!(named_in("a.b", ""), "a.b");
     }
 
     #[test]

@@ -22,6 +22,8 @@ use globset::Glob;
 use serde::Deserialize;
 
 use self::collector::Part;
+pub use self::distribution::os_family;
+pub use self::host::full_name;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};

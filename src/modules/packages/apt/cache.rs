@@ -4,19 +4,27 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::running::Running;
 use super::{Args, Error, apt_get, quiet};
 use crate::modules::tool;
-use crate::system::{Command, Follow, System};
+use crate::system::{Command, FileKind, Follow, System};
 
 /// Touched by apt's own hook after each successful update, where that hook is installed.
 const STAMP: &str = "/var/lib/apt/periodic/update-success-stamp";
 const LISTS: &str = "/var/lib/apt/lists";
 
+/// Where what is to be fetched is named.
+const SOURCES: &[&str] = &["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
+/// What apt says, and succeeds nevertheless, where a server did not answer.
+const INCOMPLETE: &str = "Some index files failed to download";
+
 /// How to fetch the lists.
 #[derive(Debug)]
 pub struct Fetch {
     command: Command,
-    retries: u32,
+    attempts: u32,
+    /// Seconds between two attempts at most.
+    max_delay: u64,
 }
 
 impl Fetch {
@@ -32,28 +40,55 @@ impl Fetch {
         }
         Ok(Some(Self {
             command: apt_get(args, &["update"]),
-            retries: args.update_cache_retries,
+            attempts: args.update_cache_retries.max(1),
+            max_delay: args.update_cache_retry_max_delay,
         }))
     }
 }
 
-pub fn fetch(fetch: &Fetch, system: &dyn System) -> Result<(), Error> {
-    let mut attempt = 0;
-    loop {
-        let output = system.run(&fetch.command)?;
-        if output.success() {
-            return Ok(());
-        }
-        if attempt == fetch.retries {
-            let error = tool::failure(&fetch.command, &output);
+/// Fetches the lists; the pauses between attempts double.
+pub fn fetch(fetch: &Fetch, running: &mut Running, system: &dyn System) -> Result<(), Error> {
+    for attempt in 1.. {
+        let error = match running.run(&fetch.command, system) {
+            Ok(output) if !output.stderr_text().contains(INCOMPLETE) => return Ok(()),
+            Ok(output) => tool::failure(&fetch.command, &output),
+            Err(error) => error,
+        };
+        if attempt >= fetch.attempts {
             return Err(Error {
-                message: format!("Failed to update apt cache: {}", error.message),
+                message: format!(
+                    "Failed to update apt cache after {} retries: {}",
+                    fetch.attempts, error.message
+                ),
                 values: error.values,
             });
         }
-        attempt += 1;
-        system.sleep(Duration::from_secs(attempt.into()));
+        let delay = 1_u64.checked_shl(attempt - 1).unwrap_or(u64::MAX);
+        system.sleep(Duration::from_secs(delay.min(fetch.max_delay)));
     }
+    Ok(())
+}
+
+/// Whether sources have been added or changed since the lists were fetched.
+pub fn sources_are_newer(system: &dyn System) -> Result<bool, Error> {
+    let fetched = modified(system)?;
+    for path in SOURCES.iter().map(Path::new) {
+        let Some(metadata) = system.metadata(path, Follow::Yes)? else {
+            continue;
+        };
+        if metadata.modified > fetched {
+            return Ok(true);
+        }
+        if metadata.kind == FileKind::Directory {
+            for name in system.read_dir(path)? {
+                let file = system.metadata(&path.join(name), Follow::Yes)?;
+                if file.is_some_and(|file| file.modified > fetched) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// When the lists were last fetched, in seconds since 1970.
@@ -80,12 +115,20 @@ pub struct Offer {
 }
 
 /// What the lists offer of these packages; those that they do not know are left out.
-pub fn offers(names: &[&str], system: &dyn System) -> Result<BTreeMap<String, Offer>, Error> {
+pub fn offers(
+    names: &[&str],
+    release: Option<&str>,
+    system: &dyn System,
+) -> Result<BTreeMap<String, Offer>, Error> {
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let argv = ["apt-cache", "policy", "--"]
+    let release = release.map(|release| format!("APT::Default-Release={release}"));
+    let option = release.as_deref().map(|release| ["-o", release]);
+    let argv = ["apt-cache"]
         .into_iter()
+        .chain(option.into_iter().flatten())
+        .chain(["policy", "--"])
         .chain(names.iter().copied());
     Ok(parse_policy(&tool::text_of(system, &quiet(Command::new(argv)))?))
 }

@@ -1,12 +1,15 @@
 //! What is installed, from one call of `dpkg-query`.
 
-use std::collections::BTreeMap;
-
-use globset::GlobMatcher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::Error;
+use crate::modules::packages::foreseen::{self, Foreseen};
 use crate::modules::tool;
-use crate::system::{Command, System};
+use crate::system::{Command, Follow, System};
+
+/// Which packages are there as others' dependencies only.
+const EXTENDED_STATES: &str = "/var/lib/apt/extended_states";
 
 const FORMAT: &str = "${Package}\\t${Architecture}\\t${db:Status-Abbrev}\\t${Version}\\t${Provides}\\n";
 
@@ -26,6 +29,8 @@ pub struct Database {
     packages: BTreeMap<String, Vec<Package>>,
     /// Virtual package to those that are installed and provide it.
     provided: BTreeMap<String, Vec<String>>,
+    /// What earlier tasks of a check have the say in.
+    foreseen: BTreeSet<String>,
 }
 
 impl Database {
@@ -77,13 +82,53 @@ impl Database {
         self.provided.contains_key(name)
     }
 
-    /// Names that match, of all that dpkg has heard of.
-    pub fn matching<'a>(&'a self, pattern: &'a GlobMatcher) -> impl Iterator<Item = &'a str> {
-        self.packages
-            .keys()
-            .map(String::as_str)
-            .filter(move |name| pattern.is_match(name))
+    /// Puts in what an earlier task of this check would have made of the package.
+    pub fn foresee(&mut self, name: &str, system: &dyn System) {
+        let Some(state) = foreseen::of(name, system) else {
+            return;
+        };
+        let now = self.find(name, None).cloned();
+        let package = match state {
+            Foreseen::Installed(version) => Package {
+                architecture: now.map_or_else(String::new, |now| now.architecture),
+                version: version.unwrap_or_default(),
+                installed: true,
+                configured: false,
+            },
+            Foreseen::Removed => Package {
+                architecture: String::new(),
+                version: String::new(),
+                installed: false,
+                configured: false,
+            },
+        };
+        self.packages.insert(name.to_owned(), vec![package]);
+        self.foreseen.insert(name.to_owned());
     }
+
+    pub fn is_foreseen(&self, name: &str) -> bool {
+        self.foreseen.contains(name)
+    }
+}
+
+/// Those of the names that are there only because others need them.
+pub fn automatic(names: &[String], system: &dyn System) -> Result<Vec<String>, Error> {
+    let path = Path::new(EXTENDED_STATES);
+    if system.metadata(path, Follow::Yes)?.is_none() {
+        return Ok(Vec::new());
+    }
+    let text = String::from_utf8_lossy(&system.read(path)?).into_owned();
+    let automatic: BTreeSet<&str> = text
+        .split("\n\n")
+        .filter(|stanza| stanza.lines().any(|line| line == "Auto-Installed: 1"))
+        .filter_map(|stanza| stanza.lines().find_map(|line| line.strip_prefix("Package: ")))
+        .collect();
+    let bare = |name: &&String| automatic.contains(name.split(['=', '>', ':']).next().unwrap_or(name).trim());
+    Ok(names
+        .iter()
+        .filter(bare)
+        .map(|name| name.split(['=', '>']).next().unwrap_or(name).trim().to_owned())
+        .collect())
 }
 
 #[cfg(test)]

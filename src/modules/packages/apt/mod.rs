@@ -3,22 +3,32 @@
 //! What is installed is asked of `dpkg-query`, what could be of `apt-cache policy`; what would happen is
 //! asked of `apt-get --simulate`, so that prediction and deed come from the same program. When the package
 //! lists are to be fetched first, what happens after that cannot be known: the prediction then rests on
-//! what is installed alone. Deliberately no `fail_on_autoremove`, `policy_rc_d` and aptitude.
+//! what is known before. Deliberately no aptitude: apt-get does what it would.
 
 #![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
 mod cache;
+mod deb;
 mod dpkg;
 mod plan;
+mod running;
+#[cfg(test)]
+mod tests;
+mod version;
+mod wanted;
 
 use serde::Deserialize;
 
 use self::plan::Change;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
-use crate::system::foresight::{Effect, Foresight, Subject};
+use crate::modules::packages::download;
+use crate::modules::packages::foreseen::Packages;
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
+use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
-use crate::value::Value;
 use crate::wire::message::{Diff, Outcome};
+
+/// Where downloaded packages are until the next `apt-get clean`.
+const ARCHIVES: &str = "/var/cache/apt/archives";
 
 pub struct Apt;
 
@@ -32,6 +42,7 @@ pub struct Args {
     pub state: State,
     pub update_cache: Option<bool>,
     pub update_cache_retries: u32,
+    pub update_cache_retry_max_delay: u64,
     pub cache_valid_time: u64,
     pub purge: bool,
     pub default_release: Option<String>,
@@ -47,8 +58,9 @@ pub struct Args {
     pub autoclean: bool,
     pub clean: bool,
     pub only_upgrade: bool,
-    pub force_apt_get: bool,
-    pub lock_timeout: u32,
+    pub fail_on_autoremove: bool,
+    pub policy_rc_d: Option<i64>,
+    pub lock_timeout: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -79,9 +91,9 @@ impl Module for Apt {
         name: "apt",
         summary: "Install and remove packages on Debian and Ubuntu",
         args: &[
-            Arg::strings("package")
-                .aliases(&["name", "pkg"])
-                .doc("Names, `name=version`, `name:architecture`; `*` in names and versions."),
+            Arg::strings("package").aliases(&["name", "pkg"]).doc(
+                "Names, `name=version`, `name>=version`, `name:architecture`; `*` in names and versions.",
+            ),
             Arg::str("state")
                 .choices(&["present", "absent", "latest", "build-dep", "fixed"])
                 .default("present")
@@ -91,10 +103,10 @@ impl Module for Apt {
                 .doc("Fetch the package lists first."),
             Arg::int("update_cache_retries")
                 .default("5")
-                .doc("Further attempts at fetching the lists."),
+                .doc("Attempts at fetching the lists."),
             Arg::int("update_cache_retry_max_delay")
                 .default("12")
-                .doc("Accepted; the pause between attempts grows by one second each."),
+                .doc("Seconds between two attempts at most; the pause doubles each time."),
             Arg::int("cache_valid_time")
                 .default("0")
                 .doc("Seconds for which fetched lists are good; implies `update_cache`."),
@@ -128,13 +140,13 @@ impl Module for Apt {
             Arg::str("dpkg_options")
                 .default("force-confdef,force-confold")
                 .doc("Options for dpkg, separated by commas."),
-            Arg::path("deb").doc("A .deb file on the target, or its address."),
+            Arg::path("deb").doc("A .deb file on the target, or its address; several with commas."),
             Arg::bool("autoremove")
                 .default("no")
                 .doc("Remove dependencies that nothing needs any more."),
             Arg::bool("autoclean")
                 .default("no")
-                .doc("Drop downloaded files that are out of date."),
+                .doc("Drop downloaded files that are out of date, where no packages are named."),
             Arg::bool("clean").default("no").doc("Drop all downloaded files."),
             Arg::bool("only_upgrade")
                 .default("no")
@@ -142,12 +154,40 @@ impl Module for Apt {
             Arg::bool("force_apt_get")
                 .default("no")
                 .doc("Accepted: apt-get is what is used."),
+            Arg::bool("fail_on_autoremove")
+                .default("no")
+                .doc("Fail where something would be removed."),
+            Arg::int("policy_rc_d")
+                .doc("What `/usr/sbin/policy-rc.d` answers meanwhile; 101 starts no service."),
+            Arg::bool("auto_install_module_deps")
+                .default("yes")
+                .doc("Accepted: nothing has to be installed for this module."),
             Arg::int("lock_timeout")
                 .default("60")
                 .doc("Seconds to wait for another program's lock."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("cache_updated", "bool", "whether the package lists were fetched"),
+            Return::new(
+                "cache_update_time",
+                "int",
+                "when they were last fetched, in seconds since 1970",
+            ),
+            Return::new("stdout", "str", "what apt-get said").when("something was done"),
+            Return::new("stderr", "str", "its errors and warnings").when("something was done"),
+        ],
+        example: "\
+- apt:
+    name: [nginx, curl]
+    update_cache: true
+    cache_valid_time: 3600
+
+- apt:
+    name: postgresql=15*
+    policy_rc_d: 101
+
+- apt: {upgrade: dist, autoremove: true}
+",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["deb", "package", "upgrade"]),
@@ -169,38 +209,37 @@ impl Module for Apt {
         plan::plan(&args, system)
     }
 
-    fn foresee(change: &Change) -> Foresight {
-        let mut effects = Vec::new();
-        if !change.calls.is_empty() {
-            effects.push(Effect::Files);
-        }
-        effects.extend(change.packages.iter().map(|(name, there)| Effect::State {
-            of: Subject::Package,
-            name: name.clone(),
-            is: Value::Bool(*there),
-        }));
-        Foresight::Effects(effects)
-    }
-
-    fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
+    fn apply(mut change: Change, system: &dyn System) -> Result<Outcome, Error> {
         let mut outcome = Outcome::ok();
+        let running = &mut change.running;
         if let Some(fetch) = &change.fetch {
-            cache::fetch(fetch, system)?;
+            cache::fetch(fetch, running, system)?;
         }
         let mut stdout = String::new();
         let mut stderr = String::new();
         for call in &change.calls {
-            if let Some(download) = &call.download {
-                download.perform(system)?;
+            for deb::Download { url, path } in &call.downloads {
+                download::file(url, path, true, system).map_err(|error| Error {
+                    message: format!("Failure downloading {url}, {}", error.message),
+                    ..error
+                })?;
             }
-            let output = tool::run(system, &call.command)?;
+            let output = running.change(&call.command, system)?;
             let text = output.stdout_text();
             outcome.changed |= !call.counts || plan::changes(&text);
             stdout.push_str(&text);
             stderr.push_str(&output.stderr_text());
         }
+        if !change.manual.is_empty() {
+            let words = ["apt-mark", "manual", "--"].map(str::to_owned);
+            let command = quiet(Command::new(words.into_iter().chain(change.manual)));
+            running.run(&command, system)?;
+        }
         // Fetching the lists is the change only where nothing else was asked for.
         outcome.changed |= change.calls.is_empty() && change.fetch.is_some() && change.fetch_alone;
+        if !running.warnings.is_empty() {
+            outcome = outcome.with("warnings", std::mem::take(&mut running.warnings));
+        }
         Ok(outcome
             .with("cache_updated", change.fetch.is_some())
             .with("cache_update_time", cache::time(system)?)
@@ -208,6 +247,14 @@ impl Module for Apt {
             .with("stderr_lines", tool::lines(&stderr))
             .with("stdout", stdout)
             .with("stderr", stderr))
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        let mut packages = Packages::default();
+        for call in &change.calls {
+            packages.extend(&call.packages);
+        }
+        packages.foresight()
     }
 }
 

@@ -1,28 +1,16 @@
 //! Which calls of `apt-get` bring about what is asked for.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use globset::{Glob, GlobMatcher};
-use url::Url;
-
-use super::cache::{self, Fetch, Offer};
-use super::dpkg::Database;
-use super::{Args, Error, State, Upgrade, apt_get, diff};
-use crate::modules::Plan;
-use crate::modules::files::path;
-use crate::modules::tool;
-use crate::system::foresight::Subject;
-use crate::system::{Attributes, Command, HttpRequest, System};
-use crate::value::Value;
+use super::cache::{self, Fetch};
+use super::deb::{self, Download};
+use super::running::Running;
+use super::wanted::{self, Affected};
+use super::{ARCHIVES, Args, Error, State, Upgrade, apt_get, diff, dpkg};
+use crate::modules::packages::foreseen::Packages;
+use crate::modules::{Plan, tool};
+use crate::system::{Command, System};
 use crate::wire::message::Outcome;
-
-/// Where downloaded packages are until the next `apt-get clean`.
-const ARCHIVES: &str = "/var/cache/apt/archives";
-/// A server that answers less often than this is not coming back.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_mins(1);
-/// As many as browsers follow at most, roughly.
-const REDIRECT_LIMIT: usize = 10;
 
 /// What is to be done.
 #[derive(Debug, Default)]
@@ -31,8 +19,9 @@ pub struct Change {
     /// The lists are all that was asked for: fetching them is a change.
     pub fetch_alone: bool,
     pub calls: Vec<Call>,
-    /// Packages that it is about, and whether they would be there.
-    pub packages: Vec<(String, bool)>,
+    /// Packages that are there as others' dependencies and are asked for now.
+    pub manual: Vec<String>,
+    pub running: Running,
 }
 
 #[derive(Debug)]
@@ -40,67 +29,22 @@ pub struct Call {
     pub command: Command,
     /// Whether its output says if it changed anything; else it has by being run.
     pub counts: bool,
-    pub download: Option<Download>,
+    pub downloads: Vec<Download>,
+    /// What would be there, and what gone.
+    pub packages: Packages,
+    /// What is known of it without asking `apt-get`: would it change anything?
+    known: Option<bool>,
 }
 
 impl Call {
-    fn new(command: Command) -> Self {
+    pub fn new(command: Command) -> Self {
         Self {
             command,
             counts: true,
-            download: None,
+            downloads: Vec::new(),
+            packages: Packages::default(),
+            known: None,
         }
-    }
-}
-
-/// A package file to be fetched first.
-#[derive(Debug)]
-pub struct Download {
-    url: Url,
-    path: PathBuf,
-}
-
-impl Download {
-    pub fn perform(&self, system: &dyn System) -> Result<(), Error> {
-        let mut url = self.url.clone();
-        for _ in 0..REDIRECT_LIMIT {
-            let mut response = system.http(&HttpRequest {
-                method: "GET".to_owned(),
-                url: url.to_string(),
-                headers: Vec::new(),
-                body: Vec::new(),
-                timeout: DOWNLOAD_TIMEOUT,
-                validate_certs: true,
-                ca_path: None,
-                client_cert: None,
-                client_key: None,
-                unix_socket: None,
-                use_proxy: true,
-            })?;
-            let location = response
-                .headers
-                .iter()
-                .find(|(name, _)| name.eq_ignore_ascii_case("location"));
-            match (response.status, location) {
-                (200, _) => {
-                    return Ok(system.write(&self.path, &mut response.body, Attributes::default())?);
-                }
-                (300..=399, Some((_, location))) => {
-                    url = url
-                        .join(location)
-                        .map_err(|error| Error::new(format!("{url} redirects to nowhere: {error}")))?;
-                }
-                (status, _) => {
-                    return Err(Error::new(format!(
-                        "cannot download {url}: the server answered {status}"
-                    )));
-                }
-            }
-        }
-        Err(Error::new(format!(
-            "cannot download {}: too many redirections",
-            self.url
-        )))
     }
 }
 
@@ -119,64 +63,71 @@ pub fn changes(stdout: &str) -> bool {
 
 pub fn plan(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error> {
     let fetch = Fetch::due(args, system)?;
-    let mut calls = Vec::new();
-    let mut packages = Vec::new();
     let mut names: Vec<String> = args.package.clone().unwrap_or_default();
     names.retain(|name| !name.is_empty());
-    let everything = names == ["*"] && args.state == State::Latest;
+    let everything = args.state == State::Latest && names.iter().any(|name| name == "*");
+    if everything && names.len() > 1 {
+        return Err(Error::new(
+            "unable to install additional packages when upgrading all installed packages",
+        ));
+    }
+    let mut calls = Vec::new();
+    let mut manual = Vec::new();
+    if args.clean {
+        calls.extend(clean(args, system)?);
+    }
     if args.upgrade != Upgrade::No || everything {
-        let verb = match args.upgrade {
-            Upgrade::Full | Upgrade::Dist => "dist-upgrade",
-            _ => "upgrade",
-        };
-        let mut words = vec![verb];
-        if verb == "upgrade" {
-            words.push("--with-new-pkgs");
-        }
-        words.extend(removal_flags(args));
-        calls.push(Call::new(apt_get(args, &words)));
+        calls.push(upgrade(args));
     } else if let Some(deb) = &args.deb {
-        calls.extend(install_file(args, deb, system)?);
+        calls.extend(deb::install(args, deb, system)?);
     } else if !names.is_empty() {
-        // As an earlier task of a check would have left it.
-        let wanted = Value::Bool(args.state != State::Absent);
-        names.retain(|name| system.foreseen(Subject::Package, name).as_ref() != Some(&wanted));
-        let affected = affected(args, &names, fetch.is_some(), system)?;
-        if !affected.is_empty() {
-            calls.push(Call::new(packages_call(args, &affected)));
-            let there = args.state != State::Absent;
-            packages.extend(names.iter().map(|name| (name.clone(), there)));
+        let affected = wanted::affected(args, &names, fetch.is_some(), system)?;
+        if matches!(args.state, State::Present | State::Latest) {
+            manual = dpkg::automatic(&names, system)?;
+        }
+        if !affected.words.is_empty() {
+            calls.push(packages_call(args, affected, fetch.is_some()));
         }
     } else {
-        calls.extend(housekeeping(args, system)?);
+        calls.extend(housekeeping(args));
     }
     let asked_for_more = args.package.is_some() || args.deb.is_some() || args.upgrade != Upgrade::No;
     let mut predicted = Outcome::ok();
-    if fetch.is_none() {
-        simulate(&mut calls, &mut predicted, system)?;
-    }
+    simulate(&mut calls, fetch.is_some(), &mut predicted, system)?;
     let fetch_alone = !asked_for_more && calls.is_empty();
-    predicted.changed = !calls.is_empty() || (fetch.is_some() && fetch_alone);
+    predicted.changed |= fetch.is_some() && fetch_alone;
     predicted = predicted
         .with("cache_updated", fetch.is_some())
         .with("cache_update_time", cache::time(system)?);
-    if calls.is_empty() && fetch.is_none() {
+    if calls.is_empty() && fetch.is_none() && manual.is_empty() {
         return Ok(Plan::Same(predicted));
     }
     let change = Change {
         fetch,
         fetch_alone,
         calls,
-        packages,
+        manual,
+        running: Running::new(args),
     };
     Ok(Plan::Change { change, predicted })
 }
 
-/// Drops the calls that would do nothing, and notes what the others would do.
-fn simulate(calls: &mut Vec<Call>, predicted: &mut Outcome, system: &dyn System) -> Result<(), Error> {
+/// Drops the calls that would do nothing, and notes what the others would do. Where the lists are fetched first, all stay.
+fn simulate(
+    calls: &mut Vec<Call>,
+    stale: bool,
+    predicted: &mut Outcome,
+    system: &dyn System,
+) -> Result<(), Error> {
     let mut needed = Vec::new();
-    for call in calls.drain(..) {
-        if call.download.is_some() || !call.counts {
+    for mut call in calls.drain(..) {
+        if !call.counts || !call.downloads.is_empty() {
+            predicted.changed = true;
+            needed.push(call);
+            continue;
+        }
+        if let Some(changes) = call.known {
+            predicted.changed |= changes;
             needed.push(call);
             continue;
         }
@@ -184,7 +135,15 @@ fn simulate(calls: &mut Vec<Call>, predicted: &mut Outcome, system: &dyn System)
         trial.argv.insert(1, "--simulate".to_owned());
         let text = tool::text_of(system, &trial)?;
         if changes(&text) {
+            predicted.changed = true;
             predicted.diff.push(diff(&text));
+            note(&text, &mut call.packages);
+            predicted.values.insert("stdout".to_owned(), text.as_str().into());
+            predicted
+                .values
+                .insert("stdout_lines".to_owned(), tool::lines(&text));
+            needed.push(call);
+        } else if stale {
             needed.push(call);
         }
     }
@@ -192,13 +151,41 @@ fn simulate(calls: &mut Vec<Call>, predicted: &mut Outcome, system: &dyn System)
     Ok(())
 }
 
+/// What a simulation says would come and go: `Inst NAME [OLD] (NEW ...)`, `Remv NAME [OLD]`.
+fn note(simulated: &str, packages: &mut Packages) {
+    for line in simulated.lines() {
+        let Some((verb, rest)) = line.split_once(' ') else {
+            continue;
+        };
+        let name = rest.split(' ').next().unwrap_or(rest);
+        match verb {
+            "Inst" => {
+                let new = rest.split_once('(').map_or("", |(_, new)| new);
+                packages.install(name, new.split(' ').next().unwrap_or_default());
+            }
+            "Remv" | "Purg" => packages.remove(name),
+            _ => {}
+        }
+    }
+}
+
 fn removal_flags(args: &Args) -> impl Iterator<Item = &'static str> {
     let autoremove = args.autoremove.then_some("--auto-remove");
     let purge = args.purge.then_some("--purge");
-    autoremove.into_iter().chain(purge)
+    let keep = (args.fail_on_autoremove && args.state != State::Absent).then_some("--no-remove");
+    autoremove.into_iter().chain(purge).chain(keep)
 }
 
-fn packages_call(args: &Args, names: &[String]) -> Command {
+fn upgrade(args: &Args) -> Call {
+    let mut words = match args.upgrade {
+        Upgrade::Full | Upgrade::Dist => vec!["dist-upgrade"],
+        _ => vec!["upgrade", "--with-new-pkgs"],
+    };
+    words.extend(removal_flags(args));
+    Call::new(apt_get(args, &words))
+}
+
+fn packages_call(args: &Args, affected: Affected, stale: bool) -> Call {
     let verb: &[&str] = match args.state {
         State::Present | State::Latest if args.only_upgrade => &["install", "--only-upgrade"],
         State::Present | State::Latest => &["install"],
@@ -208,228 +195,36 @@ fn packages_call(args: &Args, names: &[String]) -> Command {
     };
     let mut words = verb.to_vec();
     words.extend(removal_flags(args));
-    let mut command = apt_get(args, &words);
-    command.argv.push("--".to_owned());
-    command.argv.extend(names.iter().cloned());
-    command
+    let mut call = Call::new(apt_get(args, &words));
+    let names: Vec<String> = affected
+        .words
+        .iter()
+        .map(|word| word.split('=').next().unwrap_or(word).to_owned())
+        .collect();
+    if stale || affected.beyond {
+        call.known = Some(affected.expected);
+        call.packages = Packages::of(&names, args.state != State::Absent);
+    }
+    call.command.argv.push("--".to_owned());
+    call.command.argv.extend(affected.words);
+    call
 }
 
-/// The packages that are not as they should be, as `apt-get` is to be told of them.
-fn affected(args: &Args, names: &[String], stale: bool, system: &dyn System) -> Result<Vec<String>, Error> {
-    let database = Database::read(system)?;
-    let mut wanted = Vec::new();
-    for name in names {
-        wanted.extend(Wanted::parse(name, args.state, &database, system)?);
-    }
-    if matches!(args.state, State::BuildDep | State::Fixed) {
-        return Ok(wanted.iter().map(Wanted::word).collect());
-    }
-    if args.state == State::Absent {
-        let there = |wanted: &&Wanted| {
-            let found = database.find(&wanted.name, wanted.architecture.as_deref());
-            found.is_some_and(|package| package.installed || (args.purge && package.configured))
-        };
-        return Ok(wanted.iter().filter(there).map(Wanted::word).collect());
-    }
-    // The lists are asked only about what dpkg alone cannot settle.
-    wanted.retain(|wanted| args.state == State::Latest || !wanted.is_satisfied(&database));
-    let unsettled: Vec<&str> = wanted.iter().map(|wanted| wanted.name.as_str()).collect();
-    let offers = cache::offers(&unsettled, system)?;
-    let mut affected = Vec::new();
-    for wanted in &wanted {
-        match offers.get(&wanted.name) {
-            Some(offer) => affected.extend(wanted.to_install(args, &database, offer, stale)?),
-            None if stale => affected.push(wanted.word()),
-            // Installed from a file, or no longer offered.
-            None if wanted.is_satisfied(&database) => {}
-            None => {
-                return Err(Error::new(format!(
-                    "No package matching '{}' is available",
-                    wanted.name
-                )));
-            }
-        }
-    }
-    Ok(affected)
-}
-
-/// One entry of the list of names.
-struct Wanted {
-    name: String,
-    architecture: Option<String>,
-    version: Option<Version>,
-}
-
-struct Version {
-    text: String,
-    pattern: GlobMatcher,
-}
-
-impl Wanted {
-    /// A pattern in the name stands for as many packages as it matches.
-    fn parse(text: &str, state: State, database: &Database, system: &dyn System) -> Result<Vec<Self>, Error> {
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name.trim(), Some(version.trim())),
-            None => (text.trim(), None),
-        };
-        let glob = |text: &str| {
-            Glob::new(text)
-                .map(|glob| glob.compile_matcher())
-                .map_err(|error| Error::new(format!("`{text}` is not a pattern: {error}")))
-        };
-        let names = if name.contains('*') {
-            let pattern = glob(name)?;
-            if state == State::Absent {
-                database.matching(&pattern).map(str::to_owned).collect()
-            } else {
-                let mut known = cache::names(system)?;
-                known.retain(|name| pattern.is_match(name));
-                known
-            }
-        } else {
-            vec![name.to_owned()]
-        };
-        let entry = |name: String| {
-            let (name, architecture) = match name.split_once(':') {
-                Some((name, "any" | "native")) => (name.to_owned(), None),
-                Some((name, architecture)) => (name.to_owned(), Some(architecture.to_owned())),
-                None => (name, None),
-            };
-            let version = version.map(|text| {
-                let pattern = glob(text)?;
-                Ok::<_, Error>(Version {
-                    text: text.to_owned(),
-                    pattern,
-                })
-            });
-            Ok(Self {
-                name,
-                architecture,
-                version: version.transpose()?,
-            })
-        };
-        names.into_iter().map(entry).collect()
-    }
-
-    /// As `apt-get` spells it.
-    fn word(&self) -> String {
-        let mut word = self.name.clone();
-        if let Some(architecture) = &self.architecture {
-            word = format!("{word}:{architecture}");
-        }
-        if let Some(version) = &self.version {
-            word = format!("{word}={}", version.text);
-        }
-        word
-    }
-
-    fn is_satisfied(&self, database: &Database) -> bool {
-        match database.find(&self.name, self.architecture.as_deref()) {
-            Some(package) if package.installed => self
-                .version
-                .as_ref()
-                .is_none_or(|version| version.pattern.is_match(&package.version)),
-            _ => self.version.is_none() && database.provides(&self.name),
-        }
-    }
-
-    /// What to install of it, if anything. After stale lists have been fetched, there may be more.
-    fn to_install(
-        &self,
-        args: &Args,
-        database: &Database,
-        offer: &Offer,
-        stale: bool,
-    ) -> Result<Option<String>, Error> {
-        let installed = database
-            .find(&self.name, self.architecture.as_deref())
-            .filter(|package| package.installed);
-        if args.only_upgrade && installed.is_none() {
-            return Ok(None);
-        }
-        if stale {
-            return Ok(Some(self.word()));
-        }
-        if let Some(version) = &self.version {
-            if self.is_satisfied(database) {
-                return Ok(None);
-            }
-            let offered = offer
-                .versions
-                .iter()
-                .any(|offered| version.pattern.is_match(offered));
-            if offered {
-                return Ok(Some(self.word()));
-            }
-            return Err(Error::new(format!(
-                "no available installation candidate for {} (offered: {})",
-                self.word(),
-                offer.versions.join(", ")
-            )));
-        }
-        match (&offer.candidate, installed) {
-            (Some(candidate), Some(package)) => {
-                Ok((args.state == State::Latest && *candidate != package.version).then(|| self.word()))
-            }
-            (Some(_), None) => Ok(Some(self.word())),
-            // A virtual package: apt-get says whom to choose from, if it cannot choose itself.
-            (None, None) if !database.provides(&self.name) => Ok(Some(self.word())),
-            (None, _) => Ok(None),
-        }
-    }
-}
-
-/// A .deb: installed unless that very version is.
-fn install_file(args: &Args, deb: &str, system: &dyn System) -> Result<Option<Call>, Error> {
-    let install = |path: &Path| {
-        let mut command = apt_get(args, &["install"]);
-        command.argv.extend(["--".to_owned(), path.display().to_string()]);
-        Call::new(command)
-    };
-    if deb.contains("://") {
-        let url = Url::parse(deb).map_err(|error| Error::new(format!("`{deb}` is no address: {error}")))?;
-        let name = url.path_segments().and_then(|mut parts| parts.next_back());
-        let name = name
-            .filter(|name| {
-                Path::new(name)
-                    .extension()
-                    .is_some_and(|extension| extension == "deb")
-            })
-            .unwrap_or("download.deb");
-        let path = Path::new(ARCHIVES).join(name);
-        let mut call = install(&path);
-        call.download = Some(Download { url, path });
-        return Ok(Some(call));
-    }
-    let path = path::expand(deb, system)?;
-    let field = |field: &str| {
-        let path = path.display().to_string();
-        tool::text_of(system, &Command::new(["dpkg-deb", "-f", &path, field]))
-            .map(|text| text.trim().to_owned())
-    };
-    let (name, version) = (field("Package")?, field("Version")?);
-    let database = Database::read(system)?;
-    let same = database
-        .find(&name, None)
-        .is_some_and(|package| package.installed && package.version == version);
-    Ok((!same).then(|| install(&path)))
+/// Away with downloaded files, if there are any.
+fn clean(args: &Args, system: &dyn System) -> Result<Option<Call>, Error> {
+    let archives = system.read_dir(Path::new(ARCHIVES))?;
+    let any = archives
+        .iter()
+        .any(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    Ok(any.then(|| Call {
+        counts: false,
+        ..Call::new(apt_get(args, &["clean"]))
+    }))
 }
 
 /// Without packages: the flags are the task.
-fn housekeeping(args: &Args, system: &dyn System) -> Result<Vec<Call>, Error> {
+fn housekeeping(args: &Args) -> Vec<Call> {
     let mut calls = Vec::new();
-    if args.clean {
-        let archives = system.read_dir(Path::new(ARCHIVES))?;
-        if archives
-            .iter()
-            .any(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        {
-            calls.push(Call {
-                counts: false,
-                ..Call::new(apt_get(args, &["clean"]))
-            });
-        }
-    }
     if args.autoclean {
         calls.push(Call::new(apt_get(args, &["autoclean"])));
     }
@@ -438,12 +233,11 @@ fn housekeeping(args: &Args, system: &dyn System) -> Result<Vec<Call>, Error> {
         let words: Vec<&str> = ["autoremove"].into_iter().chain(purge).collect();
         calls.push(Call::new(apt_get(args, &words)));
     }
-    Ok(calls)
+    calls
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::dpkg::sample;
     use super::*;
 
     #[test]
@@ -462,26 +256,15 @@ mod tests {
     }
 
     #[test]
-    fn knows_what_satisfies_a_name() {
-        let database = sample();
-        let satisfied = |name: &str, version: Option<&str>| {
-            let version = version.map(|text| Version {
-                text: text.to_owned(),
-                pattern: Glob::new(text).unwrap().compile_matcher(),
-            });
-            let (name, architecture) = (name.to_owned(), None);
-            Wanted {
-                name,
-                architecture,
-                version,
-            }
-            .is_satisfied(&database)
-        };
-        assert!(satisfied("bash", None));
-        assert!(satisfied("bash", Some("5.2.*")));
-        assert!(!satisfied("bash", Some("5.1*")));
-        assert!(satisfied("mail-transport-agent", None));
-        assert!(!satisfied("docker.io", None));
-        assert!(!satisfied("nginx", None));
+    fn a_simulation_tells_later_tasks_what_would_be_there() {
+        let mut packages = Packages::default();
+        note(
+            "Remv old [1.0]\nInst new [1.0] (1.1 Debian:12 [amd64]) []\nConf new (1.1 Debian:12 [amd64])\n",
+            &mut packages,
+        );
+        let mut expected = Packages::default();
+        expected.remove("old");
+        expected.install("new", "1.1");
+        assert_eq!(packages, expected);
     }
 }

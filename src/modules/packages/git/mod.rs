@@ -17,8 +17,7 @@ use serde::Deserialize;
 use self::remote::Remote;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
-use crate::system::foresight::{Effect, Foresight};
-use crate::system::{Attributes, Command, CommandOutput, FileKind, Follow, System};
+use crate::system::{Command, CommandOutput, FileKind, Follow, System};
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -178,15 +177,6 @@ impl Module for Git {
             change,
             skipped: predicted,
         })
-    }
-
-    fn foresee(change: &Change) -> Foresight {
-        let checkout = change.args.dest.as_ref().map(|path| Effect::Path {
-            path: path.into(),
-            kind: FileKind::Directory,
-            attributes: Attributes::default(),
-        });
-        Foresight::Effects(checkout.into_iter().collect())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -1,0 +1,236 @@
+//! `build`: an image from a folder with a Dockerfile.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use bollard::query_parameters::BuildImageOptions;
+use serde::Deserialize;
+
+use super::context;
+use crate::modules::Error;
+use crate::modules::docker::container::units::size;
+use crate::modules::files::path::expand;
+use crate::system::{FileKind, Follow, System};
+use crate::value::{Map, Value};
+
+/// The Dockerfile's name in the tar if it lies elsewhere.
+const OUTSIDE: &str = ".dockerfile.outside";
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildArgs {
+    path: String,
+    dockerfile: Option<String>,
+    #[serde(default)]
+    args: Option<Map>,
+    #[serde(default)]
+    cache_from: Option<Vec<String>>,
+    #[serde(default)]
+    container_limits: Option<Limits>,
+    #[serde(default)]
+    etc_hosts: Option<Map>,
+    #[serde(default)]
+    http_timeout: Option<Value>,
+    #[serde(default)]
+    labels: Option<Map>,
+    network: Option<String>,
+    #[serde(default)]
+    nocache: Option<Value>,
+    platform: Option<String>,
+    #[serde(default)]
+    pull: Option<Value>,
+    #[serde(default)]
+    rm: Option<Value>,
+    shm_size: Option<Value>,
+    target: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    cpusetcpus: Option<Value>,
+    cpushares: Option<Value>,
+    memory: Option<Value>,
+    memswap: Option<Value>,
+}
+
+/// A build that can be begun.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Build {
+    folder: PathBuf,
+    /// Below the folder, or anywhere.
+    dockerfile: PathBuf,
+    pub options: BuildImageOptions,
+    /// Seconds to wait for an answer, where that is more than usual.
+    pub patience: i64,
+}
+
+impl BuildArgs {
+    pub fn parse(given: &Value) -> Result<Self, Error> {
+        given.deserialize_into().map_err(|error| {
+            Error::new(format!(
+                "build: {error}; it is a dict with path and, as needed, dockerfile, args, labels, target, network, pull, \
+                 nocache, rm, platform, cache_from, etc_hosts, shm_size, container_limits, http_timeout"
+            ))
+        })
+    }
+
+    pub fn resolve(&self, name: &str, system: &dyn System) -> Result<Build, Error> {
+        let folder = expand(&self.path, system)?;
+        let there = system.metadata(&folder, Follow::Yes)?;
+        if there.is_none_or(|there| there.kind != FileKind::Directory) {
+            return Err(Error::new(format!(
+                "Requested build path {} could not be found or you do not have access.",
+                folder.display()
+            )));
+        }
+        let dockerfile = match &self.dockerfile {
+            Some(path) => expand(path, system)?,
+            None => PathBuf::from("Dockerfile"),
+        };
+        let dockerfile = dockerfile
+            .strip_prefix(&folder)
+            .map(Path::to_owned)
+            .unwrap_or(dockerfile);
+        if system.metadata(&folder.join(&dockerfile), Follow::Yes)?.is_none() {
+            return Err(Error::new(format!(
+                "build: there is no {}; `dockerfile` is relative to `path`",
+                folder.join(&dockerfile).display()
+            )));
+        }
+        let truth = |value: &Option<Value>, usual: bool| {
+            let truth = value.as_ref().filter(|value| **value != Value::Null);
+            truth.map_or(usual, Value::is_true)
+        };
+        let limits = self.container_limits.as_ref();
+        let bytes = |name: &str, value: Option<&Value>| -> Result<Option<i32>, Error> {
+            let Some(value) = value.filter(|value| **value != Value::Null) else {
+                return Ok(None);
+            };
+            let refuse = || {
+                Error::new(format!(
+                    "build: {name} `{value}` is not a size below 2G such as 512m"
+                ))
+            };
+            let bytes = size(&value.to_string()).ok_or_else(refuse)?;
+            i32::try_from(bytes).map(Some).map_err(|_| refuse())
+        };
+        let options = BuildImageOptions {
+            dockerfile: if dockerfile.is_absolute() {
+                OUTSIDE.to_owned()
+            } else {
+                dockerfile.display().to_string()
+            },
+            t: Some(name.to_owned()),
+            extrahosts: self.etc_hosts.as_ref().map(|hosts| {
+                let lines: Vec<String> = hosts
+                    .iter()
+                    .map(|(name, address)| format!("{name}:{address}"))
+                    .collect();
+                serde_json::to_string(&lines).unwrap_or_default()
+            }),
+            nocache: truth(&self.nocache, false),
+            cachefrom: self.cache_from.clone(),
+            pull: truth(&self.pull, false).then(|| "1".to_owned()),
+            rm: truth(&self.rm, true),
+            forcerm: truth(&self.rm, true),
+            memory: bytes("memory", limits.and_then(|limits| limits.memory.as_ref()))?,
+            memswap: bytes("memswap", limits.and_then(|limits| limits.memswap.as_ref()))?,
+            cpushares: limits.and_then(|limits| limits.cpushares.as_ref()?.to_string().parse().ok()),
+            cpusetcpus: limits.and_then(|limits| Some(limits.cpusetcpus.as_ref()?.to_string())),
+            buildargs: self.args.as_ref().map(texts),
+            shmsize: bytes("shm_size", self.shm_size.as_ref())?,
+            labels: self.labels.as_ref().map(texts),
+            networkmode: self.network.clone(),
+            platform: self.platform.clone().unwrap_or_default(),
+            target: self.target.clone().unwrap_or_default(),
+            ..BuildImageOptions::default()
+        };
+        let patience = self
+            .http_timeout
+            .as_ref()
+            .and_then(|value| value.to_string().parse().ok());
+        Ok(Build {
+            folder,
+            dockerfile,
+            options,
+            patience: patience.unwrap_or(0),
+        })
+    }
+}
+
+impl Build {
+    pub fn context(&self, system: &dyn System) -> Result<Vec<u8>, Error> {
+        let mut tar = context::archive(&self.folder, &self.options.dockerfile, system)?;
+        if self.dockerfile.is_absolute() {
+            context::add(&mut tar, OUTSIDE, &self.dockerfile, system)?;
+        }
+        Ok(context::end(tar))
+    }
+}
+
+fn texts(map: &Map) -> HashMap<String, String> {
+    map.iter()
+        .map(|(key, value)| (key.clone(), value.to_string()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::fake::Fake;
+
+    fn build(json: &str) -> Result<Build, String> {
+        let fake = Fake::new();
+        fake.directory("/src")
+            .file("/src/Dockerfile", "")
+            .file("/other", "");
+        let given: Value = serde_json::from_str(json).unwrap();
+        BuildArgs::parse(&given)
+            .and_then(|args| args.resolve("a:1", &fake))
+            .map_err(|error| error.message)
+    }
+
+    #[test]
+    fn options_reach_the_engine() {
+        let made = build(
+            r#"{"path":"/src","args":{"A":1},"pull":true,"labels":{"l":"x"},"target":"t","shm_size":"1k",
+                "etc_hosts":{"h":"10.0.0.1"},"dockerfile":"/src/Dockerfile"}"#,
+        )
+        .unwrap();
+        let options = &made.options;
+        assert_eq!(options.dockerfile, "Dockerfile");
+        assert_eq!(options.buildargs.as_ref().unwrap()["A"], "1");
+        assert_eq!(options.extrahosts.as_deref(), Some(r#"["h:10.0.0.1"]"#));
+        assert_eq!(
+            (options.pull.as_deref(), options.rm, options.shmsize),
+            (Some("1"), true, Some(1024))
+        );
+        let outside = build(r#"{"path":"/src","dockerfile":"/other"}"#).unwrap();
+        assert_eq!(outside.options.dockerfile, OUTSIDE);
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_built() {
+        assert!(
+            build(r#"{"path":"/none"}"#)
+                .unwrap_err()
+                .contains("could not be found")
+        );
+        assert!(
+            build(r#"{"path":"/src","dockerfile":"x"}"#)
+                .unwrap_err()
+                .contains("no /src/x")
+        );
+        assert!(
+            build(r#"{"path":"/src","tagret":"x"}"#)
+                .unwrap_err()
+                .contains("tagret")
+        );
+        assert!(
+            build(r#"{"path":"/src","shm_size":"9G"}"#)
+                .unwrap_err()
+                .contains("below 2G")
+        );
+    }
+}
