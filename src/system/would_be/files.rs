@@ -13,7 +13,7 @@ use crate::system::digest::digest_bytes;
 use crate::system::foresight::Subject;
 use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Result, System, User,
+    HttpResponse, LentFile, Metadata, Result, System, User,
 };
 use crate::value::Value;
 
