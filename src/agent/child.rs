@@ -16,7 +16,7 @@ use super::elevation;
 use super::foresight::Foresight;
 use crate::wire::bootstrap::{self, Greeting, GreetingDecoder, Offer};
 use crate::wire::delta;
-use crate::wire::frame::{Frame, Kind, key};
+use crate::wire::frame::{CHUNK, Frame, Key, Kind, key};
 use crate::wire::message::{Answer, Batch, Become, Outcome, Question, Request, Response, Wanted};
 
 /// From calling the program to the child's first frame: PAM modules that ask other hosts take their time, and
@@ -187,11 +187,16 @@ impl Child {
         let mut frames = Vec::new();
         let foreseeing = batch.foreseen.is_some();
         if let Some(foreseen) = &mut batch.foreseen {
-            (*foreseen, frames) = foresight.since(self.seen, &|_| false);
+            let here = &conversation.contents;
+            (*foreseen, frames) = foresight.since(self.seen, &|key| here.open(key).is_some());
             self.seen = foresight.seen();
+            // A prediction keeps contents that are there, and asks for none.
+            for key in here.keys() {
+                frames.extend(whole(key, here).unwrap_or_default());
+            }
         }
         frames.push(Frame::json(Kind::Request, &Request::Run(batch))?);
-        // What a content was foreseen with comes ahead of it.
+        // What comes ahead of what the child foresees.
         let mut contents = Contents::default();
         if frames.iter().any(|frame| self.write_frame(frame).is_err()) {
             return self.ended(number, index, conversation);
@@ -231,7 +236,10 @@ impl Child {
                     match response {
                         Response::Result { index: ended, .. } => index = ended + 1,
                         Response::Foreseen { foreseen, .. } => {
-                            if foresight.follow(foreseen, &contents).is_err() {
+                            if foresight
+                                .follow(foreseen, &[&contents, &conversation.contents])
+                                .is_err()
+                            {
                                 return Ok(false);
                             }
                             self.seen = foresight.seen();
@@ -347,6 +355,14 @@ fn not_started(target: &Become, error: &io::Error) -> String {
     } else {
         format!("cannot run {} on this target: {error}", target.method)
     }
+}
+
+/// A content in frames.
+fn whole(key: &Key, contents: &Contents) -> Option<Vec<Frame>> {
+    let mut bytes = Vec::new();
+    contents.open(key)?.ok()?.read_to_end(&mut bytes).ok()?;
+    let pieces = bytes.chunks(CHUNK).chain([&[][..]]);
+    Some(pieces.map(|piece| Frame::data(key, piece)).collect())
 }
 
 /// Two threads turn the process's output into events.

@@ -84,6 +84,11 @@ impl Contents {
         }
     }
 
+    /// The keys of all that is whole.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.whole.keys()
+    }
+
     /// Forgets everything: the batch is over.
     pub fn clear(&mut self) {
         *self = Self::default();

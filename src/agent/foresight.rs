@@ -19,11 +19,12 @@ pub struct Foresight {
 }
 
 impl Foresight {
-    /// Takes over what another agent has foreseen; its contents have come.
-    pub fn follow(&self, foreseen: Foreseen, contents: &Contents) -> Result<(), String> {
+    /// Takes over what another agent has foreseen; its contents are in one of these places.
+    pub fn follow(&self, foreseen: Foreseen, contents: &[&Contents]) -> Result<(), String> {
         let content = |digest: &str| -> Option<Arc<[u8]>> {
             let mut bytes = Vec::new();
-            let mut content = contents.open(&key(digest)?)?.ok()?;
+            let key = key(digest)?;
+            let mut content = contents.iter().find_map(|contents| contents.open(&key))?.ok()?;
             content.read_to_end(&mut bytes).ok()?;
             Some(bytes.into())
         };

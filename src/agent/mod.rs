@@ -158,7 +158,7 @@ impl Agent {
         if let Some(foreseen) = &mut batch.foreseen {
             let followed = self
                 .foresight
-                .follow(std::mem::take(foreseen), &self.conversation.borrow().contents);
+                .follow(std::mem::take(foreseen), &[&self.conversation.borrow().contents]);
             if let Err(reason) = followed {
                 let batch = batch.id;
                 let refused = Response::Refused { batch, reason };

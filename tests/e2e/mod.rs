@@ -11,6 +11,7 @@ mod interruption;
 pub mod lab;
 mod listing;
 mod local;
+mod predict;
 pub mod process;
 mod public_roles;
 mod site;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::modules::files::{expand, path};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
+use crate::system::foresight::Foresight;
 use crate::system::{self, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -120,6 +121,10 @@ impl Module for Command {
             ));
         }
         Ok(plan)
+    }
+
+    fn foresee(_: &Execution) -> Foresight {
+        Foresight::Anything
     }
 
     fn apply(change: Execution, system: &dyn System) -> Result<Outcome, Error> {

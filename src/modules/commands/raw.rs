@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::modules::commands::shell::DEFAULT_SHELL;
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
+use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
 use crate::wire::message::Outcome;
 
@@ -52,6 +53,10 @@ impl Module for Raw {
             change: Command::new([shell, "-c".to_owned(), args.line]),
             skipped,
         })
+    }
+
+    fn foresee(_: &Command) -> Foresight {
+        Foresight::Anything
     }
 
     fn apply(change: Command, system: &dyn System) -> Result<Outcome, Error> {

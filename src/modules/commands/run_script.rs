@@ -11,6 +11,7 @@ use crate::modules::commands::raw::ended;
 use crate::modules::commands::shell::DEFAULT_SHELL;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::system::foresight::Foresight;
 use crate::system::{Command, Follow, LentFile, System, SystemError};
 use crate::wire::message::Outcome;
 
@@ -94,6 +95,10 @@ impl Module for RunScript {
             },
             skipped,
         })
+    }
+
+    fn foresee(_: &Script) -> Foresight {
+        Foresight::Anything
     }
 
     fn apply(script: Script, system: &dyn System) -> Result<Outcome, Error> {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::modules::commands::command::{self, Execution, Setting};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
+use crate::system::foresight::Foresight;
 use crate::wire::message::Outcome;
 
 /// What Ansible runs lines with unless told otherwise.
@@ -75,6 +76,10 @@ impl Module for Shell {
         let shell = args.executable.unwrap_or_else(|| DEFAULT_SHELL.to_owned());
         let argv = vec![shell, "-c".to_owned(), line.clone()];
         command::plan(argv, line.into(), args.setting, system)
+    }
+
+    fn foresee(_: &Execution) -> Foresight {
+        Foresight::Anything
     }
 
     fn apply(change: Execution, system: &dyn System) -> Result<Outcome, Error> {

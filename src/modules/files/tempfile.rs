@@ -8,6 +8,7 @@ use crate::modules::files::content::Writing;
 use crate::modules::files::steps::{Source, Step, perform};
 use crate::modules::files::{attributes, path};
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
+use crate::system::foresight::Foresight;
 use crate::system::{Attributes, FileKind, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -98,6 +99,11 @@ impl Module for Tempfile {
             change: Change { path, step },
             skipped: Outcome::skipped("remote module (tempfile) does not support check mode"),
         })
+    }
+
+    /// It asks, or does what no later task of the target sees.
+    fn foresee(_: &Change) -> Foresight {
+        Foresight::Effects(Vec::new())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

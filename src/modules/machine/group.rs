@@ -6,8 +6,10 @@
 
 use serde::Deserialize;
 
+use super::user::next_id;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
-use crate::system::{Command, System};
+use crate::system::foresight::{Effect, Foresight};
+use crate::system::{self, Command, System};
 use crate::wire::message::Outcome;
 
 pub struct Group;
@@ -34,6 +36,7 @@ pub struct Args {
 pub struct Change {
     command: Command,
     outcome: Outcome,
+    effect: Effect,
 }
 
 impl Args {
@@ -134,15 +137,28 @@ impl Module for Group {
                 argv.push("-o".to_owned());
             }
         }
+        let effect = match args.state.as_str() {
+            "absent" => Effect::NoGroup(args.name.clone()),
+            _ => Effect::Group(system::Group {
+                name: args.name.clone(),
+                gid: gid.unwrap_or_else(|| next_id(groups.iter().map(|group| group.gid), args.system)),
+                members: current.map_or_else(Vec::new, |group| group.members.clone()),
+            }),
+        };
         argv.push(args.name);
         outcome.changed = true;
         Ok(Plan::Change {
             change: Change {
                 command: Command::new(argv),
                 outcome: outcome.clone(),
+                effect,
             },
             predicted: outcome,
         })
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        Foresight::Effects(vec![change.effect.clone()])
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::modules::machine::systemd_service::{self, Scope, State, SystemdService};
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::foresight::Foresight;
 use crate::system::{Command, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -102,6 +103,13 @@ impl Module for Service {
                 skipped,
             },
         })
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        match change {
+            Change::Systemd(change) => SystemdService::foresee(change),
+            Change::Script { .. } => Foresight::Effects(Vec::new()),
+        }
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

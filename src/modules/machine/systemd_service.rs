@@ -1,18 +1,28 @@
 //! `systemd_service` (also `systemd`): units of systemd. After `ansible.builtin.systemd_service`.
 //!
-//! All that is known of a unit comes from one `systemctl show` and one `systemctl is-enabled`. A unit that
-//! is not there is no error in check mode: an earlier task may only have predicted the package that brings it.
+//! All that is known of a unit comes from one `systemctl show` and one `systemctl is-enabled`; in a check, what earlier
+//! tasks would have made of it comes on top.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::foresight::{Effect, Foresight, Subject};
 use crate::system::{Command, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
 pub struct SystemdService;
+
+/// Where units are, those of the administrator first.
+const UNIT_FOLDERS: &[&str] = &[
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
 
 /// What systemd itself makes when it is PID 1 (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";
@@ -52,8 +62,8 @@ pub enum Scope {
 pub struct Change {
     calls: Vec<Command>,
     outcome: Outcome,
-    /// Said instead, if nothing can be done.
-    refusal: Option<Error>,
+    /// How the unit would be, for later tasks of a check.
+    effects: Vec<Effect>,
 }
 
 impl Module for SystemdService {
@@ -122,7 +132,7 @@ impl Module for SystemdService {
                     "missing required arguments: name (what `state`, `enabled` and `masked` are about)",
                 ));
             }
-            return Ok(finish(calls, Outcome::ok()));
+            return Ok(finish(calls, Outcome::ok(), Vec::new()));
         };
         let status = parse_show(&tool::text_of(
             system,
@@ -131,13 +141,18 @@ impl Module for SystemdService {
         let enablement = system
             .run(&systemctl.call(&["is-enabled", "--", &name]))?
             .stdout_text();
-        plan(&args, &name, &Unit::new(status, enablement.trim()), calls)
+        let mut unit = Unit::new(status, enablement.trim());
+        if args.scope == Scope::System {
+            unit.foresee(&name, system)?;
+        }
+        plan(&args, &name, &unit, calls)
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        Foresight::Effects(change.effects.clone())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
-        if let Some(refusal) = change.refusal {
-            return Err(refusal);
-        }
         for call in &change.calls {
             tool::run(system, call)?;
         }
@@ -191,6 +206,48 @@ impl Unit {
         }
     }
 
+    /// What `systemctl` does not know yet: what earlier tasks of a check would do, and units whose file would be there.
+    fn foresee(&mut self, name: &str, system: &dyn System) -> Result<(), Error> {
+        if let Some(Value::Map(state)) = system.foreseen(Subject::Unit, short(name)) {
+            for (key, value) in state {
+                match key.as_str() {
+                    "enablement" => self.enablement = value.to_string(),
+                    _ => {
+                        self.status.insert(key, value);
+                    }
+                }
+            }
+        }
+        if self.exists() || self.is_masked() {
+            return Ok(());
+        }
+        let file = if name.contains('.') {
+            name.to_owned()
+        } else {
+            format!("{name}.service")
+        };
+        // A unit of a template, `name@instance.service`, has the template's file.
+        let template = file.split_once('@').and_then(|(stem, instance)| {
+            let (_, suffix) = instance.rsplit_once('.')?;
+            Some(format!("{stem}@.{suffix}"))
+        });
+        for name in [Some(file), template].into_iter().flatten() {
+            for folder in UNIT_FOLDERS {
+                let path = Path::new(folder).join(&name);
+                if system.metadata(&path, Follow::Yes)?.is_none() {
+                    continue;
+                }
+                let text = system.read(&path).unwrap_or_default();
+                let can_be_enabled = String::from_utf8_lossy(&text).contains("[Install]");
+                self.status.insert("LoadState".to_owned(), "loaded".into());
+                self.status.insert("ActiveState".to_owned(), "inactive".into());
+                self.enablement = if can_be_enabled { "disabled" } else { "static" }.to_owned();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     fn property(&self, name: &str) -> &str {
         self.status.get(name).and_then(Value::as_str).unwrap_or_default()
     }
@@ -224,6 +281,10 @@ impl Unit {
     }
 }
 
+fn short(name: &str) -> &str {
+    name.strip_suffix(".service").unwrap_or(name)
+}
+
 fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result<Plan<Change>, Error> {
     let systemctl = Systemctl { args };
     let mut outcome = Outcome::ok()
@@ -231,22 +292,11 @@ fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result
         .with("status", unit.status.clone());
     let concerned = args.state.is_some() || args.enabled.is_some();
     if concerned && !unit.exists() && !unit.is_masked() && args.masked != Some(true) {
-        let refusal = Error::new(format!("Could not find the requested service {name}: host"));
-        let predicted = Outcome::changed(true).with("name", name).with(
-            "warnings",
-            vec![format!(
-                "service {name} is not there (yet): in check mode it is taken to be brought by an earlier task"
-            )],
-        );
-        return Ok(Plan::Unknown {
-            change: Change {
-                calls,
-                outcome: Outcome::ok(),
-                refusal: Some(refusal),
-            },
-            skipped: predicted,
-        });
+        return Err(Error::new(format!(
+            "Could not find the requested service {name}: host"
+        )));
     }
+    let mut foreseen = Map::new();
     let mut changed = false;
     let mut does = |calls: &mut Vec<Command>, verb: &str| {
         changed = true;
@@ -256,10 +306,18 @@ fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result
         && masked != unit.is_masked()
     {
         does(&mut calls, if masked { "mask" } else { "unmask" });
+        let state = if masked { "masked" } else { "loaded" };
+        foreseen.insert("LoadState".to_owned(), state.into());
+        foreseen.insert(
+            "enablement".to_owned(),
+            if masked { "masked" } else { "disabled" }.into(),
+        );
     }
     if let Some(enabled) = args.enabled {
         if enabled != unit.is_enabled() {
             does(&mut calls, if enabled { "enable" } else { "disable" });
+            let state = if enabled { "enabled" } else { "disabled" };
+            foreseen.insert("enablement".to_owned(), state.into());
         }
         outcome = outcome.with("enabled", enabled);
     }
@@ -279,6 +337,9 @@ fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result
                 )));
             }
             does(&mut calls, verb);
+            let state = if verb == "stop" { "inactive" } else { "active" };
+            foreseen.insert("ActiveState".to_owned(), state.into());
+            foreseen.entry("LoadState".to_owned()).or_insert("loaded".into());
         }
         let state = if state == State::Stopped {
             "stopped"
@@ -288,11 +349,26 @@ fn plan(args: &Args, name: &str, unit: &Unit, mut calls: Vec<Command>) -> Result
         outcome = outcome.with("state", state);
     }
     outcome.changed = changed;
-    Ok(finish(calls, outcome))
+    let mut effects = Vec::new();
+    if !foreseen.is_empty() && args.scope == Scope::System {
+        // What is not foreseen now stays as it was found.
+        let enablement = Value::from(unit.enablement.as_str());
+        foreseen.entry("enablement".to_owned()).or_insert(enablement);
+        for key in ["LoadState", "ActiveState"] {
+            let found = Value::from(unit.property(key));
+            foreseen.entry(key.to_owned()).or_insert(found);
+        }
+        effects.push(Effect::State {
+            of: Subject::Unit,
+            name: short(name).to_owned(),
+            is: Value::Map(foreseen),
+        });
+    }
+    Ok(finish(calls, outcome, effects))
 }
 
 /// A daemon-reload alone is no change, yet has to be done.
-fn finish(calls: Vec<Command>, outcome: Outcome) -> Plan<Change> {
+fn finish(calls: Vec<Command>, outcome: Outcome, effects: Vec<Effect>) -> Plan<Change> {
     if calls.is_empty() {
         return Plan::Same(outcome);
     }
@@ -300,7 +376,7 @@ fn finish(calls: Vec<Command>, outcome: Outcome) -> Plan<Change> {
         change: Change {
             calls,
             outcome: outcome.clone(),
-            refusal: None,
+            effects,
         },
         predicted: outcome,
     }
@@ -351,7 +427,7 @@ mod tests {
                 .map(|call| call.argv[1..call.argv.len() - 2].join(" "))
                 .collect::<Vec<_>>()
                 .join(", "),
-            Ok(Plan::Unknown { change, .. }) => change.refusal.unwrap().message,
+            Ok(Plan::Unknown { .. }) => unreachable!("a unit's state is asked for"),
             Err(error) => error.message,
         }
     }

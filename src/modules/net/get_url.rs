@@ -18,6 +18,7 @@ use crate::modules::net::web::{
 };
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::digest::Hasher;
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Attributes, DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -105,6 +106,18 @@ impl Module for GetUrl {
             system,
         }
         .plan()
+    }
+
+    /// Only doing it tells what would be in the file.
+    fn foresee(change: &Change) -> Foresight {
+        match &change.kind {
+            ChangeKind::Attributes(_) => Foresight::Apply,
+            ChangeKind::Content { writing, .. } => Foresight::Effects(vec![Effect::Path {
+                path: change.path.clone(),
+                kind: FileKind::File,
+                attributes: writing.attributes,
+            }]),
+        }
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -12,6 +12,7 @@ use crate::modules::net::web::{
 };
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::digest::digest_bytes;
+use crate::system::foresight::Foresight;
 use crate::system::{DigestAlgorithm, FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -143,6 +144,11 @@ impl Module for Uri {
         };
         let skipped = Outcome::skipped("remote module (uri) does not support check mode");
         Ok(Plan::Unknown { change, skipped })
+    }
+
+    /// It asks, or does what no later task of the target sees.
+    fn foresee(_: &Change) -> Foresight {
+        Foresight::Effects(Vec::new())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -16,6 +16,7 @@ use crate::modules::files::path::expand;
 use crate::modules::files::pattern::{self, Pattern};
 use crate::modules::net::web::seconds;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::system::foresight::Foresight;
 use crate::system::{FileKind, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -106,6 +107,11 @@ impl Module for WaitFor {
         let change = Wait::new(args, system)?;
         let skipped = Outcome::skipped("remote module (wait_for) does not support check mode");
         Ok(Plan::Unknown { change, skipped })
+    }
+
+    /// It asks, or does what no later task of the target sees.
+    fn foresee(_: &Wait) -> Foresight {
+        Foresight::Effects(Vec::new())
     }
 
     fn apply(wait: Wait, system: &dyn System) -> Result<Outcome, Error> {

@@ -434,7 +434,9 @@ impl System for WouldBe<'_> {
             return self.unforeseen("run", &command(Path::new("/")).argv.join(" "));
         }
         // The files are gone when it has ended: on the machine itself, where the process can see them.
-        self.machine.run_with(files, command)
+        let output = self.machine.run_with(files, command);
+        self.noted_answer(!output.as_ref().is_ok_and(CommandOutput::success));
+        output
     }
 
     fn lend(&self, content: &mut dyn Read) -> Result<PathBuf> {

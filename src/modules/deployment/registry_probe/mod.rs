@@ -21,6 +21,7 @@ use self::session::{Answer, Ask, Session};
 use crate::modules::net::web::WebArgs;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::System;
+use crate::system::foresight::Foresight;
 use crate::wire::message::{Outcome, Secret};
 
 const API_HEADER: &str = "Docker-Distribution-API-Version";
@@ -94,6 +95,11 @@ impl Module for RegistryProbe {
             change: args,
             skipped: Outcome::skipped("remote module (registry_probe) does not support check mode"),
         })
+    }
+
+    /// It asks, or does what no later task of the target sees.
+    fn foresee(_: &Args) -> Foresight {
+        Foresight::Effects(Vec::new())
     }
 
     fn apply(args: Args, system: &dyn System) -> Result<Outcome, Error> {

@@ -4,6 +4,7 @@
 //! processes shows it. Deliberately no `busybox` tools; the arguments for other systems than Linux are taken without effect.
 
 mod commands;
+mod foreseen;
 mod home;
 mod state;
 
@@ -11,10 +12,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub(super) use self::foreseen::next_id;
 use self::home::KeyPair;
 use self::state::State;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::system::foresight::{Effect, Foresight};
 use crate::system::{self, Command, Follow, System};
 use crate::wire::message::{Outcome, Secret};
 
@@ -73,6 +76,7 @@ pub struct Change {
     keys: Option<KeyPair>,
     outcome: Outcome,
     warnings: Vec<String>,
+    effects: Vec<Effect>,
 }
 
 #[derive(Debug)]
@@ -195,6 +199,16 @@ impl Module for User {
                 tool::require(system, program, "manage accounts")?;
             }
         }
+        let made = steps.iter().find_map(|step| match step {
+            Step::Home { path, .. } => Some(path),
+            _ => None,
+        });
+        let effects = match (args.state.as_str(), current) {
+            ("absent", None) => Vec::new(),
+            ("absent", Some(user)) => foreseen::deletion(&args, user, &state),
+            (_, None) => foreseen::creation(&args, &users, &state)?,
+            (_, Some(user)) => foreseen::modification(&args, user, &state, made)?,
+        };
         let outcome = args.describe(current.is_some(), Outcome::changed(!steps.is_empty()));
         if steps.is_empty() {
             let mut outcome = describe(outcome, current.filter(|_| args.state == "present"));
@@ -212,9 +226,14 @@ impl Module for User {
                 keys,
                 outcome,
                 warnings,
+                effects,
             },
             predicted,
         })
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        Foresight::Effects(change.effects.clone())
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
