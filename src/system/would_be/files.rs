@@ -12,7 +12,7 @@ use super::{Unforeseen, WouldBe};
 use crate::system::digest::digest_bytes;
 use crate::system::foresight::Subject;
 use crate::system::{
-    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Follow, Group, HttpRequest,
+    Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Expected, Follow, Group, HttpRequest,
     HttpResponse, LentFile, Metadata, Reply, Result, System, User,
 };
 use crate::value::Value;
@@ -516,6 +516,14 @@ impl System for WouldBe<'_> {
         if !self.acting.get() {
             self.machine.sleep(duration);
         }
+    }
+
+    fn expect(&self, contents: &[Expected]) -> Result<()> {
+        // What is only thought to be written needs no content.
+        if self.acting.get() {
+            return Ok(());
+        }
+        self.machine.expect(contents)
     }
 
     fn content(&self, digest: &str) -> Result<Box<dyn Read>> {
