@@ -305,7 +305,7 @@ pub fn render_file(
         let template = environment.template_from_named_str(&name, &body)?;
         let captured = template.render_captured(scope.context())?;
         let outcome = native::outcome(captured.state(), captured.output());
-        Ok(outcome.unwrap_or_else(|| as_many_line_ends(text, captured.into_output()).into()))
+        Ok(outcome.unwrap_or_else(|| captured.into_output().into()))
     };
     let rendered = taint::within(&body, render)
         .map_err(|error| file_failure(&error, path, text, lines_above, span, scope))?;

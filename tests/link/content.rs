@@ -34,11 +34,15 @@ fn nobody() -> Option<Become> {
     })
 }
 
-/// The most memory that a process has had, in bytes.
+/// The most memory that a process has had, in bytes, without the parts of its executable that are mapped: in a
+/// debug build they are many times what it holds itself.
 fn peak_memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    let kilobytes = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    (kilobytes("VmHWM:") - kilobytes("RssFile:")) * 1024
 }
 
 fn shared_folder() -> tempfile::TempDir {
@@ -85,7 +89,7 @@ async fn a_large_content_is_asked_for_and_never_held_in_memory() {
         assert_eq!(link.traffic().exchanges() - begun, 2, "{name}");
     }
     let peak = peak_memory(link.hello().pid);
-    assert!(peak < LARGE * 3 / 4, "the agent took {peak} bytes");
+    assert!(peak < LARGE / 4, "the agent took {peak} bytes");
     link.close().await;
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::mode::octal;
 use crate::modules::files::path::expand;
-use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
+use crate::modules::files::placing::{Entry, EntryKind, OwnMode, Placed, Placing};
 use crate::modules::files::steps::Source;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
@@ -113,6 +113,11 @@ impl Module for Copy {
             {
                 dest = Path::new(&dest).join(folder).display().to_string();
             }
+            reading.entries.push(Entry {
+                relative: PathBuf::new(),
+                mode: Some(OwnMode::IfNew(octal(metadata.mode))),
+                kind: EntryKind::Directory,
+            });
             reading.folder(&path, Path::new(""))?;
         } else {
             reading.file(&path, PathBuf::new(), &metadata)?;
@@ -177,7 +182,12 @@ impl Reading<'_> {
             .transpose()?;
         self.entries.push(Entry {
             relative,
-            mode: self.preserve.then(|| octal(metadata.mode)),
+            mode: if self.preserve {
+                Some(OwnMode::Always(octal(metadata.mode)))
+            } else {
+                // A file that is copied by its name gets the mode of new files, those of a folder keep their own.
+                (!single).then(|| OwnMode::IfNew(octal(metadata.mode)))
+            },
             kind: EntryKind::File {
                 source: Source::File(path.to_owned()),
                 size: metadata.size,
@@ -204,7 +214,7 @@ impl Reading<'_> {
                 FileKind::Directory => {
                     self.entries.push(Entry {
                         relative: relative.clone(),
-                        mode: None,
+                        mode: Some(OwnMode::IfNew(octal(metadata.mode))),
                         kind: EntryKind::Directory,
                     });
                     self.folder(&path, &relative)?;
@@ -256,6 +266,21 @@ mod tests {
             r#"{"src":"/srv/app/","dest":"/new","remote_src":true,"local_follow":false}"#,
         );
         assert_eq!(fake.text("/new/deep/file"), "x");
+    }
+
+    #[test]
+    fn what_is_new_of_a_folder_keeps_its_own_mode() {
+        let fake = Fake::new();
+        fake.program("/srv/app/bin/tool")
+            .file("/new/bin/old", "")
+            .program("/srv/app/bin/old");
+        check_agrees::<Copy>(&fake, r#"{"src":"/srv/app/","dest":"/new","remote_src":true}"#);
+        let mode = |path: &str| fake.metadata(Path::new(path), Follow::No).unwrap().unwrap().mode;
+        assert_eq!((mode("/new/bin/tool"), mode("/new/bin/old")), (0o755, 0o644));
+        let args =
+            r#"{"src":"/srv/app/","dest":"/other","remote_src":true,"mode":"0600","directory_mode":"0700"}"#;
+        check_agrees::<Copy>(&fake, args);
+        assert_eq!((mode("/other/bin/tool"), mode("/other/bin")), (0o600, 0o700));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::path::from_text;
-use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
+use crate::modules::files::placing::{Entry, EntryKind, OwnMode, Placed, Placing};
 use crate::modules::files::steps::Source;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::System;
@@ -67,7 +67,7 @@ impl From<FileEntry> for Entry {
     fn from(file: FileEntry) -> Self {
         Self {
             relative: from_text(&file.path),
-            mode: file.mode,
+            mode: file.mode.map(OwnMode::Always),
             kind: match file.kind {
                 Kind::Directory => EntryKind::Directory,
                 Kind::Link => EntryKind::Link(from_text(&file.target)),

@@ -23,7 +23,23 @@ pub struct Entry {
     pub relative: PathBuf,
     pub kind: EntryKind,
     /// Its own mode, where none is asked for all of them.
-    pub mode: Option<String>,
+    pub mode: Option<OwnMode>,
+}
+
+#[derive(Debug, Clone)]
+pub enum OwnMode {
+    Always(String),
+    /// What is there keeps what it has.
+    IfNew(String),
+}
+
+impl OwnMode {
+    fn wanted(&self, is_new: bool) -> Option<&str> {
+        match self {
+            Self::Always(mode) => Some(mode),
+            Self::IfNew(mode) => is_new.then_some(mode),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -35,6 +51,17 @@ pub enum EntryKind {
     },
     Directory,
     Link(PathBuf),
+}
+
+impl Entry {
+    /// Whether it is what is placed itself, not something within.
+    fn is_root(&self) -> bool {
+        self.relative.as_os_str().is_empty()
+    }
+
+    fn is_folder(&self) -> bool {
+        matches!(self.kind, EntryKind::Directory)
+    }
 }
 
 /// What is to be placed, and how.
@@ -89,7 +116,7 @@ impl Placed {
 impl Placing {
     pub fn plan(self, system: &dyn System) -> Result<Plan<Placed>, Error> {
         check_validate(self.validate.as_deref())?;
-        let single = matches!(self.entries.as_slice(), [entry] if entry.relative.as_os_str().is_empty());
+        let single = matches!(self.entries.as_slice(), [entry] if entry.is_root() && !entry.is_folder());
         let mut work = Work {
             wanted: self.file.resolve(system)?,
             folders: Folders {
@@ -103,11 +130,18 @@ impl Placing {
             placing: &self,
             system,
             steps: Vec::new(),
+            own_modes: Vec::new(),
             diffs: Vec::new(),
             compared: HashMap::new(),
         };
         let path = if single { work.single()? } else { work.tree()? };
-        let Work { mut steps, diffs, .. } = work;
+        let Work {
+            mut steps,
+            own_modes,
+            diffs,
+            ..
+        } = work;
+        steps.extend(own_modes);
         steps.extend(flags::step(self.file.attributes.as_deref(), &path, system)?);
         let mut values = Map::from([("dest".to_owned(), Value::from(path.display().to_string()))]);
         if let [
@@ -153,6 +187,8 @@ struct Work<'a> {
     wanted: Wanted,
     folders: Folders,
     steps: Vec<Step>,
+    /// Of new folders: last, since one may be closed to its owner.
+    own_modes: Vec<Step>,
     diffs: Vec<Diff>,
     /// Whether files that are there have the content that is wanted.
     compared: HashMap<PathBuf, bool>,
@@ -201,7 +237,9 @@ impl Work<'_> {
 
     fn tree(&mut self) -> Result<PathBuf, Error> {
         let root = expand(&self.placing.dest, self.system)?;
-        self.make_folders(&root)?;
+        if !self.placing.entries.first().is_some_and(Entry::is_root) {
+            self.make_folders(&root)?;
+        }
         if self.placing.diff {
             self.expect_contents(&root)?;
         }
@@ -213,7 +251,11 @@ impl Work<'_> {
                     root.display()
                 )));
             }
-            let path = root.join(&entry.relative);
+            let path = if entry.is_root() {
+                root.clone()
+            } else {
+                root.join(&entry.relative)
+            };
             if let Some(parent) = path.parent() {
                 self.make_folders(parent)?;
             }
@@ -277,17 +319,36 @@ impl Work<'_> {
 
     fn place(&mut self, entry: &Entry, path: &Path) -> Result<(), Error> {
         let now = self.system.metadata(path, Follow::No)?;
+        let own = entry.mode.as_ref().and_then(|mode| mode.wanted(now.is_none()));
         match &entry.kind {
-            EntryKind::Directory => self.make_folders(path),
+            EntryKind::Directory => self.place_folder(path, own),
             EntryKind::Link(target) => self.place_link(target, path, now.as_ref()),
             EntryKind::File { source, size, .. } => {
                 let mut wanted = self.wanted.clone();
-                if let (None, Some(mode)) = (&wanted.mode, &entry.mode) {
+                if let (None, Some(mode)) = (&wanted.mode, own) {
                     wanted.mode = Some(attributes::parse_mode(mode)?);
                 }
                 self.place_file(source, *size, &wanted, path, now.as_ref())
             }
         }
+    }
+
+    fn place_folder(&mut self, path: &Path, own: Option<&str>) -> Result<(), Error> {
+        let made = self.folders.made.len();
+        self.make_folders(path)?;
+        let (None, Some(mode)) = (&self.folders.wanted.mode, own) else {
+            return Ok(());
+        };
+        if self.folders.made[made..].iter().any(|folder| folder == path) {
+            let mut wanted = self.folders.wanted.clone();
+            wanted.mode = Some(attributes::parse_mode(mode)?);
+            self.own_modes.push(Step::Attributes(
+                path.to_owned(),
+                wanted.for_new(FileKind::Directory),
+                Follow::No,
+            ));
+        }
+        Ok(())
     }
 
     fn place_link(&mut self, target: &Path, path: &Path, now: Option<&Metadata>) -> Result<(), Error> {
