@@ -60,7 +60,7 @@ pub fn call(
         ),
         (
             "style".to_owned(),
-            Value::from_serialize(&style).unwrap_or_default(),
+            Value::from_serialize(style).unwrap_or_default(),
         ),
         ("arguments".to_owned(), Value::Map(told(given, running))),
         ("interpreter".to_owned(), Value::from(interpreter)),

@@ -22,7 +22,7 @@ pub struct Foretold {
 
 impl Foretold {
     /// How many answers have added to it.
-    pub fn len(&self) -> usize {
+    pub fn answers(&self) -> usize {
         self.log.len()
     }
 

@@ -189,7 +189,7 @@ impl Link {
         contents.extend(further);
         self.exchange(batch, contents, answers, Some(foretold), results)
             .await?;
-        self.seen = foretold.len();
+        self.seen = foretold.answers();
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::yaml::Node;
 
 /// How it ended.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct End {
     pub state: State,
     /// What is registered.

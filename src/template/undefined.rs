@@ -59,7 +59,7 @@ pub(super) fn describe(expression: &str, span: &Span, scope: &Arc<Scope>) -> Eva
     if let Some(missing) = attribute(expression, scope) {
         let (holder, name) = (missing.holder, &missing.name);
         let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
-        let message = if is_index && ["list", "dict"].contains(&&*holder) {
+        let message = if is_index && ["list", "dict"].contains(&holder) {
             format!("{holder} object has no element {name}")
         } else {
             format!("object of type '{holder}' has no attribute {name}")

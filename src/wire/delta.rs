@@ -1,6 +1,6 @@
 //! Contents of which the other side has a part: only what it lacks is sent.
 //!
-//! A content is cut where its bytes say so (FastCDC), so that an insertion moves cuts but does not change the chunks behind it. Who
+//! A content is cut where its bytes say so (`FastCDC`), so that an insertion moves cuts but does not change the chunks behind it. Who
 //! wants a content tells the sums of the chunks that it has; who sends it cuts its own in the same way, and for each
 //! chunk says either which of those it is, or what is in it. The content as a whole has its SHA-256, so that a sum need only
 //! tell chunks apart.
@@ -22,7 +22,7 @@ const USUAL: u64 = 32 << 10;
 /// No content has many more chunks than this: those of a very large one are longer.
 const MOST: u64 = 64 << 10;
 
-/// What FastCDC takes at most.
+/// What `FastCDC` takes at most.
 const LONGEST: u64 = 4 << 20;
 
 /// The beginning of a chunk's SHA-256.

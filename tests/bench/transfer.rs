@@ -5,12 +5,18 @@
 //! playbooks go through that program, too; where rsync is installed, it does the same work. Ratios are theirs to ours.
 //! `REGDEPLOY_BENCH_SIZE` is the large file's size in MiB (1024). Each figure is the median of three runs.
 
-#[expect(dead_code, reason = "tests have more use for it")]
+#[expect(
+    dead_code,
+    clippy::format_collect,
+    clippy::zombie_processes,
+    reason = "it is the tests' own, and they have more use for it"
+)]
 #[path = "../link/sshd.rs"]
 mod sshd;
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io::Write;
+use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,16 +63,18 @@ fn main() {
             let mut ours = None;
             for tool in ["regdeploy", "peer", "rsync"] {
                 let Some(tool) = scene.tools(what).into_iter().find(|(known, _)| *known == tool) else {
-                    line.push_str(&format!(" {:>24}", "-"));
+                    let _ = write!(line, " {:>24}", "-");
                     continue;
                 };
                 let time = scene.median(what, state, &tool).as_secs_f64();
                 match ours {
                     None => {
-                        line.push_str(&format!(" {time:>10.3} s"));
+                        let _ = write!(line, " {time:>10.3} s");
                         ours = Some(time);
                     }
-                    Some(ours) => line.push_str(&format!(" {time:>15.3} s {:>5.1}x", time / ours)),
+                    Some(ours) => {
+                        let _ = write!(line, " {time:>15.3} s {:>5.1}x", time / ours);
+                    }
                 }
             }
             println!("{line}");

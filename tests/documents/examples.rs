@@ -43,9 +43,9 @@ fn examples_are_tasks_of_their_modules() {
         .current_dir(folder.path())
         .output()
         .expect("the executable starts");
-    assert!(
-        output.status.success() && output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let told = String::from_utf8_lossy(&output.stderr);
+    // The files that examples copy are the reader's.
+    let is_of_a_file = |line: &str| line.starts_with("[WARNING]: Could not find or access");
+    let mut warnings = told.lines().filter(|line| line.starts_with('['));
+    assert!(output.status.success() && warnings.all(is_of_a_file), "{told}");
 }

@@ -154,6 +154,9 @@ const LEFT_OUT: &str = r"\( -path /proc -o -path /sys -o -path /dev -o -path /ru
     -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/systemd -o -path /etc/ld.so.cache \
     -o -name .ansible -o -name .cache -o -name __pycache__ -o -name marker \) -prune -o";
 
+/// A home is newer whenever an engine makes a folder of its own in it.
+const NO_HOME: &str = "! -path /root ! -path /home/deploy";
+
 /// All paths, at the time from which on [`changes`] are seen.
 fn start_of_changes(target: &Target) -> BTreeSet<String> {
     paths(&target.root(&format!("touch /marker; sleep 0.1; find / {LEFT_OUT} -print")))
@@ -161,7 +164,7 @@ fn start_of_changes(target: &Target) -> BTreeSet<String> {
 
 /// Kind, mode, owner and contents of what is new or changed, and what has gone. The size of a folder is its file system's.
 fn changes(target: &Target, before: &BTreeSet<String>) -> String {
-    let changed = format!("find / {LEFT_OUT} -newercc /marker");
+    let changed = format!("find / {LEFT_OUT} -newercc /marker {NO_HOME}");
     let mut text = target.root(&format!(
         "{changed} -printf '%p %y %m %u %g %l\\n' | sort; {changed} -type f -print0 | sort -z | xargs -0r sha256sum"
     ));

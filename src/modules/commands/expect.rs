@@ -156,18 +156,17 @@ impl Module for Expect {
             let Some((_, index, end)) = earliest else {
                 return Reply::Wait;
             };
-            match answers[index].next() {
-                Some(text) => Reply::Type(
+            if let Some(text) = answers[index].next() {
+                Reply::Type(
                     format!("{}\n", text.trim_end_matches('\n')).into_bytes(),
                     end.max(1),
-                ),
-                None => {
-                    unanswered = Some((
-                        answers[index].question.clone(),
-                        String::from_utf8_lossy(said).into_owned(),
-                    ));
-                    Reply::Stop
-                }
+                )
+            } else {
+                unanswered = Some((
+                    answers[index].question.clone(),
+                    String::from_utf8_lossy(said).into_owned(),
+                ));
+                Reply::Stop
             }
         };
         let start = system.now();

@@ -126,7 +126,7 @@ impl Args {
         }
         let ran = system.run_with(&files, &|folder| self.command(folder));
         match ran {
-            Ok(output) => Ok(self.outcome(&output)),
+            Ok(output) => Ok(outcome(&output)),
             Err(error)
                 if error.source.kind() == std::io::ErrorKind::NotFound && !self.interpreter.is_empty() =>
             {
@@ -165,36 +165,36 @@ impl Args {
         }
         Command::new(argv)
     }
+}
 
-    /// The result that it has printed.
-    fn outcome(&self, output: &CommandOutput) -> Outcome {
-        let stdout = output.stdout_text();
-        let broken = |why: String| {
-            Outcome::failed(why)
-                .with("module_stdout", stdout.as_str())
-                .with("module_stderr", output.stderr_text())
-                .with("rc", output.code)
-        };
-        let Some((json, after)) = json_part(&stdout) else {
-            return broken("Module result deserialization failed: No start of json char found".to_owned());
-        };
-        let values: Map = match serde_json::from_str(json) {
-            Ok(values) => values,
-            Err(error) => return broken(format!("Module result deserialization failed: {error}")),
-        };
-        let mut outcome = result(values);
-        if !after.is_empty() {
-            let warning = format!("Module invocation had junk after the JSON data: {after}");
-            let warnings = outcome
-                .values
-                .entry("warnings".to_owned())
-                .or_insert_with(|| Value::List(Vec::new()));
-            if let Value::List(warnings) = warnings {
-                warnings.push(warning.into());
-            }
+/// The result that it has printed.
+fn outcome(output: &CommandOutput) -> Outcome {
+    let stdout = output.stdout_text();
+    let broken = |why: String| {
+        Outcome::failed(why)
+            .with("module_stdout", stdout.as_str())
+            .with("module_stderr", output.stderr_text())
+            .with("rc", output.code)
+    };
+    let Some((json, after)) = json_part(&stdout) else {
+        return broken("Module result deserialization failed: No start of json char found".to_owned());
+    };
+    let values: Map = match serde_json::from_str(json) {
+        Ok(values) => values,
+        Err(error) => return broken(format!("Module result deserialization failed: {error}")),
+    };
+    let mut outcome = result(values);
+    if !after.is_empty() {
+        let warning = format!("Module invocation had junk after the JSON data: {after}");
+        let warnings = outcome
+            .values
+            .entry("warnings".to_owned())
+            .or_insert_with(|| Value::List(Vec::new()));
+        if let Value::List(warnings) = warnings {
+            warnings.push(warning.into());
         }
-        outcome
     }
+    outcome
 }
 
 /// From the first line that begins an object to the last that ends one, and what follows that.
@@ -297,7 +297,7 @@ mod tests {
     fn arguments_come_in_three_styles() {
         for (style, wanted) in [
             ("json", r#"{"a":"b c","l":["x"],"_ansible_tmpdir":null}"#),
-            ("words", r#"a='b c' l='['\''x'\'']' _ansible_tmpdir=None "#),
+            ("words", r"a='b c' l='['\''x'\'']' _ansible_tmpdir=None "),
         ] {
             let fake = Fake::new();
             fake.directory("/tmp");

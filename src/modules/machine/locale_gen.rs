@@ -191,9 +191,9 @@ mod tests {
             } else {
                 let list = fake.text("/etc/locale.gen");
                 let named = list.lines().filter(|line| !line.starts_with('#'));
-                let made: String = named
-                    .map(|line| format!("{}\n", line.split(' ').next().unwrap().replace("UTF-8", "utf8")))
-                    .collect();
+                let made = named
+                    .map(|line| line.split(' ').next().unwrap().replace("UTF-8", "utf8") + "\n")
+                    .collect::<String>();
                 fake.file("/made", format!("C\nC.utf8\nPOSIX\n{made}"));
             }
             Some(output)

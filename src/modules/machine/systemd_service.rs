@@ -241,7 +241,8 @@ impl Unit {
                 let can_be_enabled = String::from_utf8_lossy(&text).contains("[Install]");
                 self.status.insert("LoadState".to_owned(), "loaded".into());
                 self.status.insert("ActiveState".to_owned(), "inactive".into());
-                self.enablement = if can_be_enabled { "disabled" } else { "static" }.to_owned();
+                let enablement = if can_be_enabled { "disabled" } else { "static" };
+                enablement.clone_into(&mut self.enablement);
                 return Ok(());
             }
         }

@@ -297,7 +297,7 @@ impl System for WouldBe<'_> {
         {
             return Self::failed("write", &place, io::ErrorKind::IsADirectory);
         }
-        let what = What::File(self.take(&place, content)?);
+        let what = What::File(Self::take(&place, content)?);
         let mut node = self.fresh(&place, what, 0o666 & !self.umask());
         if let Some(old) = old.filter(|old| matches!(old.what, What::File(_))) {
             (node.mode, node.uid, node.gid, node.xattrs) = (old.mode, old.uid, old.gid, old.xattrs);
@@ -312,7 +312,7 @@ impl System for WouldBe<'_> {
         if matches!(self.pull("overwrite", &place)?.what, What::Directory { .. }) {
             return Self::failed("overwrite", path, io::ErrorKind::IsADirectory);
         }
-        let content = self.take(&place, content)?;
+        let content = Self::take(&place, content)?;
         let now = self.machine.now();
         self.change("overwrite", &place, |node| {
             node.what = What::File(content.clone());
@@ -354,12 +354,11 @@ impl System for WouldBe<'_> {
         if to.starts_with(&from) {
             return Self::failed("rename to", &to, io::ErrorKind::InvalidInput);
         }
-        match self.obstacle(&node, &to)? {
-            Some(kind) => Self::failed("rename to", &to, kind),
-            None => {
-                self.move_to(node, &from, &to);
-                Ok(())
-            }
+        if let Some(kind) = self.obstacle(&node, &to)? {
+            Self::failed("rename to", &to, kind)
+        } else {
+            self.move_to(node, &from, &to);
+            Ok(())
         }
     }
 

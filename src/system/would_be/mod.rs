@@ -116,21 +116,18 @@ impl<'a> WouldBe<'a> {
                 self.make(folder, known, 0o777 & !self.umask(), Attributes::default());
             }
         }
-        let (what, mode) = match kind {
-            FileKind::Directory => {
-                let of = self.find(&path).and_then(|(_, node)| match node.what {
-                    What::Directory { of, .. } => of,
-                    _ => None,
-                });
-                (What::Directory { of, known: false }, 0o777)
-            }
-            _ => {
-                let content = Content::Away {
-                    sha256: None,
-                    size: 0,
-                };
-                (What::File(content), 0o666)
-            }
+        let (what, mode) = if kind == FileKind::Directory {
+            let of = self.find(&path).and_then(|(_, node)| match node.what {
+                What::Directory { of, .. } => of,
+                _ => None,
+            });
+            (What::Directory { of, known: false }, 0o777)
+        } else {
+            let content = Content::Away {
+                sha256: None,
+                size: 0,
+            };
+            (What::File(content), 0o666)
         };
         self.make(&path, what, mode & !self.umask(), attributes);
     }
@@ -322,7 +319,7 @@ impl<'a> WouldBe<'a> {
     }
 
     /// What a reader has, as far as it is kept.
-    fn take(&self, path: &Path, content: &mut dyn Read) -> Result<Content> {
+    fn take(path: &Path, content: &mut dyn Read) -> Result<Content> {
         let mut bytes = Vec::new();
         match content.take(KEPT as u64 + 1).read_to_end(&mut bytes) {
             Ok(_) => {}

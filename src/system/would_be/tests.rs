@@ -1,3 +1,5 @@
+//! The same operations on a real folder and on the overlay, and what the machine below keeps.
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

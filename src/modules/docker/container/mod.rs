@@ -163,7 +163,7 @@ fn look(args: Map, engine: Engine, pull_first: bool, system: &dyn System) -> Res
             None => outcome,
         }));
     }
-    let after = foreseen(&wanted, &planned.steps, container.as_ref());
+    let after = foreseen(&wanted, &planned.steps, container.as_ref(), image);
     let has_image = matches!(image, Image::Found(_));
     let steps = Box::new(Steps {
         engine,

@@ -232,7 +232,7 @@ fn other_image(args: &Map, container: &Json, image: Image<'_>) -> Option<Differe
 }
 
 /// What `inspect` would tell afterwards, as far as a later task of a check may ask.
-pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>) -> Json {
+pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>, image: Image<'_>) -> Json {
     let mut after = container.cloned().unwrap_or_else(|| json!({}));
     for step in steps {
         match step {
@@ -240,6 +240,9 @@ pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>) -> Js
             Step::Create(body) => {
                 after = json!({ "State": { "Running": false }, "Config": body, "HostConfig": body["HostConfig"] });
                 after["Image"] = "".into();
+                if let Image::Found(image) = image {
+                    inherit(&mut after["Config"], &image["Config"]);
+                }
                 for network in &wanted.networks {
                     after["NetworkSettings"]["Networks"][&network.name] = network.endpoint.clone();
                 }
@@ -266,6 +269,24 @@ pub fn foreseen(wanted: &Wanted, steps: &[Step], container: Option<&Json>) -> Js
         }
     }
     after
+}
+
+/// What the engine takes from the image: all that is not given, and variables that have no other value.
+fn inherit(config: &mut Json, image: &Json) {
+    for (key, of_image) in image.as_object().into_iter().flatten() {
+        match (&mut config[key], of_image) {
+            (Json::Array(variables), Json::Array(more)) if key == "Env" => {
+                let name = |variable: &Json| {
+                    let text = variable.as_str().unwrap_or_default();
+                    text.split('=').next().unwrap_or(text).to_owned()
+                };
+                let names: Vec<String> = variables.iter().map(name).collect();
+                variables.extend(more.iter().filter(|one| !names.contains(&name(one))).cloned());
+            }
+            (given @ Json::Null, _) => *given = of_image.clone(),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -411,9 +432,17 @@ mod tests {
         let args = DockerContainer::SPEC.resolve(&given).unwrap();
         let wanted = Wanted::new(&args, &Fake::new()).unwrap();
         let planned = plan(&args, &wanted, None, Image::Foreseen, None).unwrap();
-        let after = foreseen(&wanted, &planned.steps, None);
+        let after = foreseen(&wanted, &planned.steps, None, Image::Unnamed);
         let again = plan(&args, &wanted, Some(&after), Image::Foreseen, None).unwrap();
         assert_eq!(again.steps, []);
-        assert!(foreseen(&wanted, &[Step::Remove { volumes: true }], Some(&after)).is_null());
+        assert!(
+            foreseen(
+                &wanted,
+                &[Step::Remove { volumes: true }],
+                Some(&after),
+                Image::Unnamed
+            )
+            .is_null()
+        );
     }
 }

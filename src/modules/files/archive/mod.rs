@@ -148,7 +148,8 @@ impl Module for Archive {
                 parent.display()
             )));
         }
-        let pack = !members.is_empty() && !(now.is_some() && existing::holds(form, &dest, &members, system));
+        let is_right = now.is_some() && existing::holds(form, &dest, &members, system);
+        let pack = !(members.is_empty() || is_right);
         let remove = if args.remove {
             sources.there.clone()
         } else {

@@ -1,3 +1,5 @@
+//! What is packed, and when; archives are read back with the libraries that read them elsewhere.
+
 use super::*;
 use crate::modules::testing::{check_agrees, failure, run};
 use crate::system::fake::Fake;

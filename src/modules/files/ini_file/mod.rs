@@ -1,4 +1,4 @@
-//! `ini_file`: one option of a file in sections. After community.general.ini_file.
+//! `ini_file`: one option of a file in sections. After `community.general.ini_file`.
 //!
 //! Everything but the lines of that option stays as it is, comments and order included. Line ends become `\n` and a byte order mark is
 //! dropped when the file is rewritten, as there. Refused where Ansible takes away whatever comes first: `state: absent` without

@@ -1,3 +1,5 @@
+//! What becomes of a file: the answers of community.general's module to the same arguments, recorded.
+
 use super::*;
 use crate::modules::testing::{check_agrees, failure, run};
 use crate::system::fake::Fake;

@@ -2,6 +2,7 @@
 
 /// How lines of an option are written, and recognized.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an argument of its own")]
 pub(super) struct Form {
     /// No blanks around `=`.
     pub tight: bool,

@@ -11,6 +11,7 @@ pub struct Filter {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them may go with any other")]
 struct Rule {
     include: bool,
     /// It begins at the root of what is transferred.

@@ -193,12 +193,11 @@ impl Lister<'_> {
                 continue;
             };
             if found.kind == FileKind::Link && self.options.copy_links {
-                match self.system.metadata(&below, Follow::Yes)? {
-                    Some(through) => found = through,
-                    None => {
-                        self.skip(&format!("symlink has no referent: \"{name}\""));
-                        continue;
-                    }
+                if let Some(through) = self.system.metadata(&below, Follow::Yes)? {
+                    found = through;
+                } else {
+                    self.skip(&format!("symlink has no referent: \"{name}\""));
+                    continue;
                 }
             }
             if found.kind == FileKind::Directory {

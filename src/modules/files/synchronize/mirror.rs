@@ -79,7 +79,7 @@ impl Mirror<'_> {
             dest.clone()
         };
         if self.listing.single && !is_folder && !self.dest.ends_with('/') {
-            base = dest.parent().unwrap_or(Path::new("/")).to_owned();
+            dest.parent().unwrap_or(Path::new("/")).clone_into(&mut base);
             renamed = dest.file_name().map(PathBuf::from);
         }
         let users = system.users()?.into_iter().map(|user| (user.name, user.uid));
@@ -366,9 +366,8 @@ impl Work<'_> {
             }
             Some(_) if options.ignore_existing => return Ok(()),
             Some(now) if now.kind == FileKind::Directory => self.make_way(path, &now)?,
-            Some(_) => {}
             None if options.existing_only => return Ok(()),
-            None => {}
+            Some(_) | None => {}
         }
         self.say('c', 'L', &flags, node);
         self.touch(path);

@@ -171,7 +171,11 @@ pub fn plan(mirrored: Mirrored, src: &str, dest: &str, skipped: &[String]) -> Pl
 }
 
 fn told(mirrored: &Mirrored, src: &str, dest: &str, skipped: &[String]) -> Outcome {
-    let text: String = mirrored.lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = mirrored
+        .lines
+        .iter()
+        .flat_map(|line| [line, "\n"])
+        .collect::<String>();
     let mut outcome = Outcome::changed(!mirrored.lines.is_empty())
         .with("msg", text.as_str())
         .with("rc", 0)

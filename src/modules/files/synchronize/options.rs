@@ -97,7 +97,7 @@ const FLAGS: &[(&str, char, Set)] = &[
     ("delete-delay", '\0', |o| o.delete = true),
     ("delete-after", '\0', |o| o.delete = true),
     ("delete-excluded", '\0', |o| {
-        (o.delete, o.delete_excluded) = (true, true)
+        (o.delete, o.delete_excluded) = (true, true);
     }),
     ("checksum", 'c', |o| o.checksum = true),
     ("existing", '\0', |o| o.existing_only = true),

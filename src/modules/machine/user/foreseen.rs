@@ -35,9 +35,10 @@ pub(super) fn creation(args: &Args, users: &[User], state: &State) -> Result<Vec
         (Some(group), _) => state.gid(group)?,
         (None, Some(own)) => own.gid,
         (None, None) => {
-            let gid = match state.groups.iter().any(|group| group.gid == uid) {
-                true => next_id(state.groups.iter().map(|group| group.gid), args.system),
-                false => uid,
+            let gid = if state.groups.iter().any(|group| group.gid == uid) {
+                next_id(state.groups.iter().map(|group| group.gid), args.system)
+            } else {
+                uid
             };
             effects.push(Effect::Group(Group {
                 name: args.name.clone(),

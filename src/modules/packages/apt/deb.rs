@@ -22,7 +22,7 @@ pub fn install(args: &Args, debs: &str, system: &dyn System) -> Result<Option<Ca
     if args.state != State::Present {
         return Err(Error::new("deb only supports state=present"));
     }
-    let database = Database::read(system)?;
+    let mut database = Database::read(system)?;
     let mut call = Call::new(apt_get(args, &["install"]));
     call.command.argv.push("--".to_owned());
     let fixed = call.command.argv.len();
@@ -36,9 +36,12 @@ pub fn install(args: &Args, debs: &str, system: &dyn System) -> Result<Option<Ca
             file
         } else {
             let file = path::expand(deb, system)?;
-            let Some((name, version)) = wanted(args, &file, &database, system)? else {
+            let Some((name, version)) = wanted(args, &file, &mut database, system)? else {
                 continue;
             };
+            if database.is_foreseen(&name) {
+                call.known = Some(true);
+            }
             call.packages.install(name, &version);
             file
         };
@@ -59,7 +62,7 @@ fn name(url: &str) -> &str {
 fn wanted(
     args: &Args,
     file: &Path,
-    database: &Database,
+    database: &mut Database,
     system: &dyn System,
 ) -> Result<Option<(String, String)>, Error> {
     let path = file.display().to_string();
@@ -77,6 +80,7 @@ fn wanted(
             })
     };
     let (name, version) = (field("Package")?, field("Version")?);
+    database.foresee(&name, system);
     if let Some(package) = database.find(&name, None).filter(|package| package.installed) {
         match version::compare(&version, &package.version) {
             Ordering::Equal => return Ok(None),

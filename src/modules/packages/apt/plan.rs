@@ -33,7 +33,7 @@ pub struct Call {
     /// What would be there, and what gone.
     pub packages: Packages,
     /// What is known of it without asking `apt-get`: would it change anything?
-    known: Option<bool>,
+    pub known: Option<bool>,
 }
 
 impl Call {

@@ -1,4 +1,4 @@
-//! `pacman` on a machine whose pacman is a script; its answers are recorded.
+//! `pacman` on a machine whose pacman is a script; its answers are written by hand, in the form of its own.
 
 use super::*;
 use crate::modules::testing::{check, failure, run};

@@ -1,4 +1,4 @@
-//! `zypper` on a machine whose zypper is a script; its answers are recorded.
+//! `zypper` on a machine whose zypper is a script; its answers are written by hand, in the form of its `--xmlout`.
 
 use super::*;
 use crate::modules::testing::{check, failure, run};
