@@ -1,0 +1,2 @@
+#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
