@@ -197,6 +197,9 @@ fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error>
         }
         Ok(Plan::Same(outcome)) => Ok(outcome),
         // A command that is only run where something is missing, which may be there by then.
+        Ok(Plan::Unknown { skipped, .. }) if would_be.is_in_doubt() && skipped.changed => {
+            Ok(unknown("whether it has to be run depends on what is not known"))
+        }
         Ok(Plan::Change { change, .. })
             if would_be.is_in_doubt() && M::foresee(&change) == Foresight::Anything =>
         {

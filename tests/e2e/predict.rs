@@ -126,7 +126,8 @@ fn what_is_predicted_comes_true() {
     }
     println!("{} playbooks: {score}", names.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(score.hits >= 45 && score.unknown <= 12, "{score}");
+    // Commands alone are unknown, and what depends on them.
+    assert!(score.hits >= 45 && score.unknown <= 8, "{score}");
 }
 
 #[test]
