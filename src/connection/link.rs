@@ -367,34 +367,27 @@ impl Link {
                     .sign(&authority, &request)
                     .map(crate::wire::message::Answer::Certificate),
             };
-            let answer = Frame::json(Kind::Request, &Request::Answer { id, answer })
-                .and_then(|frame| Ok([packer.flush()?, frame.encode()?].concat()));
-            let _ = pieces.blocking_send(answer);
+            Frame::json(Kind::Request, &Request::Answer { id, answer })
+                .and_then(|frame| Ok([packer.flush()?, frame.encode()?].concat()))
         });
+        let mut enough = false;
         loop {
             let bytes = tokio::select! {
                 bytes = next.recv() => match bytes {
                     Some(bytes) => bytes.map_err(|error| self.wire.agent_error(error.to_string()))?,
                     None => break,
                 },
-                // All that an agent says while it is answered is that it wants no more.
+                // All that an agent says before it has its answer is that it wants no more.
                 said = self.wire.receive() => {
                     let Ok(said) = said else { return Ok(()) };
                     self.decoder.push(&said);
-                    if let Some(frame) = self.frame()? {
-                        match frame.parse() {
-                            Ok(Response::Enough { id: enough }) if enough == id => {}
-                            _ => return Err(self.wire.agent_error("it did not wait for its answer".to_owned())),
-                        }
-                        next.close();
-                        while next.recv().await.is_some() {}
-                        let sent = Request::Answer { id, answer: Ok(crate::wire::message::Answer::Sent) };
-                        Frame::json(Kind::Request, &sent)
-                            .and_then(|frame| frame.encode())
-                            .map_err(|error| self.wire.agent_error(error.to_string()))?
-                    } else {
-                        continue;
+                    let Some(frame) = self.frame()? else { continue };
+                    match frame.parse() {
+                        Ok(Response::Enough { id: answered }) if answered == id => {}
+                        _ => return Err(self.wire.agent_error("it did not wait for its answer".to_owned())),
                     }
+                    enough = true;
+                    break;
                 }
             };
             // If the agent has gone, what it left behind says why.
@@ -402,10 +395,20 @@ impl Link {
                 return Ok(());
             }
         }
-        answering.await.map_err(|error| {
+        drop(next);
+        let answer = answering.await.map_err(|error| {
             self.wire
                 .agent_error(format!("its question could not be answered: {error}"))
-        })
+        })?;
+        let sent = || {
+            let answer = Ok(crate::wire::message::Answer::Sent);
+            Frame::json(Kind::Request, &Request::Answer { id, answer })?.encode()
+        };
+        // The answer is the last that is sent: what the agent says from then on is no longer about it.
+        let answer = if enough { sent() } else { answer };
+        let answer = answer.map_err(|error| self.wire.agent_error(error.to_string()))?;
+        let _ = self.wire.send(answer).await;
+        Ok(())
     }
 
     /// Ends the agent and the connection.
