@@ -214,10 +214,7 @@ fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error>
                 Foresight::Effects(effects) => would_be.expect(effects),
                 Foresight::Apply | Foresight::Anything => would_be.expect_anything(),
             }
-            Ok(Outcome {
-                unknown: true,
-                ..skipped
-            })
+            Ok(skipped)
         }
     }
 }
