@@ -7,7 +7,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
-/// Asks every descendant to end. Those of other users (`sudo`) notice by their closed streams.
+/// Asks every descendant to end. Those of other users cannot be asked by everyone; they notice by their closed
+/// streams.
 pub fn terminate() {
     for pid in descendants_of(getpid().as_raw_nonzero().get(), &processes()) {
         if let Some(pid) = Pid::from_raw(pid) {

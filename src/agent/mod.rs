@@ -5,8 +5,8 @@
 //! tasks run as) and, in a check, what was predicted. It knows the modules by their table only, and nothing of plays: what a result means is the
 //! controller's business.
 //!
-//! When the controller goes away in the middle of a call, the call's processes are ended, then the agent.
-//! SIGHUP and SIGTERM end it at once. It leaves no files: what it has to keep has no name.
+//! When the controller goes away in the middle of a call, the call's processes are ended, then the agent; the
+//! same when a signal asks it to end. It leaves no files: what it has to keep has no name.
 
 mod child;
 mod contents;
@@ -26,6 +26,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::child::{Child, Own, StartError};
 use self::conversation::{Broken, Conversation};
@@ -54,10 +56,10 @@ pub fn run(build: Option<String>) -> Result<(), AgentError> {
         path: path.to_string_lossy().into_owned(),
         digest,
     };
+    end_by_signal().map_err(AgentError::Signals)?;
     let gone = || {
         std::thread::sleep(GRACE);
-        descendants::terminate();
-        std::process::exit(1);
+        end_with_descendants();
     };
     serve(io::stdin(), io::stdout(), gone, own).map_err(AgentError::Stream)
 }
@@ -67,8 +69,42 @@ pub fn run(build: Option<String>) -> Result<(), AgentError> {
 pub enum AgentError {
     #[error("cannot read the agent's own executable: {0}")]
     Executable(#[source] io::Error),
+    #[error("cannot wait for signals: {0}")]
+    Signals(#[source] io::Error),
     #[error("{0}")]
     Stream(#[source] Broken),
+}
+
+/// The signals that end the agent end what it has started, too. They come from a program between two agents
+/// (`sudo` passes on what it gets), from a closed terminal, or from the target's administrator.
+fn end_by_signal() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let [mut terminate, mut hang_up, mut interrupt] = {
+        let _entered = runtime.enter();
+        [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(SignalKind::interrupt())?,
+        ]
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = hang_up.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        end_with_descendants();
+    });
+    Ok(())
+}
+
+fn end_with_descendants() -> ! {
+    descendants::terminate();
+    std::process::exit(1);
 }
 
 fn digest_of(path: &Path) -> io::Result<String> {

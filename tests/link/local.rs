@@ -90,3 +90,60 @@ async fn a_run_that_was_given_up_leaves_no_confusion() {
     assert!(error.to_string().contains("interrupted"), "{error}");
     link.close().await;
 }
+
+/// Whoever asks the agent to end (an administrator, a `sudo` that passes on what it got) asks for the end of
+/// what it runs as well.
+#[tokio::test]
+async fn a_signal_ends_the_agent_and_what_it_runs() {
+    use rustix::process::{Pid, Signal, kill_process};
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut link = open(&Transport::Local).await.unwrap();
+        let agent = link.hello().pid;
+        let sleep = call("command", &[("argv", Value::from(vec!["sleep", "600"]))]);
+        let calls = batch(vec![sleep], None);
+        let killer = async {
+            let child = loop {
+                if let Some(child) = sleeping_child(agent) {
+                    break child;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            };
+            let agent = Pid::from_raw(i32::try_from(agent).unwrap()).unwrap();
+            kill_process(agent, signal).unwrap();
+            child
+        };
+        let (outcomes, child) = tokio::time::timeout(
+            Duration::from_mins(1),
+            futures_util::future::join(run(&mut link, calls, vec![]), killer),
+        )
+        .await
+        .expect("the agent ends");
+        assert!(outcomes.is_err(), "{signal:?}");
+        // An orphan without anybody who waits for it stays as an entry, but runs no more.
+        for _ in 0..1000 {
+            if !is_running(child) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(!is_running(child), "{signal:?}: the command outlives its agent");
+    }
+}
+
+fn sleeping_child(agent: u32) -> Option<u32> {
+    // Any thread of the agent may have started it.
+    let threads = std::fs::read_dir(format!("/proc/{agent}/task")).ok()?;
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .flat_map(|children| children.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .filter(|child| {
+            std::fs::read_to_string(format!("/proc/{child}/comm")).is_ok_and(|name| name == "sleep\n")
+        })
+        .find_map(|child| child.parse().ok())
+}
+
+fn is_running(pid: u32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = state.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
