@@ -71,13 +71,20 @@ impl Child {
             digest: own.digest.clone(),
             size,
         };
-        let script = bootstrap::script(&[offer], Some(&own.path), &["--build", &own.digest]);
+        let script = bootstrap::script(&[offer], Some(&own.path), &[bootstrap::BUILD, &own.digest]);
         let argv = elevation::argv(target, &script, root).map_err(StartError::Refused)?;
+        let directory = target.directory.as_deref().unwrap_or("/");
+        std::fs::metadata(directory).map_err(|error| {
+            StartError::Refused(format!(
+                "cannot cd to {directory} before {}: {error}: correct ansible_sudo_chdir",
+                target.method
+            ))
+        })?;
         let mut process = Command::new(&argv[0])
             .args(&argv[1..])
             // The messages that are recognised are the untranslated ones.
             .env("LC_MESSAGES", "C")
-            .current_dir("/")
+            .current_dir(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -32,7 +32,8 @@ pub fn argv(target: &Become, script: &str, root: bool) -> Result<Vec<String>, St
             let mut flags = flags(target.method.usual_flags())?;
             if target.password.is_some() {
                 flags.retain(|flag| !matches!(flag.as_str(), "-n" | "--non-interactive"));
-                flags.extend(["-p".to_owned(), SUDO_PROMPT.to_owned()]);
+                // `-k`: what another password was good for is not good for this one.
+                flags.extend(["-k", "-p", SUDO_PROMPT].map(str::to_owned));
             }
             argv.extend(flags);
             argv.extend(["-u", target.user.as_str(), "/bin/sh", "-c", script].map(str::to_owned));
@@ -142,6 +143,7 @@ mod tests {
     fn target(method: BecomeMethod, flags: Option<&str>, password: Option<&str>) -> Become {
         Become {
             program: None,
+            directory: None,
             method,
             user: "app".to_owned(),
             flags: flags.map(str::to_owned),
@@ -162,7 +164,7 @@ mod tests {
         );
         assert_eq!(
             line(&target(Sudo, None, Some("x")), false),
-            "sudo -H -S -p '[regdeploy] password: ' -u app /bin/sh -c 'echo a; b'"
+            "sudo -H -S -k -p '[regdeploy] password: ' -u app /bin/sh -c 'echo a; b'"
         );
         assert_eq!(
             line(&target(Sudo, Some("-i"), None), false),

@@ -39,7 +39,7 @@ use crate::system::local::Local;
 use crate::system::would_be::WouldBe;
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::frame::{FrameError, Kind};
-use crate::wire::message::{Batch, Become, BecomeMethod, Call, Hello, Outcome, Request, Response};
+use crate::wire::message::{Batch, Become, Call, Hello, Outcome, Request, Response};
 
 /// What a call that is nearly done may take to end by itself after the controller has gone.
 const GRACE: Duration = Duration::from_millis(500);
@@ -177,14 +177,12 @@ fn serve(
     }
 }
 
-/// Who a child agent runs as, and how: the password makes no difference.
-type Identity = (BecomeMethod, String, Option<String>, Option<String>);
-
 struct Agent {
     machine: Local,
     conversation: Rc<RefCell<Conversation>>,
     own: Own,
-    children: HashMap<Identity, Child>,
+    /// By whom they run as, and how. A password counts: a wrong one is refused, whatever a right one has started.
+    children: HashMap<Become, Child>,
     started: u64,
     foresight: Foresight,
 }
@@ -202,7 +200,7 @@ impl Agent {
             }
         }
         match batch.become_user.take() {
-            Some(target) if !self.is_running_as(&target.user) => self.run_as(&target, batch),
+            Some(target) if !self.is_running_as(&target.user) => self.run_as(target, batch),
             _ => self.run_here(&batch),
         }
     }
@@ -278,22 +276,16 @@ impl Agent {
         })
     }
 
-    fn run_as(&mut self, target: &Become, batch: Batch) -> Result<(), Broken> {
-        let identity = (
-            target.method,
-            target.user.clone(),
-            target.flags.clone(),
-            target.program.clone(),
-        );
+    fn run_as(&mut self, target: Become, batch: Batch) -> Result<(), Broken> {
         let conversation = Rc::clone(&self.conversation);
         let conversation = &mut *conversation.borrow_mut();
-        let mut kept = self.children.remove(&identity);
+        let mut kept = self.children.remove(&target);
         let mut child = if let Some(child) = kept.take_if(Child::is_alive) {
             child
         } else {
             self.started += 1;
             let root = self.machine.uid() == 0;
-            match Child::start(self.started, target, &self.own, root, conversation) {
+            match Child::start(self.started, &target, &self.own, root, conversation) {
                 Ok(child) => child,
                 Err(StartError::Broken(broken)) => return Err(broken),
                 Err(StartError::Refused(reason)) => {
@@ -305,7 +297,7 @@ impl Agent {
             }
         };
         if child.run(batch, &self.foresight, conversation)? {
-            self.children.insert(identity, child);
+            self.children.insert(target, child);
         }
         Ok(())
     }

@@ -5,6 +5,10 @@ use std::process::ExitCode;
 
 use crate::agent;
 use crate::system::local::terminal;
+use crate::wire::bootstrap::BUILD;
+
+/// What the program tells the agents that it starts from its own file.
+pub const FLAGS: [&str; 4] = [BUILD, agent::job::DETACH, agent::job::WORK, terminal::ATTACH];
 
 /// Serves on standard input and output until the input ends. `--build DIGEST` tells the digest of the
 /// executable to an agent whose parent knows it.
@@ -15,7 +19,7 @@ pub fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     }
     let build = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None, ..) => None,
-        (Some("--build"), Some(digest), None) => Some(digest),
+        (Some(BUILD), Some(digest), None) => Some(digest),
         (Some(agent::job::DETACH), None, None) => return ended(agent::job::detach()),
         (Some(agent::job::WORK), None, None) => return ended(agent::job::work()),
         _ => {

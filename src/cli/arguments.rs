@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser};
 
 use super::adhoc::AdHocArguments;
+use super::agent;
 use super::config::ConfigArguments;
 use super::doc::DocArguments;
 use super::explain::ExplainArguments;
@@ -71,6 +72,11 @@ impl Invocation {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let (program, role) = names::role(arguments.first());
         let rest = |skipped| arguments.iter().skip(skipped).cloned().collect::<Vec<_>>();
+        // The program calls itself by the file that it is, which may have any name.
+        if matches!(&arguments[..], [_, word, flag, ..] if word == "agent" && agent::FLAGS.iter().any(|own| flag == own))
+        {
+            return Ok(Self::Agent(rest(2)));
+        }
         match role {
             Role::Refused(instead) => Ok(Self::Refused(program, instead)),
             Role::Verb(_) if program.starts_with("ansible") && asks_for_version(&arguments) => {
@@ -468,6 +474,10 @@ mod tests {
         let list = |line| matches!(parse(line), Ok(Invocation::Inventory(list)) if list.list);
         assert!(list("regdeploy inventory --list") && list("/usr/bin/ansible-inventory --list"));
         assert_eq!(play("ansible-playbook init").playbooks, ["init"]);
+        assert!(matches!(
+            parse("/opt/ansible-playbook agent --build 12"),
+            Ok(Invocation::Agent(_))
+        ));
         assert!(matches!(parse("ansible all -m ping"), Ok(Invocation::AdHoc(_))));
         assert!(matches!(
             parse("regdeploy adhoc all -m ping"),

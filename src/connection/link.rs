@@ -69,7 +69,7 @@ impl Link {
                 let build: Vec<&str> = offers
                     .first()
                     .into_iter()
-                    .flat_map(|offer| ["--build", &offer.digest])
+                    .flat_map(|offer| [script::BUILD, &offer.digest])
                     .collect();
                 let command = script::command(&script::script(&[], Some(&own), &build));
                 Self::start(

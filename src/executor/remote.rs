@@ -73,6 +73,10 @@ impl Site {
                 .unwrap_or_else(|| "root".to_owned()),
             flags: text("ansible_become_flags", "become_flags")?.or_else(|| settings.flags.clone()),
             password: password.or_else(|| settings.password.clone()),
+            directory: match method {
+                BecomeMethod::Sudo => variable("ansible_sudo_chdir")?.map(|folder| folder.to_string()),
+                BecomeMethod::Su => None,
+            },
         }))
     }
 
@@ -209,6 +213,9 @@ impl Target for Remote<'_> {
                 call.environment.insert(ASYNC_DIR.to_owned(), folder);
             }
             if let Some(user) = &become_user {
+                if user.directory.is_some() {
+                    call.directory = None;
+                }
                 let text = format!("<{host}> EXEC {user}");
                 self.site.run.show(&Event::Chatter {
                     verbosity: 3,

@@ -22,6 +22,9 @@ const MAX_NOISE: usize = 1 << 20;
 /// Agents of other versions are removed after so many days without having been written again.
 const KEEP_DAYS: u32 = 7;
 
+/// Tells an agent the digest of its executable, where whoever starts it knows.
+pub const BUILD: &str = "--build";
+
 /// An executable that can be sent, as the script has to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {

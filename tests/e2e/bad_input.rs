@@ -191,6 +191,18 @@ fn sudo_that_wants_a_password_gets_it_or_says_what_it_misses() {
     let run = who_am_i(&controller, &inventory, &file);
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.output.contains(r#""me.stdout": "root""#), "{run}");
+    // What the right one has started does not serve a task with a wrong one.
+    let play = "- hosts: all\n  gather_facts: false\n  become: true\n  tasks:\n    - command: id -un\n    - command: id -un\n      \
+                vars: {ansible_become_password: not-the-password}\n";
+    let play = controller.write("two.yml", play);
+    let hosts = controller.write("two", &inventory);
+    let run = controller.run(&hosts, &[file[0], file[1], file[2], play.to_str().unwrap()]);
+    assert!(
+        run.fatal("web")
+            .contains("Incorrect sudo password for becoming root"),
+        "{run}"
+    );
+    assert_eq!(run.recap()["web"].ok, 1, "{run}");
     assert!(
         !run.output.contains("lab-password") && !run.errors.contains("lab-password"),
         "{run}"

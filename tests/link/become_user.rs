@@ -9,6 +9,7 @@ use super::*;
 fn target(method: BecomeMethod, user: &str) -> Option<Become> {
     Some(Become {
         program: None,
+        directory: None,
         method,
         user: user.to_owned(),
         flags: None,
@@ -92,6 +93,31 @@ async fn a_user_that_is_not_there_is_refused_and_the_link_goes_on() {
     run(&mut link, batch(vec![ping("b")], None), vec![])
         .await
         .unwrap();
+    link.close().await;
+}
+
+#[tokio::test]
+async fn another_folder_is_another_child_and_a_missing_one_is_refused() {
+    let mut link = open(&Transport::Local).await.unwrap();
+    let folder = open_folder();
+    let inside = |folder: &str| {
+        let mut target = target(BecomeMethod::Sudo, "nobody");
+        target.as_mut().unwrap().directory = Some(folder.to_owned());
+        let pwd = call("command", &[("argv", Value::from(vec!["pwd"]))]);
+        batch(vec![pwd], target)
+    };
+    let path = folder.path().to_str().unwrap();
+    for folder in [path, "/"] {
+        let outcomes = run(&mut link, inside(folder), vec![]).await.unwrap();
+        assert_eq!(outcomes[0].values["stdout"], Value::from(folder), "{outcomes:?}");
+    }
+    let error = run(&mut link, inside("/no/such/folder"), vec![])
+        .await
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("cannot cd to /no/such/folder"),
+        "{error}"
+    );
     link.close().await;
 }
 

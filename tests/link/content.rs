@@ -27,6 +27,7 @@ fn place(digest: &str, size: u64, to: &Path) -> Call {
 fn nobody() -> Option<Become> {
     Some(Become {
         program: None,
+        directory: None,
         method: BecomeMethod::Sudo,
         user: "nobody".to_owned(),
         flags: None,
