@@ -33,8 +33,18 @@ pub struct Diagnostic {
     pub trail: Vec<(String, Span)>,
     /// What to do, each a line of its own.
     pub hints: Vec<String>,
+    pub cause: Cause,
+}
+
+/// What kind of fault it is, where that decides how the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cause {
+    #[default]
+    Other,
     /// What is named here is not there; all that was read is as it should be.
-    pub missing: bool,
+    Missing,
+    /// What was read cannot be understood: no YAML, or a keyword that comes to nothing.
+    Malformed,
 }
 
 impl Diagnostic {
@@ -47,7 +57,7 @@ impl Diagnostic {
             failed: Vec::new(),
             trail: Vec::new(),
             hints: Vec::new(),
-            missing: false,
+            cause: Cause::default(),
         }
     }
 
@@ -61,9 +71,15 @@ impl Diagnostic {
     /// An error about what is not where it was looked for.
     pub fn missing(message: impl Into<String>) -> Self {
         Self {
-            missing: true,
+            cause: Cause::Missing,
             ..Self::error(message)
         }
+    }
+
+    #[must_use]
+    pub fn malformed(mut self) -> Self {
+        self.cause = Cause::Malformed;
+        self
     }
 
     #[must_use]

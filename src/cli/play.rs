@@ -11,7 +11,7 @@ use super::output::{self, Wanted};
 use super::settings::{PasswordSource, Settings, Surroundings};
 use super::{CONFIGURATION, Stop, checking, extra_vars, fail, playbook_lookup};
 use crate::configuration::{Configuration, table};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Cause, Diagnostic};
 use crate::executor::{self, BecomeSettings, Listing, LoginSettings, Run, Words};
 use crate::inventory::{Inventory, LOCALHOST, Pattern};
 use crate::output::{Event, Line};
@@ -279,7 +279,11 @@ pub fn read(names: &[String], loader: &Loader) -> Result<Vec<Playbook>, Stop> {
     // Nothing is read before everything is found.
     let files: Vec<PathBuf> = names.iter().map(find).collect::<Result<_, _>>()?;
     let stop = |error: Diagnostic| {
-        let code = if error.missing { MISSING } else { PARSE };
+        let code = if error.cause == Cause::Missing {
+            MISSING
+        } else {
+            PARSE
+        };
         (error, code)
     };
     let read = |file: &PathBuf| loader.playbook(file).map_err(stop);

@@ -35,7 +35,7 @@ pub fn sort(hosts: &mut [String], play: &Play, scope: &Arc<Scope>) -> Result<(),
         return Ok(());
     };
     let order = template::evaluate(node, scope)
-        .map_err(|error| error.diagnostic)?
+        .map_err(|error| error.diagnostic.malformed())?
         .to_string();
     match ORDERS.iter().find(|(name, _)| *name == order) {
         Some((_, sort)) => sort(hosts),
@@ -62,7 +62,7 @@ pub fn serial(play: &Play, scope: &Arc<Scope>) -> Result<Vec<Size>, Diagnostic> 
     let Some(node) = play.get("serial") else {
         return Ok(Vec::new());
     };
-    let value = template::evaluate(node, scope).map_err(|error| error.diagnostic)?;
+    let value = template::evaluate(node, scope).map_err(|error| error.diagnostic.malformed())?;
     let entries = match &value {
         Value::List(items) => items.as_slice(),
         other => std::slice::from_ref(other),

@@ -122,7 +122,7 @@ impl Run {
     pub(super) async fn play(self: &Arc<Self>, play: Arc<Play>) -> Result<After, Diagnostic> {
         let bare = scope::bare(&self.settings.extra_vars, &play.context);
         let text = |node: &Node| -> Result<String, Diagnostic> {
-            let value = template::evaluate(node, &bare).map_err(|error| error.diagnostic)?;
+            let value = template::evaluate(node, &bare).map_err(|error| error.diagnostic.malformed())?;
             Ok(match value {
                 Value::List(items) => items
                     .iter()
@@ -219,7 +219,7 @@ impl Run {
                 .map(|node| template::evaluate(node, scope))
                 .transpose();
             Ok(value
-                .map_err(|error| error.diagnostic)?
+                .map_err(|error| error.diagnostic.malformed())?
                 .and_then(|value| value.truth()))
         };
         let flush = || {

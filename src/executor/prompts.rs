@@ -92,7 +92,7 @@ fn read(entry: &Node, scope: &Arc<Scope>) -> Result<Prompt, Diagnostic> {
             .map(|node| template::evaluate(node, scope))
             .transpose();
         Ok(value
-            .map_err(|error| error.diagnostic)?
+            .map_err(|error| error.diagnostic.malformed())?
             .filter(|value| *value != Value::Null))
     };
     let text = |name: &str| Ok::<_, Diagnostic>(option(name)?.map(|value| value.to_string()));

@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::strategy::After;
 use crate::actions::Effect;
 use crate::configuration::table;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Cause, Diagnostic};
 use crate::inventory::{Inventory, Pattern, Selection};
 use crate::output::{Event, Output, State, Stats, Summary, absolute};
 use crate::playbook::{Loader, Playbook};
@@ -83,6 +83,8 @@ pub enum Ended {
     /// Something concerned no host: an unknown handler.
     Error,
     Failed,
+    /// A play, or what it reads, that could not be understood.
+    Malformed,
     Unreachable,
 }
 
@@ -92,7 +94,7 @@ impl Ended {
             Self::Well => 0,
             Self::Error => 1,
             Self::Failed => 2,
-            Self::Unreachable => 4,
+            Self::Malformed | Self::Unreachable => 4,
         }
     }
 }
@@ -166,21 +168,21 @@ impl Run {
             check: self.settings.check,
             plays: playbook.plays.len(),
         });
-        let mut error = false;
+        let mut error = None;
         for play in playbook.plays {
             match self.play(Arc::new(play)).await {
                 Ok(After::Next | After::EndPlay) => {}
                 Ok(After::Stop) => break,
                 Err(diagnostic) => {
                     self.show(&Event::Diagnostic(&diagnostic));
-                    error = true;
+                    error = Some(diagnostic.cause);
                     break;
                 }
             }
         }
         self.write_retry_file(&file);
         let summary = held(&self.summary).clone();
-        if !error || !summary.hosts.is_empty() {
+        if error.is_none() || !summary.hosts.is_empty() {
             self.show(&Event::Recap(&summary));
         }
         let lost = held(&self.lost);
@@ -188,10 +190,12 @@ impl Run {
             Ended::Unreachable
         } else if !lost.is_empty() {
             Ended::Failed
-        } else if error {
-            Ended::Error
         } else {
-            Ended::Well
+            match error {
+                None => Ended::Well,
+                Some(Cause::Malformed) => Ended::Malformed,
+                Some(_) => Ended::Error,
+            }
         }
     }
 

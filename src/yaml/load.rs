@@ -36,7 +36,7 @@ pub fn load(source: &Arc<Source>) -> Result<Document, Diagnostic> {
         aliased: 0,
         warnings: Vec::new(),
     };
-    let root = loader.document()?;
+    let root = loader.document().map_err(Diagnostic::malformed)?;
     Ok(Document {
         root,
         warnings: loader.warnings,
