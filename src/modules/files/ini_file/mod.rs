@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use self::text::{Form, Section, Text, Wish};
 use crate::modules::files::attributes::{self, FileArgs, with_file_args};
+use crate::modules::files::content::{BACKUP, BACKUP_FILE};
 use crate::modules::files::editing::{Edited, Editing, Options};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Follow, System};
@@ -97,16 +98,12 @@ impl Module for IniFile {
             Arg::bool("create")
                 .default("yes")
                 .doc("make the file if it is not there"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
             Arg::bool("follow")
                 .default("no")
                 .doc("of a link, the file that it leads to; without, the link is replaced"),
         ],
-        returns: &[
-            Return::new("path", "str", "the file"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
-        ],
+        returns: &[Return::new("path", "str", "the file"), BACKUP_FILE],
         example: "- ini_file:\n    path: /etc/samba/smb.conf\n    section: global\n    option: workgroup\n    value: OFFICE\n\
                   - ini_file:\n    path: /etc/php/8.2/cli/php.ini\n    section: PHP\n    option: expose_php\n    state: absent\n",
         free_form: None,
