@@ -70,9 +70,14 @@ impl Module for IniFile {
         args: with_file_args![
             Arg::path("path").aliases(&["dest"]).required().doc("the file"),
             Arg::str("section").doc("the section; without one, what precedes the first"),
-            Arg::list("section_has_values").doc(
-                "of several sections of that name, the one with these: `option` and `value` or `values` each"
-            ),
+            Arg::list("section_has_values")
+                .options(&[
+                    Arg::str("option").required().doc("its name"),
+                    Arg::str("value").doc("its value"),
+                    Arg::strings("values").doc("its values"),
+                ])
+                .rules(&[Rule::Exclusive(&["value", "values"])])
+                .doc("of several sections of that name, the one with these"),
             Arg::str("option").doc("its name; without one, the section itself is meant"),
             Arg::str("value").doc("its value"),
             Arg::strings("values").doc("several values, each in a line of its own"),
