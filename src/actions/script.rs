@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::copy::hold;
 use super::{Action, Done, Failure, Held, Invocation, Pending};
-use crate::modules::{Arg, Return, Rule, Spec};
+use crate::modules::commands::command::ENDED;
+use crate::modules::{Arg, Rule, Spec};
 use crate::value::{Map, Value};
 
 pub struct Script;
@@ -25,13 +26,7 @@ static SPEC: Spec = Spec {
             .default("yes")
             .doc("Decrypt a file that is a vault."),
     ],
-    returns: &[
-        Return::new("rc", "int", "its exit status"),
-        Return::new("stdout", "str", "its output"),
-        Return::new("stdout_lines", "list of str", "the same by lines"),
-        Return::new("stderr", "str", "its errors"),
-        Return::new("stderr_lines", "list of str", "the same by lines"),
-    ],
+    returns: ENDED,
     example: "- script: files/setup.sh --fast\n  args:\n    creates: /etc/app/ready\n",
     free_form: Some("_raw_params"),
     rules: &[

@@ -8,7 +8,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::copy::{lent, mode_of, place_single};
 use super::{Action, Done, Failure, Invocation, Pending};
 use crate::diagnostic::Diagnostic;
-use crate::modules::{Arg, Return, Spec};
+use crate::modules::files::attributes::with_file_args;
+use crate::modules::files::content::{BACKUP, VALIDATE};
+use crate::modules::files::placing::{FOLLOW, FORCE, RETURNS};
+use crate::modules::{Arg, Spec};
 use crate::template::{self, Options};
 use crate::value::Value;
 
@@ -17,18 +20,15 @@ pub struct Template;
 static SPEC: Spec = Spec {
     name: "template",
     summary: "render a template and put it into a file on the target",
-    args: &[
+    args: with_file_args![
         Arg::path("src")
             .required()
             .doc("the template, looked up in `templates/`"),
         Arg::path("dest").required().doc("file or folder on the target"),
-        Arg::mode("mode").doc("permissions of the file"),
-        Arg::str("owner").doc("who owns the file"),
-        Arg::str("group").doc("the group that owns the file"),
-        Arg::bool("backup").default("no").doc("keep what was there"),
-        Arg::bool("force").default("yes").doc("replace what is there"),
-        Arg::bool("follow").default("no").doc("write through links"),
-        Arg::str("validate").doc("a command that judges %s before it is used"),
+        BACKUP,
+        FORCE,
+        FOLLOW,
+        VALIDATE,
         Arg::str("newline_sequence")
             .choices(&["\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n"])
             .default("\n")
@@ -46,27 +46,8 @@ static SPEC: Spec = Spec {
             .default("no")
             .doc("drop the blanks in front of a block"),
         Arg::str("output_encoding").default("utf-8").doc("of the file"),
-        Arg::bool("unsafe_writes").doc("write in place where a file cannot be replaced"),
-        Arg::str("attributes")
-            .aliases(&["attr"])
-            .doc("flags as for chattr"),
-        Arg::str("seuser").doc("accepted with a warning"),
-        Arg::str("serole").doc("accepted with a warning"),
-        Arg::str("setype").doc("accepted with a warning"),
-        Arg::str("selevel").doc("accepted with a warning"),
     ],
-    returns: &[
-        Return::new("dest", "str", "the file"),
-        Return::new("checksum", "str", "SHA-1 of its content"),
-        Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
-        Return::new("src", "str", "what was placed").when("it was changed"),
-        Return::new("mode", "str", "permission bits, octal"),
-        Return::new("owner", "str", "its user"),
-        Return::new("group", "str", "its group"),
-        Return::new("size", "int", "bytes"),
-        Return::new("backup_file", "str", "where the earlier file is kept")
-            .when("backup, and it was changed"),
-    ],
+    returns: RETURNS,
     example: "- template:\n    src: app.conf.j2\n    dest: /etc/app/app.conf\n    owner: app\n    mode: '0640'\n    validate: app --check %s\n",
     free_form: None,
     rules: &[],

@@ -7,6 +7,7 @@
 //! where the task is certain to run and certain to fail then; everything else is a warning. Nothing is run, and
 //! no host is asked.
 
+mod arguments;
 mod definitions;
 mod tags;
 mod task;
@@ -14,6 +15,7 @@ mod walk;
 
 use std::collections::HashSet;
 
+pub use self::arguments::refused;
 use self::definitions::Definitions;
 use self::walk::Walk;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -28,8 +30,6 @@ pub struct Surroundings<'a> {
     pub names: HashSet<String>,
     /// A module's or an action's table, by its short name.
     pub spec: fn(&str) -> Option<&'static Spec>,
-    /// Whether an action takes its arguments unevaluated.
-    pub takes_raw: fn(&str) -> bool,
 }
 
 /// Errors first, each finding once.

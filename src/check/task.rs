@@ -2,22 +2,17 @@
 
 use std::collections::HashSet;
 
+use super::arguments;
 use super::definitions::{Definitions, find, search};
 use super::walk::Seen;
 use super::{Surroundings, graded};
 use crate::diagnostic::Diagnostic;
-use crate::modules::Spec;
-use crate::modules::spec::ArgumentError;
-use crate::playbook::arguments::{RAW, VARIABLE};
+use crate::playbook::arguments::RAW;
 use crate::playbook::keyword::{self, unconverted};
 use crate::playbook::{Task, What};
-use crate::source::Span;
 use crate::template::inspect::{self, Needs};
 use crate::value::Value;
 use crate::yaml::Node;
-
-/// Modules whose arguments are variables of any name.
-const ANY_ARGUMENT: &[&str] = &["add_host", "set_fact"];
 
 /// Keywords that hold conditions.
 const CONDITIONS: &[&str] = &["changed_when", "failed_when", "until"];
@@ -40,8 +35,7 @@ pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surround
         && seen.task.own.is_none()
         && let Some(spec) = (around.spec)(module)
     {
-        let raw = (around.takes_raw)(module);
-        let error = arguments(&seen.task, module, spec, raw);
+        let error = arguments::refusal(&seen.task, module, spec);
         found.extend(error.map(|error| graded(error, seen.certain)));
     }
     found.extend(templates(seen, definitions));
@@ -64,47 +58,6 @@ fn truths(task: &Task) -> Vec<Diagnostic> {
         Some(graded(Diagnostic::error(error).at(&node.span), false))
     };
     keyword::truths().filter_map(wrong).collect()
-}
-
-/// What the module's table says of the arguments: of their names, and of their values where none is a template.
-fn arguments(task: &Task, module: &str, spec: &Spec, raw: bool) -> Option<Diagnostic> {
-    let map = task.arguments.as_map()?;
-    if ANY_ARGUMENT.contains(&module) {
-        return None;
-    }
-    for (name, entry) in map.iter().filter(|(name, _)| *name != VARIABLE) {
-        if name == RAW && spec.free_form.is_none() {
-            // `debug: "{{ map }}"` gives all arguments.
-            if entry.value.is_dynamic() {
-                return None;
-            }
-            return Some(
-                Diagnostic::error(format!("Action '{}' does not support raw params.", task.action))
-                    .at(&entry.value.span)
-                    .hint(format!("`{module}` takes key=value, or a map below its name")),
-            );
-        }
-        if let Err(error) = spec.check_name(name) {
-            return Some(refused(&error, &entry.key));
-        }
-    }
-    let defaults = !task.context.all("module_defaults").is_empty();
-    let values = task.arguments.to_value();
-    if raw || defaults || task.arguments.is_dynamic() || map.contains_key(VARIABLE) {
-        return None;
-    }
-    let error = spec.resolve(values.as_map()?).err()?;
-    let refused_value = error.argument.as_deref().and_then(|name| map.get(name));
-    let place = refused_value.map_or(&task.action_span, |entry| &entry.value.span);
-    Some(refused(&error, place))
-}
-
-fn refused(error: &ArgumentError, place: &Span) -> Diagnostic {
-    let finding = Diagnostic::error(error.message.clone()).at(place);
-    match &error.nearest {
-        Some(near) => finding.hint(format!("did you mean `{near}`?")),
-        None => finding,
-    }
 }
 
 /// Bad syntax, and names that nothing defines.

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::actions::{self, Action};
 use crate::check;
 use crate::configuration::table;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -26,7 +25,6 @@ pub fn passes(run: &Run, playbooks: &[Playbook]) -> bool {
             selection: &run.settings.selection,
             names,
             spec: executor::spec,
-            takes_raw: |name| actions::find(name).is_some_and(Action::takes_raw_arguments),
         },
     );
     for finding in &findings {

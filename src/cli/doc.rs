@@ -10,7 +10,7 @@ use clap::Parser;
 use super::{Stop, warn};
 use crate::diagnostic::Diagnostic;
 use crate::executor::{self, Words};
-use crate::modules::{Return, Spec};
+use crate::modules::{Arg, Return, Spec};
 use crate::playbook::keyword::KEYWORDS;
 use crate::playbook::{Vocabulary, collection, short_name};
 use crate::value::{Map, Value};
@@ -209,17 +209,7 @@ impl Entry {
             out.push_str("\nOPTIONS (= indicates it is required):\n");
         }
         for arg in spec.args {
-            let sign = if arg.required { "=" } else { "-" };
-            let _ = write!(out, "\n{sign} {}\n{}\n", arg.name, wrapped(arg.doc, 8));
-            let mut about = |what: &str, text: String| {
-                if !text.is_empty() {
-                    let _ = writeln!(out, "        {what}: {text}");
-                }
-            };
-            about("aliases", arg.aliases.join(", "));
-            about("choices", arg.choices.join(", "));
-            about("default", arg.default.unwrap_or_default().to_owned());
-            about("type", arg.kind.name().to_owned());
+            option(&mut out, arg, 0);
         }
         if !spec.example.is_empty() {
             let _ = write!(out, "\nEXAMPLES:\n\n{}\n", spec.example.trim_end());
@@ -256,18 +246,7 @@ impl Entry {
         let mut entry = Map::new();
         if let Some(spec) = self.spec {
             doc.insert("module".to_owned(), spec.name.into());
-            let options = spec.args.iter().map(|arg| {
-                let option = object([
-                    ("description", vec![arg.doc].into()),
-                    ("type", arg.kind.name().into()),
-                    ("required", arg.required.into()),
-                    ("default", arg.default.into()),
-                    ("aliases", arg.aliases.to_vec().into()),
-                    ("choices", arg.choices.to_vec().into()),
-                ]);
-                (arg.name.to_owned(), Value::Map(option))
-            });
-            doc.insert("options".to_owned(), Value::Map(options.collect()));
+            doc.insert("options".to_owned(), options_json(spec.args));
             let values = spec.returns.iter().map(|value| {
                 let about = object([
                     ("description", vec![value.doc].into()),
@@ -283,6 +262,54 @@ impl Entry {
         entry.insert("doc".to_owned(), Value::Map(doc));
         Value::Map(entry)
     }
+}
+
+/// What there is to know of an argument, and of those that it holds.
+fn option(out: &mut String, arg: &Arg, indent: usize) {
+    let margin = " ".repeat(indent);
+    let sign = if arg.required { "=" } else { "-" };
+    let _ = write!(
+        out,
+        "\n{margin}{sign} {}\n{}\n",
+        arg.name,
+        wrapped(arg.doc, indent + 8)
+    );
+    let mut about = |what: &str, text: String| {
+        if !text.is_empty() {
+            let _ = writeln!(out, "{margin}        {what}: {text}");
+        }
+    };
+    about("aliases", arg.aliases.join(", "));
+    about("choices", arg.choices.join(", "));
+    about("default", arg.default.unwrap_or_default().to_owned());
+    about("type", arg.type_name().to_owned());
+    if !arg.options.is_empty() {
+        let _ = writeln!(out, "\n{margin}        SUBOPTIONS:");
+    }
+    for inner in arg.options {
+        option(out, inner, indent + 8);
+    }
+}
+
+/// The same as `ansible-doc --json` has it.
+fn option_json(arg: &Arg) -> Value {
+    let mut option = object([
+        ("description", vec![arg.doc].into()),
+        ("type", arg.kind.name().into()),
+        ("required", arg.required.into()),
+        ("default", arg.default.into()),
+        ("aliases", arg.aliases.to_vec().into()),
+        ("choices", arg.choices.to_vec().into()),
+    ]);
+    if !arg.options.is_empty() {
+        option.insert("suboptions".to_owned(), options_json(arg.options));
+    }
+    Value::Map(option)
+}
+
+fn options_json(args: &[Arg]) -> Value {
+    let options = args.iter().map(|arg| (arg.name.to_owned(), option_json(arg)));
+    Value::Map(options.collect())
 }
 
 fn returned(value: &Return) -> &'static str {

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use crate::diagnostic::Diagnostic;
-use crate::modules::Spec;
-use crate::modules::spec::ArgumentError;
 use crate::playbook::arguments::{RAW, VARIABLE};
 use crate::playbook::{Task, short_name};
 use crate::template::{self, EvalError, Scope};
@@ -115,25 +113,4 @@ fn defaults(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalEr
         }
     }
     Ok(all)
-}
-
-/// The error for an argument, at the place where the task gives it.
-pub fn refused(task: &Task, spec: &Spec, error: &ArgumentError) -> Diagnostic {
-    let place = error.argument.as_deref().and_then(|name| {
-        let map = task.arguments.as_map()?;
-        let written = map.get(name).or_else(|| {
-            let arg = spec.arg(name)?;
-            arg.aliases.iter().find_map(|alias| map.get(*alias))
-        })?;
-        Some(if spec.arg(name).is_some() {
-            &written.value.span
-        } else {
-            &written.key
-        })
-    });
-    let diagnostic = Diagnostic::error(error.message.clone()).at(place.unwrap_or(&task.action_span));
-    match &error.nearest {
-        Some(name) => diagnostic.hint(format!("did you mean `{name}`?")),
-        None => diagnostic,
-    }
 }

@@ -18,6 +18,7 @@ use super::scope::{delegated, layer, reached};
 use super::telling::MODULE_FAILED;
 use super::vocabulary;
 use crate::actions::{self, Action, Done, Effect, Failure, Held, Invocation, Target};
+use crate::check;
 use crate::configuration::table;
 use crate::diagnostic::{Diagnostic, led_by};
 use crate::modules::Spec;
@@ -470,7 +471,7 @@ impl Site {
     fn arguments(&self, module: &str, spec: &Spec, scope: &Arc<Scope>) -> Result<Map, Failure> {
         let given = arguments::evaluate(&self.task, module, spec.free_form.is_some(), scope)?;
         spec.resolve(&given)
-            .map_err(|error| arguments::refused(&self.task, spec, &error).into())
+            .map_err(|error| check::refused(&self.task, &error).into())
     }
 }
 

@@ -197,12 +197,7 @@ fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error>
         }
         Ok(Plan::Same(outcome)) => Ok(outcome),
         // A command that is only run where something is missing, which may be there by then.
-        Ok(Plan::Unknown { skipped, .. }) if would_be.is_in_doubt() && skipped.changed => {
-            Ok(unknown("whether it has to be run depends on what is not known"))
-        }
-        Ok(Plan::Change { change, .. })
-            if would_be.is_in_doubt() && M::foresee(&change) == Foresight::Anything =>
-        {
+        Ok(plan) if would_be.is_in_doubt() && is_guarded::<M>(&plan) => {
             Ok(unknown("whether it has to be run depends on what is not known"))
         }
         Ok(Plan::Change { change, predicted }) => {
@@ -219,11 +214,18 @@ fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error>
     }
 }
 
+/// Whether it is a command for which something decides if it is run.
+fn is_guarded<M: Module>(plan: &Plan<M::Change>) -> bool {
+    match plan {
+        Plan::Same(_) => false,
+        Plan::Unknown { skipped, .. } => skipped.changed,
+        Plan::Change { change, .. } => M::foresee(change) == Foresight::Anything,
+    }
+}
+
 /// Has later tasks of the check see the change.
 fn foresee<M: Module>(change: M::Change, would_be: &WouldBe) {
     match M::foresee(&change) {
-        // The engine is reached past `System`: nothing would keep its changes in memory.
-        Foresight::Apply if M::SPEC.name.starts_with("docker_") => {}
         Foresight::Apply => would_be.act(|system| M::apply(change, system)),
         Foresight::Effects(effects) => would_be.expect(effects),
         Foresight::Anything => would_be.expect_anything(),

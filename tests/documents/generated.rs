@@ -6,7 +6,7 @@ use std::sync::Arc;
 use regdeploy::actions;
 use regdeploy::configuration::{Kind, table};
 use regdeploy::executor::{MAGIC_VARIABLES, Words};
-use regdeploy::modules::{self, Rule, Spec};
+use regdeploy::modules::{self, Arg, Rule, Spec};
 use regdeploy::output::{self, PRINTERS};
 use regdeploy::playbook::Vocabulary;
 use regdeploy::playbook::keyword::{KEYWORDS, Keyword};
@@ -278,8 +278,8 @@ fn sentence(text: &str) -> String {
 fn arguments(spec: &Spec) -> String {
     rows(
         "| argument | type | default | meaning |",
-        spec.args.iter().map(|arg| {
-            let mut name = code(arg.name);
+        all_arguments("", spec.args).into_iter().map(|(name, arg)| {
+            let mut name = code(&name);
             if !arg.aliases.is_empty() {
                 let _ = write!(name, " ({})", codes(arg.aliases));
             }
@@ -297,9 +297,21 @@ fn arguments(spec: &Spec) -> String {
             if arg.secret {
                 meaning.push_str(" (never shown)");
             }
-            vec![name, arg.kind.name().to_owned(), default, meaning]
+            vec![name, arg.type_name().to_owned(), default, meaning]
         }),
     )
+}
+
+/// Arguments, each followed by those that it holds.
+fn all_arguments(within: &str, args: &'static [Arg]) -> Vec<(String, &'static Arg)> {
+    let mut all = Vec::new();
+    for arg in args {
+        let name = format!("{within}{}", arg.name);
+        let inner = all_arguments(&format!("{name}."), arg.options);
+        all.push((name, arg));
+        all.extend(inner);
+    }
+    all
 }
 
 fn rule_text(rule: Rule) -> String {

@@ -5,8 +5,8 @@
 //! values are converted only to be looked at.
 
 mod rules;
-mod types;
 
+use crate::modules::spec::convert;
 use crate::value::{Map, Value};
 
 /// What is wrong with `parameters`, in the order in which it is found.
@@ -140,7 +140,7 @@ impl Validation {
                 continue;
             }
             let kind = option.get("type").and_then(Value::as_str).unwrap_or("str");
-            match types::convert(kind, &value) {
+            match convert::convert(kind, &value) {
                 Ok(converted) => {
                     let converted = match (option.get("elements").and_then(Value::as_str), converted) {
                         (Some(kind), Value::List(items)) => self.elements(name, kind, items),
@@ -166,7 +166,7 @@ impl Validation {
     fn elements(&mut self, name: &str, kind: &str, items: Vec<Value>) -> Value {
         let mut converted = Vec::with_capacity(items.len());
         for item in items {
-            match types::convert(kind, &item) {
+            match convert::convert(kind, &item) {
                 Ok(item) => converted.push(item),
                 Err(reason) => {
                     let place = if self.context.is_empty() {
@@ -212,7 +212,7 @@ impl Validation {
                         )));
                     }
                 }
-                Some(value) if choices.contains(value) || types::is_choice_of_yaml(value, choices) => {}
+                Some(value) if choices.contains(value) || convert::is_choice_of_yaml(value, choices) => {}
                 Some(value) => {
                     self.check(Err(format!(
                         "value of {name} must be one of: {one_of}, got: {value}"

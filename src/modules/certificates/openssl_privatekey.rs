@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::key::{CURVES, Format, Key, Kind};
 use crate::modules::files::attributes::{self, FileArgs, with_file_args};
-use crate::modules::files::content::{Writing, json_text};
+use crate::modules::files::content::{BACKUP, Writing, json_text};
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
@@ -105,7 +105,7 @@ impl Module for OpensslPrivatekey {
                 .default("full_idempotence")
                 .doc("when a key that is there may be replaced"),
             Arg::bool("force").default("no").doc("make a new one in any case"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
             Arg::bool("return_content")
                 .default("no")
                 .doc("have the key in the result; it is a secret"),

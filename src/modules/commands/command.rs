@@ -39,6 +39,55 @@ pub struct Setting {
     strip_empty_ends: bool,
 }
 
+/// The table of a module's own arguments with those of [`Setting`] added.
+macro_rules! with_setting_args {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            $crate::modules::commands::command::CHDIR,
+            $crate::modules::commands::command::CREATES,
+            $crate::modules::commands::command::REMOVES,
+            $crate::modules::Arg::str("stdin").doc("Text for standard input."),
+            $crate::modules::Arg::bool("stdin_add_newline")
+                .default("yes")
+                .doc("Append a newline to `stdin`."),
+            $crate::modules::Arg::bool("strip_empty_ends")
+                .default("yes")
+                .doc("Drop newlines at the end of stdout and stderr."),
+        ]
+    };
+}
+pub(super) use with_setting_args;
+
+pub const CHDIR: Arg = Arg::path("chdir").doc("Folder to run in.");
+pub const CREATES: Arg = Arg::path("creates").doc("Nothing is run if this path or pattern exists.");
+pub const REMOVES: Arg = Arg::path("removes").doc("Nothing is run unless this path or pattern exists.");
+
+pub const RC: Return = Return::new("rc", "int", "its exit status");
+pub const STDOUT: Return = Return::new("stdout", "str", "its output");
+pub const STDOUT_LINES: Return = Return::new("stdout_lines", "list of str", "the same by lines");
+pub const STDERR: Return = Return::new("stderr", "str", "its errors");
+pub const STDERR_LINES: Return = Return::new("stderr_lines", "list of str", "the same by lines");
+pub const START: Return = Return::new("start", "str", "when it was started");
+pub const END: Return = Return::new("end", "str", "when it had ended");
+pub const DELTA: Return = Return::new("delta", "str", "how long it took");
+
+/// What is told of a process that has ended.
+pub const ENDED: &[Return] = &[RC, STDOUT, STDOUT_LINES, STDERR, STDERR_LINES];
+
+/// What `command` and `shell` tell.
+pub const RETURNS: &[Return] = &[
+    Return::new("cmd", "list of str", "the command"),
+    RC,
+    STDOUT,
+    STDOUT_LINES,
+    STDERR,
+    STDERR_LINES,
+    START,
+    END,
+    DELTA,
+];
+
 /// A process that is to be run.
 #[derive(Debug)]
 pub struct Execution {
@@ -56,36 +105,16 @@ impl Module for Command {
     const SPEC: Spec = Spec {
         name: "command",
         summary: "Run a program on the target, without a shell",
-        args: &[
+        args: with_setting_args![
             Arg::str("_raw_params").doc("The command line, split as a shell would, run without one."),
             Arg::str("cmd").doc("The command line, as an argument."),
             Arg::strings("argv").doc("Program and arguments as a list."),
-            Arg::path("chdir").doc("Folder to run in."),
-            Arg::path("creates").doc("Nothing is run if this path or pattern exists."),
-            Arg::path("removes").doc("Nothing is run unless this path or pattern exists."),
-            Arg::str("stdin").doc("Text for standard input."),
-            Arg::bool("stdin_add_newline")
-                .default("yes")
-                .doc("Append a newline to `stdin`."),
-            Arg::bool("strip_empty_ends")
-                .default("yes")
-                .doc("Drop newlines at the end of stdout and stderr."),
             Arg::path("executable").doc("Has no effect here; see `shell`."),
             Arg::bool("expand_argument_vars")
                 .default("yes")
                 .doc("Expand `$NAME` and `~` in arguments."),
         ],
-        returns: &[
-            Return::new("cmd", "list of str", "the command"),
-            Return::new("rc", "int", "its exit status"),
-            Return::new("stdout", "str", "its output"),
-            Return::new("stdout_lines", "list of str", "the same by lines"),
-            Return::new("stderr", "str", "its errors"),
-            Return::new("stderr_lines", "list of str", "the same by lines"),
-            Return::new("start", "str", "when it was started"),
-            Return::new("end", "str", "when it had ended"),
-            Return::new("delta", "str", "how long it took"),
-        ],
+        returns: RETURNS,
         example: "- command: /usr/bin/make install\n  args:\n    chdir: /srv/app\n    creates: /usr/local/bin/app\n- command:\n    argv: [/usr/bin/printf, '%s', a b]\n  changed_when: false\n",
         free_form: Some("_raw_params"),
         rules: &[

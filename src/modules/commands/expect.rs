@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::modules::commands::command::{CHDIR, CREATES, DELTA, END, RC, REMOVES, START, STDOUT_LINES};
 use crate::modules::files::{expand, path, pattern};
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::{Command, Reply, System};
@@ -57,18 +58,18 @@ impl Module for Expect {
                 .default("30")
                 .doc("seconds that it may say nothing to be answered; none: any time"),
             Arg::bool("echo").default("no").doc("the output shows the answers"),
-            Arg::path("chdir").doc("folder to run in"),
-            Arg::path("creates").doc("nothing is run if this path or pattern exists"),
-            Arg::path("removes").doc("nothing is run unless this path or pattern exists"),
+            CHDIR,
+            CREATES,
+            REMOVES,
         ],
         returns: &[
             Return::new("cmd", "str", "the command"),
-            Return::new("rc", "int", "its exit status"),
+            RC,
             Return::new("stdout", "str", "all that it said"),
-            Return::new("stdout_lines", "list of str", "the same by lines"),
-            Return::new("start", "str", "when it was started"),
-            Return::new("end", "str", "when it had ended"),
-            Return::new("delta", "str", "how long it took"),
+            STDOUT_LINES,
+            START,
+            END,
+            DELTA,
         ],
         example: "- expect:\n    command: passwd app\n    responses:\n      (?i)password: '{{ app_password }}'\n  no_log: true\n",
         free_form: None,

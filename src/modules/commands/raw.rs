@@ -5,8 +5,9 @@
 
 use serde::Deserialize;
 
+use crate::modules::commands::command::ENDED;
 use crate::modules::commands::shell::DEFAULT_SHELL;
-use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
 use crate::wire::message::Outcome;
@@ -31,13 +32,7 @@ impl Module for Raw {
             Arg::str("_raw_params").required().doc("The line."),
             Arg::str("executable").doc("The shell; /bin/sh unless given."),
         ],
-        returns: &[
-            Return::new("rc", "int", "its exit status"),
-            Return::new("stdout", "str", "its output"),
-            Return::new("stdout_lines", "list of str", "the same by lines"),
-            Return::new("stderr", "str", "its errors"),
-            Return::new("stderr_lines", "list of str", "the same by lines"),
-        ],
+        returns: ENDED,
         example: "- raw: cat /etc/os-release\n",
         free_form: Some("_raw_params"),
         rules: &[],

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::modules::commands::command::{CHDIR, CREATES, REMOVES};
 use crate::modules::commands::raw::ended;
 use crate::modules::commands::shell::DEFAULT_SHELL;
 use crate::modules::files::path;
@@ -52,9 +53,9 @@ impl Module for RunScript {
                 .default("")
                 .doc("the rest of the shell's line"),
             Arg::str("executable").doc("what is called with the file"),
-            Arg::path("chdir").doc("folder to run in"),
-            Arg::path("creates").doc("nothing is run if this exists"),
-            Arg::path("removes").doc("nothing is run unless this exists"),
+            CHDIR,
+            CREATES,
+            REMOVES,
         ],
         returns: &[],
         example: "",

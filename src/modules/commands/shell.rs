@@ -6,8 +6,8 @@
 
 use serde::Deserialize;
 
-use crate::modules::commands::command::{self, Execution, Setting};
-use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::modules::commands::command::{self, Execution, RETURNS, Setting, with_setting_args};
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::System;
 use crate::system::foresight::Foresight;
 use crate::wire::message::Outcome;
@@ -34,32 +34,12 @@ impl Module for Shell {
     const SPEC: Spec = Spec {
         name: "shell",
         summary: "Run a line with the target's shell",
-        args: &[
+        args: with_setting_args![
             Arg::str("_raw_params").doc("The line."),
             Arg::str("cmd").doc("The line, as an argument."),
-            Arg::path("chdir").doc("Folder to run in."),
-            Arg::path("creates").doc("Nothing is run if this path or pattern exists."),
-            Arg::path("removes").doc("Nothing is run unless this path or pattern exists."),
             Arg::path("executable").doc("The shell; /bin/sh unless given."),
-            Arg::str("stdin").doc("Text for standard input."),
-            Arg::bool("stdin_add_newline")
-                .default("yes")
-                .doc("Append a newline to `stdin`."),
-            Arg::bool("strip_empty_ends")
-                .default("yes")
-                .doc("Drop newlines at the end of stdout and stderr."),
         ],
-        returns: &[
-            Return::new("cmd", "list of str", "the command"),
-            Return::new("rc", "int", "its exit status"),
-            Return::new("stdout", "str", "its output"),
-            Return::new("stdout_lines", "list of str", "the same by lines"),
-            Return::new("stderr", "str", "its errors"),
-            Return::new("stderr_lines", "list of str", "the same by lines"),
-            Return::new("start", "str", "when it was started"),
-            Return::new("end", "str", "when it had ended"),
-            Return::new("delta", "str", "how long it took"),
-        ],
+        returns: RETURNS,
         example: "- shell: set -o pipefail; zcat dump.gz | psql app\n  args:\n    chdir: /srv\n    executable: /bin/bash\n",
         free_form: Some("_raw_params"),
         rules: &[

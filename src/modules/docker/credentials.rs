@@ -68,6 +68,11 @@ impl Store {
         (!helper.is_empty()).then(|| format!("docker-credential-{helper}"))
     }
 
+    /// Whether the credentials for a registry are in the file itself.
+    pub fn is_file(&self, registry: &str) -> bool {
+        self.helper(registry).is_none()
+    }
+
     fn key(&self, registry: &str) -> Option<String> {
         let auths = self.config.get("auths")?.as_object()?;
         auths.keys().find(|name| is_same(name, registry)).cloned()

@@ -11,6 +11,7 @@ use super::engine::connection::with_engine_args;
 use super::engine::{Address, ConnectionArgs};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
+use crate::system::foresight::Foresight;
 use crate::value::{Secret, Value};
 use crate::wire::message::{Diff, Outcome};
 
@@ -147,6 +148,14 @@ impl Module for DockerLogin {
             result.insert("Status".to_owned(), status.into());
         }
         Ok(outcome)
+    }
+
+    fn foresee(change: &Change) -> Foresight {
+        match change.login {
+            None if change.store.is_file(&change.registry) => Foresight::Apply,
+            // Whether the credentials would get into the file only the registry can tell.
+            _ => Foresight::Effects(Vec::new()),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub struct Args {
     driver_options: Map,
     ipam_driver: Option<String>,
     ipam_driver_options: Option<Map>,
-    ipam_config: Option<Vec<Value>>,
+    ipam_config: Option<Vec<Map>>,
     internal: Option<bool>,
     attachable: Option<bool>,
     enable_ipv4: Option<bool>,
@@ -58,6 +58,13 @@ enum Step {
     Connect(String),
 }
 
+const SUBNET: &[Arg] = &[
+    Arg::str("subnet").doc("as 10.1.0.0/16"),
+    Arg::str("iprange").doc("the part of it that containers get addresses of"),
+    Arg::str("gateway").doc("address of the gateway"),
+    Arg::dict("aux_addresses").doc("addresses that are taken, by name"),
+];
+
 impl Module for DockerNetwork {
     type Args = Args;
     type Change = Change;
@@ -80,7 +87,9 @@ impl Module for DockerNetwork {
                 .doc("options of the driver"),
             Arg::str("ipam_driver").doc("what gives addresses"),
             Arg::dict("ipam_driver_options").doc("options of what gives addresses"),
-            Arg::list("ipam_config").doc("dicts with subnet, gateway, iprange, aux_addresses"),
+            Arg::list("ipam_config")
+                .options(SUBNET)
+                .doc("its networks of addresses"),
             Arg::bool("internal").doc("without a way out"),
             Arg::bool("attachable").doc("containers on their own may be connected to a global one"),
             Arg::bool("enable_ipv4").doc("IPv4 in it; newer engines only"),
@@ -227,13 +236,10 @@ impl Args {
     }
 }
 
-fn pool(pool: &Value) -> Result<Json, Error> {
-    let refuse = |why: &str| Error::new(format!("ipam_config: `{pool}`: {why}"));
-    let map = pool.as_map().ok_or_else(|| refuse("a pool is a dict"))?;
+fn pool(pool: &Map) -> Result<Json, Error> {
     let mut wanted = json!({});
-    for (name, value) in map {
+    for (name, value) in pool {
         let key = match name.as_str() {
-            _ if *value == Value::Null => continue,
             "subnet" => {
                 let subnet = value.to_string();
                 if subnet.parse::<ipnet::IpNet>().is_err() {
@@ -243,12 +249,7 @@ fn pool(pool: &Value) -> Result<Json, Error> {
             }
             "iprange" => "IPRange",
             "gateway" => "Gateway",
-            "aux_addresses" => "AuxiliaryAddresses",
-            _ => {
-                return Err(refuse(&format!(
-                    "`{name}` is not one of subnet, iprange, gateway, aux_addresses"
-                )));
-            }
+            _ => "AuxiliaryAddresses",
         };
         wanted[key] = texts(value);
     }
@@ -391,14 +392,18 @@ impl Step {
 mod tests {
     use super::*;
 
-    fn args(json: &str) -> Args {
+    fn args(json: &str) -> Result<Args, String> {
         let given: Map = serde_json::from_str(json).unwrap();
-        let resolved = DockerNetwork::SPEC.resolve(&given).unwrap();
-        Value::Map(resolved).deserialize_into().unwrap()
+        let resolved = DockerNetwork::SPEC.resolve(&given);
+        let resolved = resolved.map_err(|error| error.message)?;
+        Ok(Value::Map(resolved).deserialize_into().unwrap())
     }
 
     fn told(json: &str, network: Option<&Json>) -> String {
-        let args = args(json);
+        let args = match args(json) {
+            Ok(args) => args,
+            Err(message) => return message,
+        };
         let steps = match args.request() {
             Ok(body) => plan(&args, &body, network).0,
             Err(error) => return error.message,
@@ -462,7 +467,7 @@ mod tests {
     fn what_a_check_foresees_is_what_it_would_find() {
         let wanted =
             r#"{"name":"n","labels":{"a":"1"},"connected":["c"],"ipam_config":[{"subnet":"10.1.0.0/16"}]}"#;
-        let given = args(wanted);
+        let given = args(wanted).unwrap();
         let (steps, _) = plan(&given, &given.request().unwrap(), None);
         assert_eq!(told(wanted, Some(&after(&steps, None))), "");
     }
@@ -473,6 +478,8 @@ mod tests {
             told(r#"{"name":"n","ipam_config":[{"subnet":"x"}]}"#, None),
             "\"x\" is not a valid CIDR"
         );
-        assert!(told(r#"{"name":"n","ipam_config":[{"sub":"x"}]}"#, None).contains("`sub` is not one of"));
+        assert!(
+            told(r#"{"name":"n","ipam_config":[{"sub":"x"}]}"#, None).contains("ipam_config.sub. Supported")
+        );
     }
 }

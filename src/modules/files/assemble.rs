@@ -6,11 +6,12 @@
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
+use crate::modules::files::content::{BACKUP, VALIDATE};
 use crate::modules::files::path::expand;
 use crate::modules::files::pattern::{self, Pattern};
-use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
+use crate::modules::files::placing::{Entry, EntryKind, FOLLOW, Placed, Placing, RETURNS};
 use crate::modules::files::steps::Source;
-use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::digest::digest_bytes;
 use crate::system::{DigestAlgorithm, FileKind, Follow, System};
 use crate::wire::message::Outcome;
@@ -41,30 +42,19 @@ impl Module for Assemble {
             Arg::path("src").required().doc("the folder"),
             Arg::path("dest").required().doc("the file"),
             Arg::str("delimiter").doc("a line between fragments"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
             Arg::bool("remote_src").default("yes").doc("src is on the target"),
             Arg::str("regexp").doc("only files whose names match"),
             Arg::bool("ignore_hidden")
                 .default("no")
                 .doc("pass over files that begin with a dot"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
-            Arg::bool("follow")
-                .default("no")
-                .doc("write through a link at dest"),
+            VALIDATE,
+            FOLLOW,
             Arg::bool("decrypt")
                 .default("yes")
                 .doc("decrypt fragments that are vaults"),
         ],
-        returns: &[
-            Return::new("dest", "str", "the file"),
-            Return::new("checksum", "str", "SHA-1 of its content"),
-            Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
-            Return::new("src", "str", "what was placed").when("it was changed"),
-            Return::new("mode", "str", "permission bits, octal"),
-            Return::new("owner", "str", "its user"),
-            Return::new("group", "str", "its group"),
-            Return::new("size", "int", "bytes"),
-        ],
+        returns: RETURNS,
         example: "- assemble:\n    src: /etc/app/conf.d\n    dest: /etc/app/app.conf\n",
         free_form: None,
         rules: &[],

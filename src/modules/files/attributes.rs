@@ -34,7 +34,7 @@ macro_rules! with_file_args {
         ]
     };
 }
-pub(in crate::modules) use with_file_args;
+pub(crate) use with_file_args;
 
 /// What [`with_file_args`] adds, as a module receives it (`#[serde(flatten)]`).
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
-use crate::modules::files::editing::{Edited, Editing, Options, bare, chomped, lines};
+use crate::modules::files::content::{BACKUP, BACKUP_FILE, VALIDATE};
+use crate::modules::files::editing::{CREATE, Edited, Editing, Options, PATH, STATE, bare, chomped, lines};
 use crate::modules::files::pattern;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
@@ -42,10 +43,7 @@ impl Module for Blockinfile {
         name: "blockinfile",
         summary: "manage lines of a text file between two markers",
         args: with_file_args![
-            Arg::path("path")
-                .aliases(&["dest", "destfile", "name"])
-                .required()
-                .doc("the file"),
+            PATH,
             Arg::str("block")
                 .aliases(&["content"])
                 .default("")
@@ -57,17 +55,12 @@ impl Module for Blockinfile {
                 .default("BEGIN")
                 .doc("`{mark}` of the first"),
             Arg::str("marker_end").default("END").doc("`{mark}` of the last"),
-            Arg::str("state")
-                .choices(&["absent", "present"])
-                .default("present")
-                .doc("whether it shall be there"),
+            STATE,
             Arg::str("insertafter").doc("EOF or a pattern: where a new block goes"),
             Arg::str("insertbefore").doc("BOF or a pattern: where a new block goes"),
-            Arg::bool("create")
-                .default("no")
-                .doc("make the file if there is none"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
+            CREATE,
+            BACKUP,
+            VALIDATE,
             Arg::bool("append_newline")
                 .default("no")
                 .doc("an empty line after the block"),
@@ -75,11 +68,7 @@ impl Module for Blockinfile {
                 .default("no")
                 .doc("an empty line before the block"),
         ],
-        returns: &[
-            Return::new("msg", "str", "what was done"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
-        ],
+        returns: &[Return::new("msg", "str", "what was done"), BACKUP_FILE],
         example: "- blockinfile:\n    path: /etc/hosts\n    block: |\n      10.0.0.1 one\n      10.0.0.2 two\n",
         free_form: None,
         rules: &[Rule::Exclusive(&["insertbefore", "insertafter"])],

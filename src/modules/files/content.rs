@@ -5,12 +5,19 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::modules::Error;
+use crate::modules::{Arg, Error, Return};
 use crate::system::{Attributes, Command, Follow, System};
 use crate::wire::message::Diff;
 
 /// Longer texts are not shown: a diff is for people.
 pub const MAX_DIFF: usize = 104_448;
+
+pub const BACKUP: Arg = Arg::bool("backup").default("no").doc("keep what was there");
+
+pub const VALIDATE: Arg = Arg::str("validate").doc("a command that judges %s before it is used");
+
+pub const BACKUP_FILE: Return =
+    Return::new("backup_file", "str", "where the earlier file is kept").when("backup, and it was changed");
 
 /// A file whose content is to be replaced.
 #[derive(Debug, Clone, Default)]

@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
+use crate::modules::files::content::{BACKUP, VALIDATE};
 use crate::modules::files::mode::octal;
 use crate::modules::files::path::expand;
-use crate::modules::files::placing::{Entry, EntryKind, OwnMode, Placed, Placing};
+use crate::modules::files::placing::{
+    DIRECTORY_MODE, Entry, EntryKind, FOLLOW, FORCE, OwnMode, Placed, Placing, RETURNS,
+};
 use crate::modules::files::steps::Source;
-use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
 use crate::wire::message::Outcome;
 
@@ -47,35 +50,19 @@ impl Module for Copy {
             Arg::path("src").doc("file or folder; one that ends in a slash gives what it holds"),
             Arg::raw("content").doc("the content itself, instead of src"),
             Arg::path("dest").required().doc("file, or folder to copy into"),
-            Arg::mode("directory_mode").doc("of folders that are made"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
-            Arg::bool("force")
-                .aliases(&["thirsty"])
-                .default("yes")
-                .doc("replace what is there"),
+            DIRECTORY_MODE,
+            BACKUP,
+            FORCE,
             Arg::bool("remote_src").default("no").doc("src is on the target"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
-            Arg::bool("follow")
-                .default("no")
-                .doc("write through links at dest"),
+            VALIDATE,
+            FOLLOW,
             Arg::bool("local_follow").doc("copy what links in src point to; yes but for remote_src"),
             Arg::str("checksum").doc("SHA-1 that the source must have"),
             Arg::bool("decrypt")
                 .default("yes")
                 .doc("decrypt a source that is a vault"),
         ],
-        returns: &[
-            Return::new("dest", "str", "the file"),
-            Return::new("checksum", "str", "SHA-1 of its content"),
-            Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
-            Return::new("src", "str", "what was placed").when("it was changed"),
-            Return::new("mode", "str", "permission bits, octal"),
-            Return::new("owner", "str", "its user"),
-            Return::new("group", "str", "its group"),
-            Return::new("size", "int", "bytes"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
-        ],
+        returns: RETURNS,
         example: "- copy:\n    src: app.conf\n    dest: /etc/app/app.conf\n    mode: '0640'\n    validate: app --check %s\n- copy:\n    content: '{{ settings | to_nice_json }}'\n    dest: /etc/app/settings.json\n",
         free_form: None,
         rules: &[

@@ -8,10 +8,24 @@ use crate::modules::files::file::missing_folders;
 use crate::modules::files::flags;
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::{Error, Plan};
+use crate::modules::{Arg, Error, Plan};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
 use crate::value::Map;
 use crate::wire::message::Outcome;
+
+pub const PATH: Arg = Arg::path("path")
+    .aliases(&["dest", "destfile", "name"])
+    .required()
+    .doc("the file");
+
+pub const STATE: Arg = Arg::str("state")
+    .choices(&["absent", "present"])
+    .default("present")
+    .doc("whether it shall be there");
+
+pub const CREATE: Arg = Arg::bool("create")
+    .default("no")
+    .doc("make the file if there is none");
 
 /// A file read for editing; links have been followed.
 pub struct Editing {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map as Object, Value as Json};
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
-use crate::modules::files::content::{back_up, json_text, text_diff};
+use crate::modules::files::content::{BACKUP, back_up, json_text, text_diff};
 use crate::modules::files::editing::{Edited, Editing, Options};
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::System;
@@ -82,7 +82,7 @@ impl Module for JsonMerge {
             Arg::bool("remove_empty")
                 .default("yes")
                 .doc("remove the file once nothing is left in it"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
         ],
         returns: &[],
         example: "",

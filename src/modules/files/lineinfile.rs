@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
-use crate::modules::files::editing::{Edited, Editing, Options, bare, chomped, lines};
+use crate::modules::files::content::{BACKUP, VALIDATE};
+use crate::modules::files::editing::{CREATE, Edited, Editing, Options, PATH, STATE, bare, chomped, lines};
 use crate::modules::files::pattern::{self, Pattern};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
@@ -43,32 +44,24 @@ impl Module for Lineinfile {
         name: "lineinfile",
         summary: "manage one line of a text file",
         args: with_file_args![
-            Arg::path("path")
-                .aliases(&["dest", "destfile", "name"])
-                .required()
-                .doc("the file"),
+            PATH,
             Arg::str("regexp")
                 .aliases(&["regex"])
                 .doc("finds the line to replace or remove"),
             Arg::str("search_string").doc("as regexp, but plain text"),
             Arg::str("line").aliases(&["value"]).doc("the line"),
-            Arg::str("state")
-                .choices(&["absent", "present"])
-                .default("present")
-                .doc("whether it shall be there"),
+            STATE,
             Arg::str("insertafter").doc("EOF, BOF or a pattern: where a new line goes"),
             Arg::str("insertbefore").doc("BOF or a pattern: where a new line goes"),
             Arg::bool("backrefs")
                 .default("no")
                 .doc("put what regexp's groups matched into line"),
-            Arg::bool("create")
-                .default("no")
-                .doc("make the file if there is none"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            CREATE,
+            BACKUP,
             Arg::bool("firstmatch")
                 .default("no")
                 .doc("the first match counts, not the last"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
+            VALIDATE,
         ],
         returns: &[
             Return::new("msg", "str", "what was done"),

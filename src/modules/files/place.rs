@@ -4,8 +4,11 @@
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
+use crate::modules::files::content::{BACKUP, VALIDATE};
 use crate::modules::files::path::from_text;
-use crate::modules::files::placing::{Entry, EntryKind, OwnMode, Placed, Placing};
+use crate::modules::files::placing::{
+    DIRECTORY_MODE, Entry, EntryKind, FOLLOW, FORCE, OwnMode, Placed, Placing,
+};
 use crate::modules::files::steps::Source;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::System;
@@ -94,11 +97,11 @@ impl Module for Place {
                 .doc("path, kind, digest, sha1, size, mode, target of each"),
             Arg::str("source_name").doc("the name of a single file in a folder"),
             Arg::str("source_label").doc("what a diff calls the new side"),
-            Arg::mode("directory_mode").doc("of folders that are made"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
-            Arg::bool("force").default("yes").doc("replace what is there"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
-            Arg::bool("follow").default("no").doc("write through links"),
+            DIRECTORY_MODE,
+            BACKUP,
+            FORCE,
+            VALIDATE,
+            FOLLOW,
             Arg::bool("diff")
                 .default("no")
                 .doc("contents are fetched for a diff"),

@@ -7,15 +7,39 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted};
-use crate::modules::files::content::{MAX_DIFF, Writing, check_validate, diff_part, text_diff};
+use crate::modules::files::content::{BACKUP_FILE, MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use crate::modules::files::file::missing_folders;
 use crate::modules::files::flags;
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::{Error, Plan};
+use crate::modules::{Arg, Error, Plan, Return};
 use crate::system::{DigestAlgorithm, Expected, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
+
+pub const FORCE: Arg = Arg::bool("force")
+    .aliases(&["thirsty"])
+    .default("yes")
+    .doc("replace what is there");
+
+pub const FOLLOW: Arg = Arg::bool("follow")
+    .default("no")
+    .doc("write through links at dest");
+
+pub const DIRECTORY_MODE: Arg = Arg::mode("directory_mode").doc("of folders that are made");
+
+/// What is told of what was placed.
+pub const RETURNS: &[Return] = &[
+    Return::new("dest", "str", "the file"),
+    Return::new("checksum", "str", "SHA-1 of its content"),
+    Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
+    Return::new("src", "str", "what was placed").when("it was changed"),
+    Return::new("mode", "str", "permission bits, octal"),
+    Return::new("owner", "str", "its user"),
+    Return::new("group", "str", "its group"),
+    Return::new("size", "int", "bytes"),
+    BACKUP_FILE,
+];
 
 /// One thing to be placed; a single file has an empty relative path.
 #[derive(Debug, Clone)]

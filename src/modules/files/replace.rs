@@ -5,7 +5,8 @@
 use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
-use crate::modules::files::editing::{Edited, Editing, Options};
+use crate::modules::files::content::{BACKUP, BACKUP_FILE, VALIDATE};
+use crate::modules::files::editing::{Edited, Editing, Options, PATH};
 use crate::modules::files::pattern;
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::System;
@@ -34,10 +35,7 @@ impl Module for Replace {
         name: "replace",
         summary: "replace all that matches in a text file",
         args: with_file_args![
-            Arg::path("path")
-                .aliases(&["dest", "destfile", "name"])
-                .required()
-                .doc("the file"),
+            PATH,
             Arg::str("regexp")
                 .required()
                 .doc("what is replaced; `^` and `$` are those of lines"),
@@ -46,18 +44,14 @@ impl Module for Replace {
                 .doc("what takes its place; `\\1` is a group"),
             Arg::str("after").doc("only what follows this expression"),
             Arg::str("before").doc("only what precedes this expression"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
-            Arg::str("validate").doc("a command that judges %s before it is used"),
+            BACKUP,
+            VALIDATE,
             Arg::str("encoding")
                 .choices(&["utf-8"])
                 .default("utf-8")
                 .doc("of the file"),
         ],
-        returns: &[
-            Return::new("msg", "str", "how many were replaced"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
-        ],
+        returns: &[Return::new("msg", "str", "how many were replaced"), BACKUP_FILE],
         example: "- replace:\n    path: /etc/hosts\n    regexp: old[.]example\n    replace: new.example\n",
         free_form: None,
         rules: &[],

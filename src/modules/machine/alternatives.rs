@@ -24,11 +24,11 @@ pub struct Args {
     link: Option<String>,
     priority: Option<i64>,
     state: String,
-    subcommands: Option<Vec<Value>>,
+    subcommands: Option<Vec<Follower>>,
 }
 
 /// A name that comes and goes with another.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Follower {
     name: String,
     path: String,
@@ -63,7 +63,14 @@ impl Module for Alternatives {
                 .doc("present: it can be chosen; selected: it is; auto: the highest priority is"),
             Arg::list("subcommands")
                 .aliases(&["slaves"])
-                .doc("names that follow this one: `name`, `path` and `link` of each"),
+                .options(&[
+                    Arg::str("name").required().doc("the name"),
+                    Arg::path("path").required().doc("the program"),
+                    Arg::path("link")
+                        .required()
+                        .doc("where the name is in the file system"),
+                ])
+                .doc("names that follow this one"),
         ],
         returns: &[Return::new("msg", "str", "what was done")],
         example: "- alternatives:\n    name: editor\n    path: /usr/bin/vim.basic\n",
@@ -75,7 +82,7 @@ impl Module for Alternatives {
         for path in [&mut args.path, &mut args.link].into_iter().flatten() {
             *path = path::expand(path, system)?.display().to_string();
         }
-        let wanted = args.subcommands.as_deref().map(followers).transpose()?;
+        let wanted = args.subcommands.take();
         let program = PROGRAMS.iter().find(|program| system.which(program).is_some());
         let Some(program) = program else {
             tool::require(system, PROGRAMS[0], "choose among programs")?;
@@ -137,26 +144,6 @@ impl Module for Alternatives {
             is: change.selected.clone().map_or(Value::Null, Value::from),
         }])
     }
-}
-
-fn followers(given: &[Value]) -> Result<Vec<Follower>, Error> {
-    let read = |value: &Value| {
-        let field = |name: &str| {
-            let found = match value {
-                Value::Map(map) => map.get(name).filter(|value| **value != Value::Null),
-                _ => None,
-            };
-            found
-                .map(Value::to_string)
-                .ok_or_else(|| Error::new(format!("missing required arguments: {name} found in subcommands")))
-        };
-        Ok(Follower {
-            name: field("name")?,
-            path: field("path")?,
-            link: field("link")?,
-        })
-    };
-    given.iter().map(read).collect()
 }
 
 /// What a name can stand for, and does.
@@ -484,7 +471,7 @@ editor - auto mode
                 &fake,
                 r#"{"name":"editor","path":"/bin/ed","subcommands":[{"name":"x"}]}"#
             ),
-            "missing required arguments: path found in subcommands"
+            "missing required arguments: path, link found in subcommands"
         );
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::modules::files::attributes::{self, FileArgs};
-use crate::modules::files::content::Writing;
+use crate::modules::files::content::{BACKUP, BACKUP_FILE, Writing};
 use crate::modules::files::path::expand;
 use crate::modules::net::web::{
     Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
@@ -76,7 +76,7 @@ impl Module for GetUrl {
         args: with_web_args![
             timeout: "10", agent: "ansible-httpget",
             Arg::path("dest").required().doc("file, or folder to put it into"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
             Arg::bool("force").aliases(&["thirsty"]).default("no").doc("do not ask whether it has changed since"),
             Arg::str("checksum").default("").doc("ALGORITHM:DIGEST, or ALGORITHM:URL of a list"),
             Arg::path("tmp_dest").doc("accepted; the temporary file is always beside dest"),
@@ -89,8 +89,7 @@ impl Module for GetUrl {
             Return::new("status_code", "int", "the answer's status"),
             Return::new("checksum_src", "str", "SHA-1 of what was sent"),
             Return::new("checksum_dest", "str", "SHA-1 of what was there"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
+            BACKUP_FILE,
         ],
         example: "- get_url:\n    url: https://example.com/app-1.2.tar.gz\n    dest: /srv/app.tar.gz\n    checksum: sha256:https://example.com/SHA256SUMS\n",
         free_form: None,

@@ -76,7 +76,17 @@ impl Module for Firewalld {
             Arg::str("service").doc("a service that firewalld knows"),
             Arg::str("port").doc("`80/tcp`, `8000-8100/udp`"),
             Arg::str("protocol").doc("a protocol of IP"),
-            Arg::list("port_forward").doc("one map: `port`, `proto`, `toport` and perhaps `toaddr`"),
+            Arg::list("port_forward")
+                .options(&[
+                    Arg::str("port").required().doc("the port, or a range"),
+                    Arg::str("proto")
+                        .required()
+                        .choices(&["udp", "tcp"])
+                        .doc("its protocol"),
+                    Arg::str("toport").required().doc("the port it goes to"),
+                    Arg::str("toaddr").doc("the address it goes to"),
+                ])
+                .doc("one forwarded port"),
             Arg::str("rich_rule").doc("a rule in firewalld's rich language"),
             Arg::str("source").doc("a network whose packets are the zone's"),
             Arg::str("interface").doc("an interface whose packets are the zone's; needs `zone`"),
@@ -356,21 +366,13 @@ fn forward(forwards: &[Map]) -> Result<String, Error> {
     let [forward] = forwards else {
         return Err(Error::new("Only one port forward supported at a time"));
     };
-    let text = |name: &str| {
-        forward
-            .get(name)
-            .filter(|value| **value != Value::Null)
-            .map(ToString::to_string)
-    };
-    let needed = |name: &str, called: &str| {
-        text(name).ok_or_else(|| Error::new(format!("{called} must be specified for port forward")))
-    };
+    let text = |name: &str| forward.get(name).map(ToString::to_string).unwrap_or_default();
     Ok(format!(
         "port={}:proto={}:toport={}:toaddr={}",
-        needed("port", "port")?,
-        needed("proto", "proto udp/tcp")?,
-        needed("toport", "toport")?,
-        text("toaddr").unwrap_or_default()
+        text("port"),
+        text("proto"),
+        text("toport"),
+        text("toaddr")
     ))
 }
 
@@ -524,7 +526,7 @@ mod tests {
             ),
             (
                 r#"{"port_forward":[{"port":80}],"state":"enabled"}"#,
-                "proto udp/tcp must be specified",
+                "missing required arguments: proto, toport found in port_forward",
             ),
         ] {
             let message = failure::<Firewalld>(&fake, arguments);

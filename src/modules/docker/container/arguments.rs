@@ -3,6 +3,67 @@
 use crate::modules::docker::engine::connection::with_engine_args;
 use crate::modules::{Arg, Return, Rule, Spec};
 
+const DEVICE: Arg = Arg::str("path").required().doc("the device, on the host");
+
+const BYTES: &[Arg] = &[
+    DEVICE,
+    Arg::str("rate").required().doc("bytes in a second, such as 10M"),
+];
+
+const OPERATIONS: &[Arg] = &[DEVICE, Arg::int("rate").required().doc("operations in a second")];
+
+#[rustfmt::skip]
+const REQUESTS: &[Arg] = &[
+    Arg::list("capabilities").doc("lists of capabilities: the device has all of one of them"),
+    Arg::int("count").doc("how many; -1 for all"),
+    Arg::strings("device_ids").doc("these, instead of `count`"),
+    Arg::str("driver").doc("the driver that has to know them"),
+    Arg::dict("options").doc("options of the driver"),
+];
+
+#[rustfmt::skip]
+const HEALTHCHECK: &[Arg] = &[
+    Arg::raw("test").doc("the command: a line for a shell, or a list that begins with CMD, CMD-SHELL or NONE"),
+    Arg::bool("test_cli_compatible").default("no").doc("without `test`, the other options are for the image's own check"),
+    Arg::str("interval").doc("time between checks, such as 1m30s"),
+    Arg::str("timeout").doc("how long one may take"),
+    Arg::int("retries").doc("how many may fail"),
+    Arg::str("start_period").doc("time to start, in which failures do not count"),
+    Arg::str("start_interval").doc("time between checks in that time"),
+];
+
+#[rustfmt::skip]
+const MOUNT: &[Arg] = &[
+    Arg::str("target").required().doc("where it is in the container"),
+    Arg::str("source").doc("a path of the host, or a volume"),
+    Arg::str("type").choices(&["bind", "cluster", "image", "npipe", "tmpfs", "volume"]).default("volume")
+        .doc("what is mounted"),
+    Arg::bool("read_only").doc("nothing can be written to it"),
+    Arg::str("consistency").choices(&["cached", "consistent", "default", "delegated"]).doc("of no effect on Linux"),
+    Arg::str("propagation").choices(&["private", "rprivate", "shared", "rshared", "slave", "rslave"])
+        .doc("for bind: whether mounts within it are seen on the other side"),
+    Arg::bool("create_mountpoint").doc("for bind: make a source that is missing"),
+    Arg::bool("non_recursive").doc("for bind: without what is mounted within it"),
+    Arg::bool("read_only_non_recursive").doc("for bind: read_only leaves out what is mounted within it"),
+    Arg::bool("read_only_force_recursive").doc("for bind: fail unless what is mounted within it can be read-only, too"),
+    Arg::bool("no_copy").doc("for volume: a new one gets nothing of what the image has there"),
+    Arg::dict("labels").doc("for volume: labels of a new one"),
+    Arg::str("subpath").doc("for volume: a path in it"),
+    Arg::str("volume_driver").doc("for volume: the driver of a new one"),
+    Arg::dict("volume_options").doc("for volume: options of that driver"),
+    Arg::str("tmpfs_size").doc("for tmpfs: such as 64m"),
+    Arg::str("tmpfs_mode").doc("for tmpfs: permission bits, octal"),
+];
+
+const NETWORK: &[Arg] = &[
+    Arg::str("name").required().doc("the network"),
+    Arg::strings("aliases").doc("further names in it"),
+    Arg::str("ipv4_address").doc("its address"),
+    Arg::str("ipv6_address").doc("its address"),
+    Arg::strings("links").doc("container[:alias]"),
+    Arg::str("mac_address").doc("its MAC address there"),
+];
+
 #[rustfmt::skip]
 pub const SPEC: Spec = Spec {
     name: "docker_container",
@@ -34,11 +95,11 @@ pub const SPEC: Spec = Spec {
         Arg::str("default_host_ip").doc("address for published ports that name none; 0.0.0.0 unless given, empty for all"),
         Arg::bool("detach").doc("`false` waits for its end, returns its output, and fails as it did"),
         Arg::strings("device_cgroup_rules").doc("rules for the devices cgroup"),
-        Arg::list("device_read_bps").doc("dicts with path and rate, such as 10M"),
-        Arg::list("device_read_iops").doc("dicts with path and rate"),
-        Arg::list("device_requests").doc("dicts with capabilities, count, device_ids, driver, options: GPUs"),
-        Arg::list("device_write_bps").doc("dicts with path and rate, such as 10M"),
-        Arg::list("device_write_iops").doc("dicts with path and rate"),
+        Arg::list("device_read_bps").options(BYTES).doc("how fast it may read from devices"),
+        Arg::list("device_read_iops").options(OPERATIONS).doc("how often it may read from devices"),
+        Arg::list("device_requests").options(REQUESTS).doc("GPUs and their like"),
+        Arg::list("device_write_bps").options(BYTES).doc("how fast it may write to devices"),
+        Arg::list("device_write_iops").options(OPERATIONS).doc("how often it may write to devices"),
         Arg::strings("devices").doc("host path[:container path[:permissions]]"),
         Arg::strings("dns_opts").doc("options of the resolver"),
         Arg::strings("dns_search_domains").doc("search domains"),
@@ -51,7 +112,7 @@ pub const SPEC: Spec = Spec {
         Arg::strings("exposed_ports").aliases(&["exposed", "expose"]).doc("port[-port][/protocol], not published"),
         Arg::bool("force_kill").aliases(&["forcekill"]).default("no").doc("kill instead of stopping"),
         Arg::strings("groups").doc("further groups of its processes"),
-        Arg::dict("healthcheck").doc("test, test_cli_compatible, interval, timeout, retries, start_period, start_interval"),
+        Arg::dict("healthcheck").options(HEALTHCHECK).doc("how its health is found out"),
         Arg::float("healthy_wait_timeout").default("300").doc("seconds to wait for its health; 0 for ever"),
         Arg::str("hostname").doc("its host name"),
         Arg::bool("ignore_image").doc("older spelling of `comparisons: {image: ignore}`"),
@@ -74,9 +135,9 @@ pub const SPEC: Spec = Spec {
         Arg::str("memory_reservation").doc("soft limit"),
         Arg::str("memory_swap").doc("limit with swap; `unlimited`"),
         Arg::int("memory_swappiness").doc("0 to 100"),
-        Arg::list("mounts").doc("dicts with type, source, target, read_only, propagation, volume_driver, tmpfs_size..."),
+        Arg::list("mounts").options(MOUNT).doc("what is mounted in it"),
         Arg::str("network_mode").doc("bridge, host, none, container:NAME, or a network"),
-        Arg::list("networks").doc("dicts with name, aliases, ipv4_address, ipv6_address, links, mac_address"),
+        Arg::list("networks").options(NETWORK).doc("networks that it is in"),
         Arg::bool("networks_cli_compatible").default("yes")
             .doc("as with `docker run --network`, `networks` take the place of the usual one"),
         Arg::bool("oom_killer").doc("`true` switches the out-of-memory killer off for it"),

@@ -60,27 +60,12 @@ pub fn mounts(mounts: &[Value]) -> Result<Json, Error> {
 fn mount(mount: &Value) -> Result<Json, Error> {
     let refuse = |why: &str| Error::new(format!("mounts: `{mount}`: {why}"));
     let map = mount.as_map().ok_or_else(|| refuse("a mount is a dict"))?;
-    let kind = map
-        .get("type")
-        .map_or_else(|| "volume".to_owned(), Value::to_string);
-    if !["bind", "tmpfs", "volume", "image", "npipe", "cluster"].contains(&kind.as_str()) {
-        return Err(refuse(
-            "type is one of bind, tmpfs, volume, image, npipe, cluster",
-        ));
-    }
-    if map.get("target").is_none_or(|target| *target == Value::Null) {
-        return Err(refuse("target is missing"));
-    }
+    let kind = map["type"].to_string();
     let mut wanted = json!({ "Type": kind });
     for (name, value) in map {
-        if *value == Value::Null || name == "type" {
-            continue;
-        }
-        if name.starts_with("volume_") {
-            continue;
-        }
+        // The type and the driver's arguments are told otherwise.
         let Some((_, part, key)) = FIELDS.iter().find(|(argument, _, _)| argument == name) else {
-            return Err(refuse(&format!("`{name}` is not known")));
+            continue;
         };
         let belongs = match *part {
             "BindOptions" => kind == "bind",
@@ -124,8 +109,7 @@ fn mount(mount: &Value) -> Result<Json, Error> {
 }
 
 fn driver(map: &Map) -> Option<Json> {
-    let given = |name: &str| map.get(name).filter(|value| **value != Value::Null);
-    let (driver, options) = (given("volume_driver"), given("volume_options"));
+    let (driver, options) = (map.get("volume_driver"), map.get("volume_options"));
     if driver.is_none() && options.is_none() {
         return None;
     }
@@ -142,10 +126,18 @@ fn driver(map: &Map) -> Option<Json> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::Module;
+    use crate::modules::docker::container::DockerContainer;
 
     fn told(json: &str) -> String {
-        let list: Value = serde_json::from_str(json).unwrap();
-        mounts(list.as_list().unwrap()).map_or_else(|error| error.message, |json| json.to_string())
+        let given = serde_json::from_str(&format!(r#"{{"name":"c","mounts":{json}}}"#)).unwrap();
+        match DockerContainer::SPEC.resolve(&given) {
+            Ok(args) => {
+                let list = args["mounts"].as_list().unwrap();
+                mounts(list).map_or_else(|error| error.message, |json| json.to_string())
+            }
+            Err(error) => error.message,
+        }
     }
 
     #[test]
@@ -164,12 +156,12 @@ mod tests {
             told(r#"[{"type":"tmpfs","target":"/b","tmpfs_size":"1k","tmpfs_mode":"1777"}]"#),
             r#"[{"Type":"tmpfs","Target":"/b","TmpfsOptions":{"SizeBytes":1024,"Mode":1023}}]"#
         );
-        assert!(told(r#"[{"type":"bind","source":"/a"}]"#).contains("target is missing"));
+        assert!(told(r#"[{"type":"bind","source":"/a"}]"#).contains("missing required arguments: target"));
         assert!(told(r#"[{"type":"bind","target":"/a"}]"#).contains("source is missing"));
         assert!(
             told(r#"[{"type":"bind","target":"/a","source":"/a","no_copy":true}]"#).contains("type bind")
         );
-        assert!(told(r#"[{"target":"/a","sorce":"v"}]"#).contains("`sorce` is not known"));
+        assert!(told(r#"[{"target":"/a","sorce":"v"}]"#).contains("mounts.sorce. Supported"));
     }
 
     #[test]

@@ -258,9 +258,6 @@ fn healthcheck(value: &Value) -> Result<Json, Error> {
         .ok_or_else(|| Error::new(format!("healthcheck: `{value}` is not a dict")))?;
     let mut health = json!({});
     for (name, value) in check {
-        if *value == Value::Null {
-            continue;
-        }
         let key = match name.as_str() {
             "test" => {
                 health["Test"] = match value {
@@ -271,27 +268,14 @@ fn healthcheck(value: &Value) -> Result<Json, Error> {
                 continue;
             }
             "retries" => {
-                let retries = value.to_string().parse::<i64>();
-                let retries = retries.map_err(|_| {
-                    Error::new(format!(
-                        "Cannot parse number of retries for healthcheck. Expected an integer, got \"{value}\"."
-                    ))
-                })?;
-                health["Retries"] = retries.into();
+                health["Retries"] = to_json(value);
                 continue;
             }
-            // Without a test a health check is switched off, unless this is set.
-            "test_cli_compatible" => continue,
             "interval" => "Interval",
             "timeout" => "Timeout",
             "start_period" => "StartPeriod",
             "start_interval" => "StartInterval",
-            other => {
-                return Err(Error::new(format!(
-                    "healthcheck: `{other}` is not one of test, test_cli_compatible, interval, timeout, retries, \
-                     start_period, start_interval"
-                )));
-            }
+            _ => continue,
         };
         let text = value.to_string();
         let time = nanoseconds(&text).ok_or_else(|| {
@@ -301,6 +285,7 @@ fn healthcheck(value: &Value) -> Result<Json, Error> {
         })?;
         health[key] = time.into();
     }
+    // Without a test a health check is switched off, unless this is set.
     let compatible = check.get("test_cli_compatible").and_then(Value::truth) == Some(true);
     if health.get("Test").is_none() && !compatible {
         return Ok(json!({ "Test": ["NONE"] }));

@@ -211,7 +211,7 @@ impl Wanted {
     fn networks(&mut self, args: &Map) -> Result<(), Error> {
         if let Some(list) = given(args, "networks").and_then(Value::as_list) {
             self.no_networks = list.is_empty();
-            self.networks = list.iter().map(attachment).collect::<Result<_, _>>()?;
+            self.networks = list.iter().map(attachment).collect();
         }
         let mode = given(args, "network_mode").and_then(Value::as_str);
         let first = self.networks.first().filter(|_| self.like_cli);
@@ -223,33 +223,23 @@ impl Wanted {
     }
 }
 
-fn attachment(network: &Value) -> Result<Attachment, Error> {
-    let refuse = |why: &str| Error::new(format!("networks: `{network}`: {why}"));
-    let map = network
-        .as_map()
-        .ok_or_else(|| refuse("a network is a dict with a name"))?;
+fn attachment(network: &Value) -> Attachment {
     let mut endpoint = json!({});
-    let mut name = None;
-    for (key, value) in map {
-        if *value == Value::Null {
-            continue;
-        }
+    for (key, value) in network.as_map().into_iter().flatten() {
         match key.as_str() {
-            "name" => name = Some(value.to_string()),
             "aliases" => endpoint["Aliases"] = texts(value),
             "links" => endpoint["Links"] = texts(value),
             "ipv4_address" => endpoint["IPAMConfig"]["IPv4Address"] = value.to_string().into(),
             "ipv6_address" => endpoint["IPAMConfig"]["IPv6Address"] = value.to_string().into(),
             "mac_address" => endpoint["MacAddress"] = value.to_string().replace('-', ":").into(),
-            other => {
-                return Err(refuse(&format!(
-                    "`{other}` is not one of name, aliases, links, ipv4_address, ipv6_address, mac_address"
-                )));
-            }
+            _ => {}
         }
     }
-    let name = name.ok_or_else(|| refuse("name is missing"))?;
-    Ok(Attachment { name, endpoint })
+    let name = network.get("name").map(Value::to_string);
+    Attachment {
+        name: name.unwrap_or_default(),
+        endpoint,
+    }
 }
 
 /// An argument's value, if it has one.
@@ -260,14 +250,20 @@ pub fn given<'a>(args: &'a Map, name: &str) -> Option<&'a Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::Module;
+    use crate::modules::docker::container::DockerContainer;
     use crate::system::fake::Fake;
 
     fn body(json: &str) -> Json {
-        let args: Map = serde_json::from_str(json).unwrap();
+        let mut given: Map = serde_json::from_str(json).unwrap();
+        given.insert("name".to_owned(), "c".into());
         let fake = Fake::new();
         fake.file("/env", "# comment\n\nA=file\nB=x=y\n");
-        match Wanted::new(&args, &fake) {
-            Ok(wanted) => wanted.create_body("x"),
+        match DockerContainer::SPEC.resolve(&given) {
+            Ok(args) => match Wanted::new(&args, &fake) {
+                Ok(wanted) => wanted.create_body("x"),
+                Err(error) => error.message.into(),
+            },
             Err(error) => error.message.into(),
         }
     }
@@ -315,8 +311,8 @@ mod tests {
             ),
             (r#"{"memory":"much"}"#, "not a size"),
             (r#"{"ulimits":["nofile"]}"#, "name:soft[:hard]"),
-            (r#"{"healthcheck":{"tset":"x"}}"#, "`tset` is not one of"),
-            (r#"{"networks":[{"nmae":"x"}]}"#, "`nmae` is not one of"),
+            (r#"{"healthcheck":{"tset":"x"}}"#, "healthcheck.tset. Supported"),
+            (r#"{"networks":[{"nmae":"x"}]}"#, "networks.nmae. Supported"),
             (r#"{"command":"a 'b"}"#, "never closed"),
             (r#"{"default_host_ip":"x"}"#, "default_host_ip must be"),
             (r#"{"env_file":"/none"}"#, "cannot read /none"),

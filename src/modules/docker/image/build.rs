@@ -7,51 +7,67 @@ use bollard::query_parameters::BuildImageOptions;
 use serde::Deserialize;
 
 use super::context;
-use crate::modules::Error;
 use crate::modules::docker::container::units::size;
 use crate::modules::files::path::expand;
+use crate::modules::{Arg, Error};
 use crate::system::{FileKind, Follow, System};
-use crate::value::{Map, Value};
+use crate::value::Map;
 
 /// The Dockerfile's name in the tar if it lies elsewhere.
 const OUTSIDE: &str = ".dockerfile.outside";
 
+/// What `build` holds.
+#[rustfmt::skip]
+pub const OPTIONS: &[Arg] = &[
+    Arg::path("path").required().doc("the folder on the target"),
+    Arg::str("dockerfile").doc("its Dockerfile, in the folder or anywhere; `Dockerfile` unless given"),
+    Arg::dict("args").doc("arguments of the build"),
+    Arg::strings("cache_from").doc("images whose layers may be used"),
+    Arg::dict("container_limits").options(LIMITS).doc("limits of the containers in which it is built"),
+    Arg::dict("etc_hosts").doc("further hosts: name to address"),
+    Arg::int("http_timeout").doc("seconds to wait for an answer"),
+    Arg::dict("labels").doc("labels of the image"),
+    Arg::str("network").doc("network of the commands"),
+    Arg::bool("nocache").default("no").doc("build every layer"),
+    Arg::str("platform").doc("os[/arch[/variant]]"),
+    Arg::bool("pull").default("no").doc("ask the registry for newer base images"),
+    Arg::bool("rm").default("yes").doc("remove the containers in which it was built"),
+    Arg::str("shm_size").doc("size of /dev/shm, such as 64m"),
+    Arg::str("target").doc("the stage to build"),
+];
+
+const LIMITS: &[Arg] = &[
+    Arg::str("cpusetcpus").doc("which processors, as 0-2,4"),
+    Arg::str("cpushares").doc("share of processor time"),
+    Arg::str("memory").doc("such as 512m"),
+    Arg::str("memswap").doc("memory and swap; -1 for no limit"),
+];
+
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct BuildArgs {
     path: String,
     dockerfile: Option<String>,
-    #[serde(default)]
     args: Option<Map>,
-    #[serde(default)]
     cache_from: Option<Vec<String>>,
-    #[serde(default)]
     container_limits: Option<Limits>,
-    #[serde(default)]
     etc_hosts: Option<Map>,
-    #[serde(default)]
-    http_timeout: Option<Value>,
-    #[serde(default)]
+    http_timeout: Option<i64>,
     labels: Option<Map>,
     network: Option<String>,
-    #[serde(default)]
-    nocache: Option<Value>,
+    nocache: bool,
     platform: Option<String>,
-    #[serde(default)]
-    pull: Option<Value>,
-    #[serde(default)]
-    rm: Option<Value>,
-    shm_size: Option<Value>,
+    pull: bool,
+    rm: bool,
+    shm_size: Option<String>,
     target: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Limits {
-    cpusetcpus: Option<Value>,
-    cpushares: Option<Value>,
-    memory: Option<Value>,
-    memswap: Option<Value>,
+    cpusetcpus: Option<String>,
+    cpushares: Option<String>,
+    memory: Option<String>,
+    memswap: Option<String>,
 }
 
 /// A build that can be begun.
@@ -66,15 +82,6 @@ pub struct Build {
 }
 
 impl BuildArgs {
-    pub fn parse(given: &Value) -> Result<Self, Error> {
-        given.deserialize_into().map_err(|error| {
-            Error::new(format!(
-                "build: {error}; it is a dict with path and, as needed, dockerfile, args, labels, target, network, pull, \
-                 nocache, rm, platform, cache_from, etc_hosts, shm_size, container_limits, http_timeout"
-            ))
-        })
-    }
-
     pub fn resolve(&self, name: &str, system: &dyn System) -> Result<Build, Error> {
         let folder = expand(&self.path, system)?;
         let there = system.metadata(&folder, Follow::Yes)?;
@@ -98,13 +105,9 @@ impl BuildArgs {
                 folder.join(&dockerfile).display()
             )));
         }
-        let truth = |value: &Option<Value>, usual: bool| {
-            let truth = value.as_ref().filter(|value| **value != Value::Null);
-            truth.map_or(usual, Value::is_true)
-        };
         let limits = self.container_limits.as_ref();
-        let bytes = |name: &str, value: Option<&Value>| -> Result<Option<i32>, Error> {
-            let Some(value) = value.filter(|value| **value != Value::Null) else {
+        let bytes = |name: &str, value: Option<&String>| -> Result<Option<i32>, Error> {
+            let Some(value) = value else {
                 return Ok(None);
             };
             let refuse = || {
@@ -112,7 +115,7 @@ impl BuildArgs {
                     "build: {name} `{value}` is not a size below 2G such as 512m"
                 ))
             };
-            let bytes = size(&value.to_string()).ok_or_else(refuse)?;
+            let bytes = size(value).ok_or_else(refuse)?;
             i32::try_from(bytes).map(Some).map_err(|_| refuse())
         };
         let options = BuildImageOptions {
@@ -129,15 +132,15 @@ impl BuildArgs {
                     .collect();
                 serde_json::to_string(&lines).unwrap_or_default()
             }),
-            nocache: truth(&self.nocache, false),
+            nocache: self.nocache,
             cachefrom: self.cache_from.clone(),
-            pull: truth(&self.pull, false).then(|| "1".to_owned()),
-            rm: truth(&self.rm, true),
-            forcerm: truth(&self.rm, true),
+            pull: self.pull.then(|| "1".to_owned()),
+            rm: self.rm,
+            forcerm: self.rm,
             memory: bytes("memory", limits.and_then(|limits| limits.memory.as_ref()))?,
             memswap: bytes("memswap", limits.and_then(|limits| limits.memswap.as_ref()))?,
-            cpushares: limits.and_then(|limits| limits.cpushares.as_ref()?.to_string().parse().ok()),
-            cpusetcpus: limits.and_then(|limits| Some(limits.cpusetcpus.as_ref()?.to_string())),
+            cpushares: limits.and_then(|limits| limits.cpushares.as_ref()?.parse().ok()),
+            cpusetcpus: limits.and_then(|limits| limits.cpusetcpus.clone()),
             buildargs: self.args.as_ref().map(texts),
             shmsize: bytes("shm_size", self.shm_size.as_ref())?,
             labels: self.labels.as_ref().map(texts),
@@ -146,15 +149,11 @@ impl BuildArgs {
             target: self.target.clone().unwrap_or_default(),
             ..BuildImageOptions::default()
         };
-        let patience = self
-            .http_timeout
-            .as_ref()
-            .and_then(|value| value.to_string().parse().ok());
         Ok(Build {
             folder,
             dockerfile,
             options,
-            patience: patience.unwrap_or(0),
+            patience: self.http_timeout.unwrap_or(0),
         })
     }
 }
@@ -178,6 +177,8 @@ fn texts(map: &Map) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::modules::Module;
+    use crate::modules::docker::image::DockerImage;
     use crate::system::fake::Fake;
 
     fn build(json: &str) -> Result<Build, String> {
@@ -185,10 +186,11 @@ mod tests {
         fake.directory("/src")
             .file("/src/Dockerfile", "")
             .file("/other", "");
-        let given: Value = serde_json::from_str(json).unwrap();
-        BuildArgs::parse(&given)
-            .and_then(|args| args.resolve("a:1", &fake))
-            .map_err(|error| error.message)
+        let given =
+            serde_json::from_str(&format!(r#"{{"name":"a","source":"build","build":{json}}}"#)).unwrap();
+        let mut resolved = DockerImage::SPEC.resolve(&given).map_err(|error| error.message)?;
+        let args: BuildArgs = resolved.swap_remove("build").unwrap().deserialize_into().unwrap();
+        args.resolve("a:1", &fake).map_err(|error| error.message)
     }
 
     #[test]

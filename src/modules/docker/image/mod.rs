@@ -42,7 +42,7 @@ pub struct Args {
     force_source: bool,
     force_tag: bool,
     force_absent: bool,
-    build: Option<Value>,
+    build: Option<BuildArgs>,
     pull: Option<Value>,
     #[serde(flatten)]
     connection: ConnectionArgs,
@@ -78,7 +78,9 @@ impl Module for DockerImage {
             Arg::str("name")
                 .required()
                 .doc("repository, with a tag or digest or without; or an id"),
-            Arg::str("tag").default("latest").doc("used where `name` has none"),
+            Arg::str("tag")
+                .default("latest")
+                .doc("used where `name` has none"),
             Arg::str("source")
                 .choices(&["build", "load", "pull", "local"])
                 .doc("where it comes from; needed for state present"),
@@ -86,11 +88,12 @@ impl Module for DockerImage {
                 .choices(&["absent", "present"])
                 .default("present")
                 .doc("whether it is there"),
-            Arg::dict("build").doc(
-                "path, and as needed dockerfile, args, labels, target, network, pull, nocache, rm, platform, cache_from, \
-                 etc_hosts, shm_size, container_limits, http_timeout",
-            ),
-            Arg::dict("pull").doc("platform: the one to ask the registry for"),
+            Arg::dict("build")
+                .options(build::OPTIONS)
+                .doc("how it is built, with `source: build`"),
+            Arg::dict("pull")
+                .options(&[Arg::str("platform").doc("os[/arch[/variant]], the host's unless given")])
+                .doc("how it is pulled"),
             Arg::path("load_path").doc("archive on the target to load"),
             Arg::path("archive_path").doc("archive on the target to save it to"),
             Arg::str("repository").doc("a further name to tag it with"),
@@ -103,13 +106,16 @@ impl Module for DockerImage {
             Arg::bool("force_tag")
                 .default("no")
                 .doc("tag even if the tag is there"),
-            Arg::bool("force_absent")
-                .default("no")
-                .doc("remove all its tags"),
+            Arg::bool("force_absent").default("no").doc("remove all its tags"),
         ],
         returns: &[
-            Return::new("image", "dict", "what the engine tells of it (`docker image inspect`)"),
-            Return::new("actions", "list of str", "what was, or would be, done").when("something is to be done"),
+            Return::new(
+                "image",
+                "dict",
+                "what the engine tells of it (`docker image inspect`)",
+            ),
+            Return::new("actions", "list of str", "what was, or would be, done")
+                .when("something is to be done"),
             Return::new("stdout", "str", "what the build said").when("source is build and it was built"),
         ],
         example: "\
@@ -165,7 +171,7 @@ impl Module for DockerImage {
             )));
         }
         let build = match (args.source.as_deref(), &args.build) {
-            (Some("build"), Some(build)) if wanted => Some(BuildArgs::parse(build)?.resolve(&name, system)?),
+            (Some("build"), Some(build)) if wanted => Some(build.resolve(&name, system)?),
             _ => None,
         };
         let found = Found {

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use self::text::{Form, Section, Text, Wish};
 use crate::modules::files::attributes::{self, FileArgs, with_file_args};
+use crate::modules::files::content::{BACKUP, BACKUP_FILE};
 use crate::modules::files::editing::{Edited, Editing, Options};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Follow, System};
@@ -69,9 +70,14 @@ impl Module for IniFile {
         args: with_file_args![
             Arg::path("path").aliases(&["dest"]).required().doc("the file"),
             Arg::str("section").doc("the section; without one, what precedes the first"),
-            Arg::list("section_has_values").doc(
-                "of several sections of that name, the one with these: `option` and `value` or `values` each"
-            ),
+            Arg::list("section_has_values")
+                .options(&[
+                    Arg::str("option").required().doc("its name"),
+                    Arg::str("value").doc("its value"),
+                    Arg::strings("values").doc("its values"),
+                ])
+                .rules(&[Rule::Exclusive(&["value", "values"])])
+                .doc("of several sections of that name, the one with these"),
             Arg::str("option").doc("its name; without one, the section itself is meant"),
             Arg::str("value").doc("its value"),
             Arg::strings("values").doc("several values, each in a line of its own"),
@@ -97,16 +103,12 @@ impl Module for IniFile {
             Arg::bool("create")
                 .default("yes")
                 .doc("make the file if it is not there"),
-            Arg::bool("backup").default("no").doc("keep what was there"),
+            BACKUP,
             Arg::bool("follow")
                 .default("no")
                 .doc("of a link, the file that it leads to; without, the link is replaced"),
         ],
-        returns: &[
-            Return::new("path", "str", "the file"),
-            Return::new("backup_file", "str", "where the earlier file is kept")
-                .when("backup, and it was changed"),
-        ],
+        returns: &[Return::new("path", "str", "the file"), BACKUP_FILE],
         example: "- ini_file:\n    path: /etc/samba/smb.conf\n    section: global\n    option: workgroup\n    value: OFFICE\n\
                   - ini_file:\n    path: /etc/php/8.2/cli/php.ini\n    section: PHP\n    option: expose_php\n    state: absent\n",
         free_form: None,

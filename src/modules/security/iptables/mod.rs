@@ -53,7 +53,12 @@ impl Module for Iptables {
             Arg::str("destination").doc("address or network"),
             Arg::str("to_destination").doc("new destination address of DNAT"),
             Arg::strings("match").default("[]").doc("matches to load"),
-            Arg::dict("tcp_flags").doc("`flags`: those to look at, `flags_set`: those that are to be set"),
+            Arg::dict("tcp_flags")
+                .options(&[
+                    Arg::strings("flags").doc("those to look at"),
+                    Arg::strings("flags_set").doc("those of them that are to be set"),
+                ])
+                .doc("flags of TCP"),
             Arg::str("jump").doc("the target: `ACCEPT`, `DROP`, a chain..."),
             Arg::str("gateway").doc("where TEE sends the copies"),
             Arg::str("log_prefix").doc("text before what LOG writes; implies `jump: LOG`"),

@@ -1,4 +1,4 @@
-//! The types of an argument spec.
+//! The types of arguments: what each takes, and why it does not take the rest.
 
 use crate::value::{Map, Value};
 
@@ -26,7 +26,7 @@ const TYPES: &[(&str, Convert)] = &[
 ];
 
 /// The value as `kind`; a type that does not exist takes anything.
-pub(super) fn convert(kind: &str, value: &Value) -> Result<Value, String> {
+pub fn convert(kind: &str, value: &Value) -> Result<Value, String> {
     match TYPES.iter().find(|(name, _)| *name == kind) {
         Some((_, convert)) => convert(value),
         None => Ok(value.clone()),
@@ -34,7 +34,7 @@ pub(super) fn convert(kind: &str, value: &Value) -> Result<Value, String> {
 }
 
 /// Whether a boolean text stands for the only choice that YAML would have read as this boolean.
-pub(super) fn is_choice_of_yaml(value: &Value, choices: &[Value]) -> bool {
+pub fn is_choice_of_yaml(value: &Value, choices: &[Value]) -> bool {
     let words = match value.as_str() {
         Some("True") => TRUE,
         Some("False") => FALSE,
