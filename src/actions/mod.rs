@@ -13,6 +13,7 @@ mod copy;
 mod debug;
 mod fail;
 mod fetch;
+mod gather_facts;
 mod group_by;
 mod include_vars;
 pub mod own_module;
@@ -62,6 +63,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &debug::Debug,
     &fail::Fail,
     &fetch::Fetch,
+    &gather_facts::GatherFacts,
     &group_by::GroupBy,
     &include_vars::IncludeVars,
     &pause::Pause,

@@ -96,7 +96,7 @@ fn map(node: &Node, scope: &Arc<Scope>) -> Result<Map, EvalError> {
 
 /// `module_defaults` of the task and of all that surrounds it, the nearest last.
 fn defaults(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalError> {
-    let mut all = Map::new();
+    let (mut all, mut weaker) = (Map::new(), Map::new());
     for node in task.context.all("module_defaults") {
         let maps = node.as_list().unwrap_or(std::slice::from_ref(node));
         for (name, entry) in maps.iter().filter_map(Node::as_map).flat_map(|map| map.iter()) {
@@ -107,10 +107,14 @@ fn defaults(task: &Task, module: &str, scope: &Arc<Scope>) -> Result<Map, EvalEr
                         .hint("name the modules themselves"),
                 ));
             }
-            if short_name(name) == module {
-                all.extend(map(&entry.value, scope)?);
+            match short_name(name) {
+                // What is meant for the module that it calls; its own comes on top.
+                "setup" if module == "gather_facts" => weaker.extend(map(&entry.value, scope)?),
+                name if name == module => all.extend(map(&entry.value, scope)?),
+                _ => {}
             }
         }
     }
-    Ok(all)
+    weaker.extend(all);
+    Ok(weaker)
 }

@@ -282,7 +282,7 @@ impl Site {
         match result.get("ansible_facts") {
             Some(Value::Map(facts)) if !assigns => {
                 let mut facts = facts.clone();
-                if module == "setup" {
+                if matches!(module.as_str(), "gather_facts" | "setup") {
                     facts.insert(GATHERED.to_owned(), Value::Bool(true));
                 }
                 Some(Effect::Gather(facts))

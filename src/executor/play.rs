@@ -278,7 +278,12 @@ impl Run {
             .collect();
         Task {
             arguments: Node::new(Kind::Map(Arc::new(arguments)), span),
-            ..implicit(play, "setup", What::Run("setup".to_owned()), Arc::new(map))
+            ..implicit(
+                play,
+                "gather_facts",
+                What::Run("gather_facts".to_owned()),
+                Arc::new(map),
+            )
         }
     }
 

@@ -111,7 +111,8 @@ impl Site {
                         all.insert(name.clone(), value.to_string());
                     }
                     // What facts are to tell is not known while they are gathered.
-                    Err(error) if error.undefined && self.task.what == What::Run("setup".to_owned()) => {}
+                    Err(error)
+                        if error.undefined && self.task.what == What::Run("gather_facts".to_owned()) => {}
                     Err(error) => return Err(error),
                 }
             }

@@ -176,7 +176,9 @@ impl Junit {
         let reported: Vec<(&Task, &Case)> = self
             .tasks
             .iter()
-            .filter(|task| self.options.facts || short_name(&task.announced.action) != "setup")
+            .filter(|task| {
+                self.options.facts || !matches!(short_name(&task.announced.action), "gather_facts" | "setup")
+            })
             .flat_map(|task| task.cases.iter().map(move |case| (task, case)))
             .collect();
         let count = |status| reported.iter().filter(|(_, case)| case.status == status).count();

@@ -105,11 +105,7 @@ const EVERYTHING: &[&str] = &["ansible.builtin", "ansible.legacy", "regdeploy.bu
 const OWN: &[&str] = &["install_self", "json_merge", "registry_probe", "relocate"];
 
 /// Other names of modules.
-const ALIASES: &[(&str, &str)] = &[
-    ("gather_facts", "setup"),
-    ("systemd", "systemd_service"),
-    ("yum", "dnf"),
-];
+const ALIASES: &[(&str, &str)] = &[("systemd", "systemd_service"), ("yum", "dnf")];
 
 /// A module's name without its collection, aliases resolved; as it is where the collection does not have it.
 pub fn short_name(name: &str) -> &str {

@@ -68,6 +68,8 @@ pub enum Subject {
     /// By its name as `locale -a` spells it.
     Locale,
     Package,
+    /// A user's line in /etc/shadow, by the user's name; its text.
+    Shadow,
     /// What the time zone and the hardware's clock are, by the arguments of `timezone`.
     Timezone,
     /// A service, by its name without `.service`.

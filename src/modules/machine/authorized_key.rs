@@ -105,7 +105,7 @@ impl Module for AuthorizedKey {
         ],
         returns: &[
             Return::new("keyfile", "str", "the file"),
-            Return::new("key", "str", "as it was given; so are the other arguments"),
+            Return::new("key", "str", "as it was given; so are all other arguments, by their names"),
         ],
         example: "- authorized_key:\n    user: deploy\n    key: \"{{ lookup('file', 'deploy.pub') }}\"\n    exclusive: true\n",
         free_form: None,

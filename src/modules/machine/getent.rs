@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -41,8 +41,12 @@ impl Module for Getent {
                 .default("yes")
                 .doc("fail if there is no such entry"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[Return::new(
+            "ansible_facts",
+            "dict",
+            "`getent_DATABASE`: the other fields of each entry, by its first; a list of those where it has several lines",
+        )],
+        example: "- getent:\n    database: passwd\n    key: root\n- debug: {msg: \"{{ ansible_facts.getent_passwd.root[4] }}\"}\n",
         free_form: None,
         rules: &[],
     };

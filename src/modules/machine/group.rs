@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::user::next_id;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Effect, Foresight};
 use crate::system::{self, Command, System};
 use crate::wire::message::Outcome;
@@ -75,8 +75,17 @@ impl Module for Group {
             Arg::int("gid_min").doc("The lowest number to choose from."),
             Arg::int("gid_max").doc("The highest."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("name", "str", "the group"),
+            Return::new("gid", "int", "its number"),
+            Return::new("state", "str", "whether it is to be there"),
+            Return::new(
+                "system",
+                "bool",
+                "whether a number from the range for services was asked for",
+            ),
+        ],
+        example: "- group:\n    name: registry\n    system: true\n",
         free_form: None,
         rules: &[
             Rule::If("non_unique", "True", &["gid"]),
@@ -88,6 +97,7 @@ impl Module for Group {
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         let groups = system.groups()?;
         let current = groups.iter().find(|group| group.name == args.name);
+        refusal(&args, current, &groups, system)?;
         let mut argv: Vec<String> = Vec::new();
         let mut outcome = Outcome::ok()
             .with("name", args.name.as_str())
@@ -172,6 +182,45 @@ impl Module for Group {
     }
 }
 
+/// What the programs would refuse, so that a check knows it too: a number that is taken, and to remove a user's primary
+/// group.
+fn refusal(
+    args: &Args,
+    current: Option<&system::Group>,
+    groups: &[system::Group],
+    system: &dyn System,
+) -> Result<(), Error> {
+    let failure = |message: String| Err(Error::new(message).with("name", args.name.as_str()));
+    if args.state == "absent" {
+        // Whether libuser's tools mind is their own decision.
+        if args.force || args.local {
+            return Ok(());
+        }
+        let users = system.users()?;
+        let owner = current.and_then(|group| users.iter().find(|user| user.gid == group.gid));
+        return match owner {
+            None => Ok(()),
+            Some(user) => failure(format!(
+                "groupdel: cannot remove the primary group of user '{}': remove that user or give it another group \
+                 first, or use `force`",
+                user.name
+            )),
+        };
+    }
+    let taken = groups
+        .iter()
+        .find(|group| args.gid == Some(group.gid) && group.name != args.name);
+    match taken {
+        Some(group) if !args.non_unique => failure(format!(
+            "{}: GID '{}' already exists: group {} has it; choose another number, or allow it with `non_unique`",
+            args.program(if current.is_some() { "groupmod" } else { "groupadd" }),
+            group.gid,
+            group.name
+        )),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,19 +242,39 @@ mod tests {
         }
         fake.answer("groupadd -r -g 900 registry", 0, "")
             .answer("groupmod -g 77 ann", 0, "")
-            .answer("groupdel ann", 0, "");
+            .answer("groupdel -f ann", 0, "");
         assert!(run(&fake, r#"{"name":"registry","gid":900,"system":true}"#).changed);
         assert!(run(&fake, r#"{"name":"ann","gid":77}"#).changed);
         assert!(!run(&fake, r#"{"name":"ann","gid":1000}"#).changed);
-        assert!(run(&fake, r#"{"name":"ann","state":"absent"}"#).changed);
+        assert!(run(&fake, r#"{"name":"ann","state":"absent","force":true}"#).changed);
         assert!(!run(&fake, r#"{"name":"bob","state":"absent"}"#).changed);
         assert_eq!(
             fake.ran(),
             [
                 "groupadd -r -g 900 registry",
                 "groupmod -g 77 ann",
-                "groupdel ann"
+                "groupdel -f ann"
             ]
         );
+    }
+
+    #[test]
+    fn knows_what_would_be_refused() {
+        let fake = Fake::new();
+        let refused = |arguments: &str| {
+            let outcome = run(&fake, arguments);
+            assert!(outcome.failed, "{outcome:?}");
+            outcome.message().unwrap_or_default().to_owned()
+        };
+        assert!(
+            refused(r#"{"name":"ann","state":"absent"}"#)
+                .contains("cannot remove the primary group of user 'ann'")
+        );
+        assert!(
+            refused(r#"{"name":"crew","gid":1000}"#)
+                .starts_with("groupadd: GID '1000' already exists: group ann")
+        );
+        assert!(refused(r#"{"name":"ann","gid":0}"#).starts_with("groupmod: GID '0' already exists"));
+        assert!(fake.ran().is_empty());
     }
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::modules::files::content::{Writing, text_diff};
 use crate::modules::files::path;
 use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -59,8 +59,12 @@ impl Module for KnownHosts {
                 .default("present")
                 .doc("whether it shall be there"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("path", "str", "the file"),
+            Return::new("key", "str", "as it was given; so are the other arguments"),
+            Return::new("diff", "dict", "the file before and after"),
+        ],
+        example: "- known_hosts:\n    name: git.example.com\n    key: git.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBjOaPmrsHTS2b3wMMZN9JVYQ3X0QwZ8cDTcHIWmGkGk\n    hash_host: true\n",
         free_form: None,
         rules: &[],
     };

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::modules::machine::systemd_service::{self, Scope, State, SystemdService};
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::machine::sysvinit::{self, Sysvinit};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, Follow, System};
 use crate::wire::message::Outcome;
@@ -31,10 +32,12 @@ pub struct Args {
     sleep: Option<u64>,
     arguments: Option<String>,
     runlevel: String,
+    r#use: String,
 }
 
 pub enum Change {
     Systemd(systemd_service::Change),
+    Sysvinit(sysvinit::Change),
     Script { calls: Vec<Call>, outcome: Outcome },
 }
 
@@ -66,17 +69,32 @@ impl Module for Service {
             Arg::str("runlevel").default("default").doc("OpenRC's run level."),
             Arg::str("use")
                 .default("auto")
-                .doc("Accepted and not needed: the target is looked at."),
+                .doc("`systemd` or `sysvinit`: the module that does it; `auto` and `service`: what the target has."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("name", "str", "the service"),
+            Return::new("state", "str", "started or stopped").when("`state` is given"),
+            Return::new("enabled", "bool", "whether it starts at boot").when("`enabled` is given"),
+            Return::new("status", "dict", "what systemd told of the unit, or what was run of a script")
+                .when("by systemd or `use: sysvinit`"),
+        ],
+        example: "- service:\n    name: nginx\n    state: started\n    enabled: true\n",
         free_form: None,
         rules: &[Rule::OneOf(&["state", "enabled"])],
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
-        if !systemd_service::is_booted(system)? {
-            return check_script(&args, system);
+        match args.r#use.rsplit('.').next().unwrap_or_default() {
+            "systemd" | "systemd_service" => {}
+            "sysvinit" => return Ok(wrapped(args.sysvinit(system)?, Change::Sysvinit)),
+            "auto" | "service" if systemd_service::is_booted(system)? => {}
+            "auto" | "service" => return check_script(&args, system),
+            other => {
+                return Err(Error::new(format!(
+                    "Could not detect which service manager to use: `use` is {other}, and can be auto, service, \
+                     systemd or sysvinit"
+                )));
+            }
         }
         let plan = SystemdService::check(
             systemd_service::Args {
@@ -92,22 +110,13 @@ impl Module for Service {
             },
             system,
         )?;
-        Ok(match plan {
-            Plan::Same(outcome) => Plan::Same(outcome),
-            Plan::Change { change, predicted } => Plan::Change {
-                change: Change::Systemd(change),
-                predicted,
-            },
-            Plan::Unknown { change, skipped } => Plan::Unknown {
-                change: Change::Systemd(change),
-                skipped,
-            },
-        })
+        Ok(wrapped(plan, Change::Systemd))
     }
 
     fn foresee(change: &Change) -> Foresight {
         match change {
             Change::Systemd(change) => SystemdService::foresee(change),
+            Change::Sysvinit(change) => Sysvinit::foresee(change),
             Change::Script { .. } => Foresight::Effects(Vec::new()),
         }
     }
@@ -115,6 +124,7 @@ impl Module for Service {
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         match change {
             Change::Systemd(change) => SystemdService::apply(change, system),
+            Change::Sysvinit(change) => Sysvinit::apply(change, system),
             Change::Script { calls, outcome } => {
                 for call in calls {
                     if let Some(seconds) = call.pause {
@@ -125,6 +135,37 @@ impl Module for Service {
                 Ok(outcome)
             }
         }
+    }
+}
+
+/// Another module's plan as this one's.
+fn wrapped<C>(plan: Plan<C>, wrap: fn(C) -> Change) -> Plan<Change> {
+    match plan {
+        Plan::Same(outcome) => Plan::Same(outcome),
+        Plan::Change { change, predicted } => Plan::Change {
+            change: wrap(change),
+            predicted,
+        },
+        Plan::Unknown { change, skipped } => Plan::Unknown {
+            change: wrap(change),
+            skipped,
+        },
+    }
+}
+
+impl Args {
+    fn sysvinit(self, system: &dyn System) -> Result<Plan<sysvinit::Change>, Error> {
+        let args = sysvinit::Args {
+            name: self.name,
+            state: self.state,
+            enabled: self.enabled,
+            sleep: self.sleep.unwrap_or(sysvinit::PAUSE),
+            pattern: self.pattern,
+            arguments: self.arguments,
+            runlevels: None,
+            daemonize: false,
+        };
+        Sysvinit::check(args, system)
     }
 }
 

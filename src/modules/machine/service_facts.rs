@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::modules::{Error, Module, Plan, Spec};
+use crate::modules::{Error, Module, Plan, Return, Spec};
 use crate::system::{Command, Follow, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -30,8 +30,13 @@ impl Module for ServiceFacts {
         name: "service_facts",
         summary: "read the services of the target into `ansible_facts.services`",
         args: &[],
-        returns: &[],
-        example: "",
+        returns: &[Return::new(
+            "ansible_facts",
+            "dict",
+            "`services`: by name, each with `name`, `state` (running, stopped, unknown...), `status` (enabled, \
+             disabled...) and `source` (systemd, sysv)",
+        )],
+        example: "- service_facts:\n- debug: {msg: \"{{ ansible_facts.services['ssh.service'].state }}\"}\n",
         free_form: None,
         rules: &[],
     };

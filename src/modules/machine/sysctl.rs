@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::modules::files::expand;
 use crate::modules::files::steps::{Step, perform};
 use crate::modules::machine::text_file::TextFile;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Follow, System};
 use crate::wire::message::Outcome;
 
@@ -38,6 +38,7 @@ pub struct Change {
     reload: Vec<Setting>,
     /// Parameters that the kernel does not have are passed over.
     lenient: bool,
+    outcome: Outcome,
 }
 
 /// One parameter's value.
@@ -82,7 +83,10 @@ impl Module for Sysctl {
                 .default("/etc/sysctl.conf")
                 .doc("the file"),
         ],
-        returns: &[],
+        returns: &[
+            Return::new("name", "str", "the parameter"),
+            Return::new("value", "str", "its value, as the file has it").when("it is to be present"),
+        ],
         example: "- sysctl:\n    name: net.ipv4.ip_forward\n    value: 1\n    sysctl_file: /etc/sysctl.d/50-router.conf\n    sysctl_set: true\n",
         free_form: None,
         rules: &[Rule::If("state", "present", &["value"])],
@@ -105,8 +109,12 @@ impl Module for Sysctl {
             Some((_, old)) => !present || old != value,
         };
         let differs = present && (args.reload || args.sysctl_set) && !same(&current(name, system), &value);
+        let mut outcome = Outcome::ok().with("name", name);
+        if present {
+            outcome = outcome.with("value", value.as_str());
+        }
         if !rewrite && !differs {
-            return Ok(Plan::Same(Outcome::ok()));
+            return Ok(Plan::Same(outcome));
         }
         let after = edited(&file.before, name, present.then_some(value.as_str()));
         let reload = if args.reload {
@@ -120,7 +128,8 @@ impl Module for Sysctl {
             value,
             optional: false,
         });
-        let mut predicted = Outcome::changed(true);
+        outcome.changed = true;
+        let mut predicted = outcome.clone();
         if rewrite {
             predicted = predicted.with_diff(file.diff(&after));
         }
@@ -129,6 +138,7 @@ impl Module for Sysctl {
             file: rewrite.then(|| file.write(after, false)),
             reload,
             lenient: args.ignoreerrors,
+            outcome,
         };
         Ok(Plan::Change { change, predicted })
     }
@@ -152,7 +162,7 @@ impl Module for Sysctl {
             })
             .collect();
         if failures.is_empty() {
-            return Ok(Outcome::changed(true));
+            return Ok(change.outcome);
         }
         Err(Error::new(format!(
             "Failed to reload sysctl: {}",

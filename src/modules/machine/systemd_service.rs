@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Effect, Foresight, Subject};
 use crate::system::{Command, Follow, System};
 use crate::value::{Map, Value};
@@ -99,8 +99,18 @@ impl Module for SystemdService {
                 .doc("Do not wait until the unit has started or stopped."),
             Arg::bool("force").doc("Replace symbolic links that are in the way."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("name", "str", "the unit").when("`name` is given"),
+            Return::new(
+                "status",
+                "dict",
+                "the unit's properties before anything was done, as `systemctl show` tells them",
+            )
+            .when("`name` is given"),
+            Return::new("enabled", "bool", "whether it starts at boot").when("`enabled` is given"),
+            Return::new("state", "str", "started or stopped").when("`state` is given"),
+        ],
+        example: "- systemd_service:\n    name: registry\n    state: started\n    enabled: true\n    daemon_reload: true\n",
         free_form: None,
         rules: &[Rule::OneOf(&[
             "state",

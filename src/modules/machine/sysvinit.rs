@@ -21,16 +21,19 @@ pub struct Sysvinit;
 /// Each has a folder of links, `/etc/rcN.d`.
 const RUN_LEVELS: &[&str] = &["0", "1", "2", "3", "4", "5", "6", "S"];
 
+/// Seconds after each of the two steps of a restart.
+pub(super) const PAUSE: u64 = 1;
+
 #[derive(Debug, Deserialize)]
 pub struct Args {
-    name: String,
-    state: Option<State>,
-    enabled: Option<bool>,
-    sleep: u64,
-    pattern: Option<String>,
-    arguments: Option<String>,
-    runlevels: Option<Vec<String>>,
-    daemonize: bool,
+    pub(super) name: String,
+    pub(super) state: Option<State>,
+    pub(super) enabled: Option<bool>,
+    pub(super) sleep: u64,
+    pub(super) pattern: Option<String>,
+    pub(super) arguments: Option<String>,
+    pub(super) runlevels: Option<Vec<String>>,
+    pub(super) daemonize: bool,
 }
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::modules::tool::Calls;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
@@ -98,7 +98,7 @@ impl Module for Firewalld {
                 .choices(&["default", "ACCEPT", "DROP", "%%REJECT%%"])
                 .doc("what becomes of everything else; needs `zone` and `permanent`"),
         ],
-        returns: &[],
+        returns: &[Return::new("msg", "str", "what was done, and where")],
         example: "- firewalld: {service: https, state: enabled, permanent: true, immediate: true}\n\
                   - firewalld: {zone: internal, source: 10.0.0.0/8, state: enabled, permanent: true}\n",
         free_form: None,

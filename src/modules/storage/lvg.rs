@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::lvm;
 use crate::modules::tool::Calls;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Foresight, Subject};
 use crate::system::{Command, Follow, System};
 use crate::value::Value;
@@ -75,14 +75,14 @@ impl Module for Lvg {
                 .default("yes")
                 .doc("take out what is not in `pvs`"),
         ],
-        returns: &[],
+        returns: &[Return::new("vg", "str", "the group")],
         example: "- lvg: {vg: data, pvs: [/dev/sdb, /dev/sdc]}\n- lvg: {vg: data, state: absent}\n",
         free_form: None,
         rules: &[Rule::If("reset_pv_uuid", "True", &["pvs"])],
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Calls>, Error> {
-        let mut calls = Calls::new(Outcome::ok());
+        let mut calls = Calls::new(Outcome::ok().with("vg", args.vg.as_str()));
         let foreseen = system.foreseen(Subject::VolumeGroup, &args.vg);
         let volumes = match foreseen {
             Some(Value::Null) => None,

@@ -24,7 +24,7 @@ use serde::Deserialize;
 use self::collector::Part;
 pub use self::distribution::os_family;
 pub use self::host::full_name;
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -60,8 +60,12 @@ impl Module for Setup {
                 .default("10")
                 .doc("Seconds for what may hang, such as file systems."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[Return::new(
+            "ansible_facts",
+            "dict",
+            "the facts, their names beginning with `ansible_`",
+        )],
+        example: "- setup:\n    gather_subset: [min, network]\n    filter: [ansible_default_ipv4]\n",
         free_form: None,
         rules: &[],
     };
@@ -96,8 +100,11 @@ impl Module for Setup {
             .map(|(name, value)| (format!("ansible_{name}"), value))
             .collect();
         named.sort_keys();
-        named.insert("gather_subset".to_owned(), args.gather_subset.into());
-        named.insert("module_setup".to_owned(), true.into());
+        let about = Map::from_iter([
+            ("gather_subset".to_owned(), args.gather_subset.into()),
+            ("module_setup".to_owned(), true.into()),
+        ]);
+        named.extend(select(about, &args.filter)?);
         Ok(Plan::Same(Outcome::ok().with("ansible_facts", named)))
     }
 

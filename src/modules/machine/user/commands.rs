@@ -7,7 +7,6 @@ use super::Args;
 use super::state::State;
 use crate::modules::Error;
 use crate::system::{self, Command};
-use crate::wire::message::Secret;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
@@ -69,9 +68,10 @@ pub(super) fn creation(args: &Args, state: &State) -> Result<Vec<Command>, Error
                 .map(|group| Command::new(["lgroupmod", "-M", &args.name, group])),
         );
     }
-    calls.extend(args.password.as_ref().map(|hash| set_password(args, hash)));
-    if args.password_lock == Some(true) {
-        calls.push(Command::new(["usermod", "-L", &args.name]));
+    match args.new_password(None) {
+        Some(hash) => calls.push(set_password(args, &hash)),
+        None if args.password_lock == Some(true) => calls.push(Command::new(["usermod", "-L", &args.name])),
+        None => {}
     }
     calls.extend(ageing(args, &State::default()));
     Ok(calls)
@@ -126,16 +126,10 @@ pub(super) fn modification(args: &Args, user: &system::User, state: &State) -> R
         calls.insert(0, argv.named(args));
     }
     let is_locked = state.password.starts_with('!');
-    let hash = state.password.trim_start_matches('!');
-    if let Some(wanted) = &args.password
-        && args.update_password == "always"
-        && wanted.reveal().trim_start_matches('!') != hash
-    {
-        calls.push(set_password(args, wanted));
-    }
-    match args.password_lock {
-        Some(true) if !is_locked => calls.push(Command::new(["usermod", "-L", &args.name])),
-        Some(false) if is_locked => calls.push(Command::new(["usermod", "-U", &args.name])),
+    match (args.new_password(Some(state)), args.password_lock) {
+        (Some(hash), _) => calls.push(set_password(args, &hash)),
+        (None, Some(true)) if !is_locked => calls.push(Command::new(["usermod", "-L", &args.name])),
+        (None, Some(false)) if is_locked => calls.push(Command::new(["usermod", "-U", &args.name])),
         _ => {}
     }
     calls.extend(ageing(args, state));
@@ -207,14 +201,14 @@ fn local_expiry(args: &Args, expires: f64) -> Command {
     Command::new(["lchage", "-E", &days.to_string(), &args.name])
 }
 
-fn set_password(args: &Args, hash: &Secret) -> Command {
+fn set_password(args: &Args, hash: &str) -> Command {
     let mut command = Command::new(["chpasswd", "-e"]);
-    command.stdin = format!("{}:{}\n", args.name, hash.reveal()).into_bytes();
+    command.stdin = format!("{}:{hash}\n", args.name).into_bytes();
     command
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "days since 1970 fit")]
-fn days(seconds: f64) -> i64 {
+pub(super) fn days(seconds: f64) -> i64 {
     (seconds / SECONDS_PER_DAY).floor() as i64
 }
 

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::Args;
+use super::defaults::Defaults;
 use super::state::State;
 use crate::modules::Error;
-use crate::system::foresight::Effect;
+use crate::system::foresight::{Effect, Subject};
 use crate::system::{Attributes, FileKind, Group, User};
+use crate::value::Value;
 
 /// Where `useradd` and `groupadd` begin to number, and where the range for services ends.
 const FIRST_ID: u32 = 1000;
-const SHELL: &str = "/bin/sh";
 
 /// The number that the next account or group is likely to get.
 pub(in crate::modules::machine) fn next_id(taken: impl Iterator<Item = u32>, system: bool) -> u32 {
@@ -25,7 +26,12 @@ pub(in crate::modules::machine) fn next_id(taken: impl Iterator<Item = u32>, sys
 }
 
 /// An account that would be made.
-pub(super) fn creation(args: &Args, users: &[User], state: &State) -> Result<Vec<Effect>, Error> {
+pub(super) fn creation(
+    args: &Args,
+    users: &[User],
+    state: &State,
+    defaults: &Defaults,
+) -> Result<Vec<Effect>, Error> {
     let mut effects = Vec::new();
     let uid = args
         .uid
@@ -55,8 +61,8 @@ pub(super) fn creation(args: &Args, users: &[User], state: &State) -> Result<Vec
             uid,
             gid,
             comment: String::new(),
-            home: Path::new("/home").join(&args.name),
-            shell: SHELL.to_owned(),
+            home: defaults.homes.join(&args.name),
+            shell: defaults.shell.clone(),
         },
         state,
     )?;
@@ -65,6 +71,7 @@ pub(super) fn creation(args: &Args, users: &[User], state: &State) -> Result<Vec
     }
     effects.extend(memberships(args, state)?);
     effects.push(Effect::User(user));
+    effects.push(shadow(args, defaults.line().changed(args).into()));
     Ok(effects)
 }
 
@@ -79,14 +86,21 @@ pub(super) fn modification(
     let mut effects = memberships(args, state)?;
     effects.extend(made.map(|path| home(&user, path)));
     effects.push(Effect::User(user));
+    if state.listed {
+        effects.push(shadow(args, state.changed(args).into()));
+    }
     Ok(effects)
 }
 
-/// An account that would be gone, with the group that bears its name.
-pub(super) fn deletion(args: &Args, user: &User, state: &State) -> Vec<Effect> {
-    let mut effects = vec![Effect::NoUser(user.name.clone())];
+/// An account that would be gone, with the group that bears its name unless others are in it.
+pub(super) fn deletion(args: &Args, user: &User, users: &[User], state: &State) -> Vec<Effect> {
+    let mut effects = vec![Effect::NoUser(user.name.clone()), shadow(args, Value::Null)];
     for group in &state.groups {
-        if group.name == user.name && group.gid == user.gid {
+        let is_shared = group.members.iter().any(|member| *member != user.name)
+            || users
+                .iter()
+                .any(|other| other.name != user.name && other.gid == group.gid);
+        if group.name == user.name && group.gid == user.gid && !is_shared {
             effects.push(Effect::NoGroup(group.name.clone()));
         } else if group.members.contains(&user.name) {
             effects.push(without(group, &user.name));
@@ -133,6 +147,14 @@ fn memberships(args: &Args, state: &State) -> Result<Vec<Effect>, Error> {
         }
     };
     Ok(state.groups.iter().filter_map(effect).collect())
+}
+
+fn shadow(args: &Args, is: Value) -> Effect {
+    Effect::State {
+        of: Subject::Shadow,
+        name: args.name.clone(),
+        is,
+    }
 }
 
 fn without(group: &Group, user: &str) -> Effect {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::Args;
+use super::defaults::{LOGIN_DEFS, setting, text};
 use crate::modules::files::content::beside;
 use crate::modules::{Error, tool};
 use crate::system::{Attributes, Command, FileKind, Follow, System, User};
 use crate::wire::message::{Outcome, Secret};
 
-const LOGIN_DEFS: &str = "/etc/login.defs";
 const SKELETON: &str = "/etc/skel";
 /// What home folders get where nothing is configured.
 const HOME_MODE: u32 = 0o755;
@@ -67,17 +67,10 @@ fn copy(from: &Path, to: &Path, owner: Attributes, system: &dyn System) -> Resul
 
 /// `HOME_MODE` or what `UMASK` leaves; none where the target has no such file.
 fn configured_mode(system: &dyn System) -> Result<Option<u32>, Error> {
-    let file = Path::new(LOGIN_DEFS);
-    if system.metadata(file, Follow::Yes)?.is_none() {
+    let Some(text) = text(LOGIN_DEFS, system)? else {
         return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&system.read(file)?).into_owned();
-    let setting = |name: &str| {
-        text.lines().find_map(|line| {
-            let value = line.strip_prefix(name)?;
-            u32::from_str_radix(value.strip_prefix([' ', '\t'])?.trim(), 8).ok()
-        })
     };
+    let setting = |name: &str| u32::from_str_radix(setting(&text, name)?, 8).ok();
     let umask = || setting("UMASK").map(|umask| 0o777 & !umask);
     Ok(Some(setting("HOME_MODE").or_else(umask).unwrap_or(HOME_MODE)))
 }

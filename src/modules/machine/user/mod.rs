@@ -4,6 +4,7 @@
 //! processes shows it. Deliberately no `busybox` tools; the arguments for other systems than Linux are taken without effect.
 
 mod commands;
+mod defaults;
 mod foreseen;
 mod home;
 mod state;
@@ -12,11 +13,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::defaults::Defaults;
 pub(super) use self::foreseen::next_id;
 use self::home::KeyPair;
 use self::state::State;
 use crate::modules::files::path;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Effect, Foresight};
 use crate::system::{self, Command, Follow, System};
 use crate::wire::message::{Outcome, Secret};
@@ -161,14 +163,33 @@ impl Module for User {
             Arg::str("ssh_key_passphrase")
                 .secret()
                 .doc("The passphrase of the private key."),
-            Arg::bool("hidden").doc("Accepted without effect: for macOS."),
-            Arg::str("login_class").doc("Accepted without effect: for BSD."),
-            Arg::str("profile").doc("Accepted without effect: for illumos."),
-            Arg::str("authorization").doc("Accepted without effect: for illumos."),
-            Arg::str("role").doc("Accepted without effect: for illumos."),
+            Arg::bool("hidden").doc("For macOS; accepted without effect, as Ansible does on Linux."),
+            Arg::str("login_class").doc("For BSD; accepted without effect, as Ansible does on Linux."),
+            Arg::str("profile").doc("For Solaris; accepted without effect, as Ansible does on Linux."),
+            Arg::str("authorization").doc("For Solaris; accepted without effect, as Ansible does on Linux."),
+            Arg::str("role").doc("For Solaris; accepted without effect, as Ansible does on Linux."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("name", "str", "the account"),
+            Return::new("state", "str", "whether it is to be there"),
+            Return::new("uid", "int", "its number").when("it is there"),
+            Return::new("group", "int", "the number of its primary group").when("it is there"),
+            Return::new("groups", "str", "further groups, as they were given").when("`groups` is given"),
+            Return::new("comment", "str", "the name of the person").when("it is there"),
+            Return::new("home", "str", "the home folder").when("it is there"),
+            Return::new("shell", "str", "the login shell").when("it is there"),
+            Return::new("append", "bool", "as it was given").when("it was there before"),
+            Return::new("move_home", "bool", "as it was given").when("it was there before"),
+            Return::new("create_home", "bool", "as it was given").when("it was made"),
+            Return::new("system", "bool", "as it was given").when("it was made"),
+            Return::new("password", "str", "`NOT_LOGGING_PASSWORD`").when("`password` is given"),
+            Return::new("force", "bool", "as it was given").when("it is to be absent"),
+            Return::new("remove", "bool", "as it was given").when("it is to be absent"),
+            Return::new("ssh_key_file", "str", "the private key").when("`generate_ssh_key` is set"),
+            Return::new("ssh_fingerprint", "str", "the key's fingerprint").when("`generate_ssh_key` is set"),
+            Return::new("ssh_public_key", "str", "the public key").when("`generate_ssh_key` is set"),
+        ],
+        example: "- user:\n    name: registry\n    system: true\n    home: /srv/registry\n    shell: /usr/sbin/nologin\n- user:\n    name: ann\n    groups: [sudo]\n    append: true\n    password: \"{{ secret | password_hash }}\"\n",
         free_form: None,
         rules: &[
             Rule::Exclusive(&["local", "uid_min"]),
@@ -185,6 +206,7 @@ impl Module for User {
         let current = users.iter().find(|user| user.name == args.name);
         let state = State::read(&args, current, system)?;
         let keys = KeyPair::wanted(&args, system)?.filter(|_| args.state == "present");
+        refusal(&args, current, &users)?;
         let mut warnings = args.warnings();
         let steps = match (args.state.as_str(), current) {
             ("absent", None) => Vec::new(),
@@ -205,8 +227,8 @@ impl Module for User {
         });
         let effects = match (args.state.as_str(), current) {
             ("absent", None) => Vec::new(),
-            ("absent", Some(user)) => foreseen::deletion(&args, user, &state),
-            (_, None) => foreseen::creation(&args, &users, &state)?,
+            ("absent", Some(user)) => foreseen::deletion(&args, user, &users, &state),
+            (_, None) => foreseen::creation(&args, &users, &state, &Defaults::read(system)?)?,
             (_, Some(user)) => foreseen::modification(&args, user, &state, made)?,
         };
         let outcome = args.describe(current.is_some(), Outcome::changed(!steps.is_empty()));
@@ -248,6 +270,29 @@ impl Module for User {
             _ => Ok(outcome),
         }
     }
+}
+
+/// What `useradd` and `usermod` would refuse, so that a check knows it too: a number that is taken.
+fn refusal(args: &Args, current: Option<&system::User>, users: &[system::User]) -> Result<(), Error> {
+    if args.state == "absent" || args.non_unique {
+        return Ok(());
+    }
+    let taken = users
+        .iter()
+        .find(|user| args.uid == Some(user.uid) && user.name != args.name);
+    let Some(taken) = taken else {
+        return Ok(());
+    };
+    let said = if current.is_some() {
+        format!("usermod: UID '{}' already exists", taken.uid)
+    } else {
+        format!("useradd: UID {} is not unique", taken.uid)
+    };
+    let message = format!(
+        "{said}: account {} has it; choose another number, or allow it with `non_unique`",
+        taken.name
+    );
+    Err(Error::new(message).with("name", args.name.as_str()))
 }
 
 fn account(name: &str, system: &dyn System) -> Result<Option<system::User>, Error> {
@@ -312,6 +357,23 @@ impl Args {
             || self.password_lock.is_some()
             || self.expires.is_some()
             || days.iter().any(Option::is_some)
+    }
+
+    /// The hash that the account is to get in place of the one it has; one that is locked begins with `!`.
+    fn new_password(&self, present: Option<&State>) -> Option<String> {
+        let wanted = self.password.as_ref()?.reveal();
+        let is_wanted = present.is_none_or(|state| {
+            let differs = wanted.trim_start_matches('!') != state.password.trim_start_matches('!');
+            differs && self.update_password == "always"
+        });
+        if !is_wanted {
+            return None;
+        }
+        Some(if self.password_lock == Some(true) {
+            format!("!{wanted}")
+        } else {
+            wanted.to_owned()
+        })
     }
 
     fn warnings(&self) -> Vec<String> {

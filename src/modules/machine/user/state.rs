@@ -1,7 +1,9 @@
 //! What a target knows of an account beside its line in `/etc/passwd`.
 
+use super::commands::days;
 use super::{Args, SHADOW};
 use crate::modules::Error;
+use crate::system::foresight::Subject;
 use crate::system::{self, Follow, System};
 
 /// Groups, and the account's line in `/etc/shadow`.
@@ -26,14 +28,14 @@ impl State {
             groups: system.groups()?,
             ..Self::default()
         };
-        if user.is_none()
-            || !args.concern_shadow()
-            || system.metadata(SHADOW.as_ref(), Follow::Yes)?.is_none()
-        {
+        if user.is_none() || !args.concern_shadow() {
             return Ok(state);
         }
-        let text = system.read(SHADOW.as_ref())?;
-        let text = String::from_utf8_lossy(&text);
+        let text = match system.foreseen(Subject::Shadow, &args.name) {
+            Some(line) => line.to_string(),
+            None if system.metadata(SHADOW.as_ref(), Follow::Yes)?.is_none() => return Ok(state),
+            None => String::from_utf8_lossy(&system.read(SHADOW.as_ref())?).into_owned(),
+        };
         let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
         if let Some(fields) = lines.find(|fields| fields[0] == args.name) {
             let number = |at: usize| fields.get(at).and_then(|field| field.parse().ok());
@@ -50,6 +52,32 @@ impl State {
             state.expires = number(7);
         }
         Ok(state)
+    }
+
+    /// The line as it would be in /etc/shadow once the account is as it is asked for.
+    pub fn changed(&self, args: &Args) -> String {
+        let mut password = self.password.clone();
+        if let Some(hash) = args.new_password(self.listed.then_some(self)) {
+            password = hash;
+        } else if args.password_lock == Some(true) && !password.starts_with('!') {
+            password.insert(0, '!');
+        } else if args.password_lock == Some(false) {
+            password = password.trim_start_matches('!').to_owned();
+        }
+        let expires = match args.expires {
+            None => self.expires,
+            Some(seconds) => (seconds >= 0.0).then(|| days(seconds)),
+        };
+        let fields = [
+            args.password_expire_min.or(self.minimum),
+            args.password_expire_max.or(self.maximum),
+            args.password_expire_warn.or(self.warning),
+            args.password_expire_account_disable.or(self.inactive),
+            expires,
+        ]
+        .map(|days| days.map(|days| days.to_string()).unwrap_or_default())
+        .join(":");
+        format!("{}:{password}::{fields}:", args.name)
     }
 
     /// The number of a group that is given by name or number.
