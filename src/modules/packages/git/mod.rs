@@ -14,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use self::archive::Archive;
 use self::remote::Remote;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::foresight::{Effect, Foresight};
-use crate::system::{Command, CommandOutput, FileKind, Follow, System};
+use crate::system::{Attributes, Command, CommandOutput, FileKind, Follow, System};
 use crate::value::Value;
-use crate::wire::message::Outcome;
+use crate::wire::message::{Diff, Outcome};
 
 pub struct Git;
 
@@ -65,6 +66,8 @@ pub struct Change {
     /// The folder of an existing repository that moves elsewhere.
     relocate: Option<PathBuf>,
     before: Option<String>,
+    /// What a predicted change would leave.
+    foreseen: Vec<Effect>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +144,16 @@ impl Module for Git {
                 "whether the remote was known by another URL",
             )
             .when("there was a checkout"),
+            Return::new(
+                "submodules_changed",
+                "bool",
+                "true: submodules were brought to where they shall be",
+            )
+            .when("any was elsewhere"),
+            Return::new("git_dir_before", "str", "where the repository itself was kept")
+                .when("it was moved, see `separate_git_dir`"),
+            Return::new("git_dir_now", "str", "where the repository itself is kept")
+                .when("it was moved, see `separate_git_dir`"),
         ],
         example: "\
 - git:
@@ -182,17 +195,21 @@ impl Module for Git {
             let outcome = Outcome::ok().with("before", before.clone()).with("after", before);
             return Ok(Plan::Same(outcome));
         };
-        let predicted = tree.predict(work, before.clone(), relocate.is_some())?;
+        let archive = tree.archive()?;
+        let predicted = tree.predict(work, before.clone(), relocate.is_some(), archive.as_ref())?;
+        let foreseen = if predicted.changed {
+            tree.foreseen(archive)
+        } else {
+            Vec::new()
+        };
         let change = Change {
             args,
             work,
             relocate,
             before,
+            foreseen,
         };
-        Ok(Plan::Unknown {
-            change,
-            skipped: predicted,
-        })
+        Ok(Plan::Change { change, predicted })
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
@@ -200,8 +217,8 @@ impl Module for Git {
         tree.bring_about(&change)
     }
 
-    fn foresee(_change: &Change) -> Foresight {
-        Foresight::Effects(vec![Effect::Files])
+    fn foresee(change: &Change) -> Foresight {
+        Foresight::Effects(change.foreseen.clone())
     }
 }
 
@@ -387,27 +404,78 @@ impl<'a> Tree<'a> {
     }
 
     /// What the result will be, as far as the remote tells.
-    fn predict(&self, work: Work, before: Option<String>, relocated: bool) -> Result<Outcome, Error> {
+    fn predict(
+        &self,
+        work: Work,
+        before: Option<String>,
+        relocated: bool,
+        archive: Option<&Archive>,
+    ) -> Result<Outcome, Error> {
+        let exported = |revision: &str| match archive {
+            Some(archive) => self.archive_differs(archive, revision),
+            None => Ok(false),
+        };
         let outcome = Outcome::changed(true).with("before", before.clone());
         if work == Work::Archive {
-            return Ok(outcome.with("after", before));
+            return Ok(Outcome {
+                changed: relocated || exported(&self.args.version)?,
+                ..outcome.with("after", before)
+            });
         }
         let remote = Remote::ask(self)?;
         let head = match work {
             Work::Update { .. } => self.head_branch().ok(),
             _ => None,
         };
-        let after = remote.revision(&self.args.version, head.as_deref());
-        let outcome = outcome.with("after", after.clone());
+        let version = self.args.version.as_str();
+        let mut after = remote.revision(version, head.as_deref());
+        if matches!(work, Work::Update { .. }) && after.as_deref() == Some(version) {
+            // A commit, perhaps by a part of its hash.
+            let commit = format!("{version}^{{commit}}");
+            let known = self.try_git(&["rev-parse", "--verify", "--quiet", &commit])?;
+            if known.success() {
+                after = Some(known.stdout_text().trim_end().to_owned());
+            }
+        }
+        let mut outcome = outcome.with("after", after.clone());
+        let line = |revision: &Option<String>| revision.iter().flat_map(|text| [text, "\n"]).collect();
+        if before != after {
+            let header = self.dest().display().to_string();
+            outcome = outcome.with_diff(Diff {
+                before_header: header.clone(),
+                after_header: header,
+                before: line(&before),
+                after: line(&after),
+            });
+        }
         let Work::Update { local_changes } = work else {
             return Ok(outcome);
         };
         let url_changed = self.remote_url_differs()?;
-        let archive = self.args.archive.is_some();
+        let moved = before != after || url_changed || local_changes || relocated;
+        let changed = moved
+            || (self.args.recursive && self.submodules_differ_here()?)
+            || exported(after.as_deref().unwrap_or("HEAD"))?;
         Ok(Outcome {
-            changed: before != after || url_changed || local_changes || relocated || archive,
+            changed,
             ..outcome.with("remote_url_changed", url_changed)
         })
+    }
+
+    /// What is there afterwards: what is in the checkout is not known.
+    fn foreseen(&self, archive: Option<Archive>) -> Vec<Effect> {
+        let made = |path: PathBuf, kind: FileKind| Effect::Path {
+            path,
+            kind,
+            attributes: Attributes::default(),
+        };
+        let folders = [self.dest.clone(), self.separate.clone()];
+        let folders = folders.into_iter().flatten();
+        let file = archive.map(|archive| made(archive.path, FileKind::File));
+        folders
+            .map(|path| made(path, FileKind::Directory))
+            .chain(file)
+            .collect()
     }
 }
 

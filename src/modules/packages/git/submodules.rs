@@ -13,12 +13,16 @@ impl Tree<'_> {
         Ok(self.system.metadata(&list, Follow::Yes)?.is_some())
     }
 
+    /// Whether any submodule is not where the checkout as it is wants it.
+    pub(super) fn submodules_differ_here(&self) -> Result<bool, Error> {
+        Ok(self.has_submodules()? && differ(&self.git(&["submodule", "status"])?))
+    }
+
     /// Whether any submodule is not where it shall be, its own remote asked.
     pub(super) fn submodules_differ(&self) -> Result<bool, Error> {
         if !self.has_submodules()? {
             return Ok(false);
         }
-        let differ = |status: &str| status.lines().any(|line| !line.starts_with(' '));
         // One that is not there yet cannot be asked.
         if self
             .git(&["submodule", "status"])?
@@ -65,4 +69,8 @@ impl Tree<'_> {
         })?;
         Ok(())
     }
+}
+
+fn differ(status: &str) -> bool {
+    status.lines().any(|line| !line.starts_with(' '))
 }

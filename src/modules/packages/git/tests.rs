@@ -73,7 +73,9 @@ fn a_checkout_follows_its_remote() {
         archive.display()
     ));
     assert!(run(&export, false).changed && archive.exists());
-    assert!(!run(&export, false).changed);
+    assert!(!run(&export, false).changed && !run(&export, true).changed);
+    std::fs::write(&archive, "other").unwrap();
+    assert!(run(&export, true).changed);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::remote::Remote;
 use super::{Change, Tree, Work};
 use crate::modules::Error;
-use crate::modules::files::path;
-use crate::system::{Attributes, Follow};
+use crate::system::Attributes;
 use crate::value::Value;
 use crate::wire::message::Outcome;
 
@@ -162,13 +161,12 @@ impl Tree<'_> {
         let mut refspecs = Vec::new();
         if let Some(depth) = &depth {
             // No more than what the version needs.
-            let head = self.head_branch()?;
             if let Some(refspec) = &args.refspec {
                 refspecs.push(refspec.clone());
             } else if version == "HEAD" {
-                refspecs.push(head);
+                refspecs.push(self.head_branch()?);
             } else if remote.branch.is_some() {
-                if head != *version {
+                if self.own_branch()?.as_ref() != Some(version) {
                     refspecs.push(format!("+refs/heads/{version}:refs/heads/{version}"));
                 }
                 refspecs.push(format!("+refs/heads/{version}:refs/remotes/{name}/{version}"));
@@ -262,11 +260,16 @@ impl Tree<'_> {
             .success())
     }
 
+    /// The branch that is checked out, if one is.
+    fn own_branch(&self) -> Result<Option<String>, Error> {
+        let own = self.try_git(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
+        Ok(own.success().then(|| own.stdout_text().trim().to_owned()))
+    }
+
     /// The branch that is checked out or, where none is, the remote's own.
     pub(super) fn head_branch(&self) -> Result<String, Error> {
-        let own = self.try_git(&["symbolic-ref", "--quiet", "--short", "HEAD"])?;
-        if own.success() {
-            return Ok(own.stdout_text().trim().to_owned());
+        if let Some(own) = self.own_branch()? {
+            return Ok(own);
         }
         let prefix = format!("{}/", self.args.remote);
         let head = format!("refs/remotes/{prefix}HEAD");
@@ -286,20 +289,7 @@ impl Tree<'_> {
     /// Whether the remote is known by another URL than the wanted.
     pub(super) fn remote_url_differs(&self) -> Result<bool, Error> {
         let known = self.try_git(&["ls-remote", "--get-url", &self.args.remote])?;
-        let known = known.stdout_text().trim_end().to_owned();
-        if known == self.url {
-            return Ok(false);
-        }
-        // A path may be the same by another name.
-        let real = |url: &str| -> Option<std::path::PathBuf> {
-            let path = path::expand(url, self.system).ok()?;
-            self.system.metadata(&path, Follow::Yes).ok()??;
-            self.system.canonicalize(&path).ok()
-        };
-        Ok(match (real(&known), real(&self.args.repo)) {
-            (Some(known), Some(wanted)) => known != wanted,
-            _ => true,
-        })
+        Ok(known.stdout_text().trim_end() != self.url)
     }
 
     fn set_remote_url(&self) -> Result<bool, Error> {

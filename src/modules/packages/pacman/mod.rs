@@ -423,7 +423,9 @@ impl<'a> Work<'a> {
             )?;
             let text = output.stdout_text();
             let pairs = text.lines().filter_map(|line| line.trim().split_once(' '));
-            let pairs: Vec<(&str, &str)> = pairs.filter(|(_, version)| !version.contains(' ')).collect();
+            // A version has its release; `loading packages...` is none.
+            let is_version = |text: &str| text.contains('-') && !text.contains(' ');
+            let pairs: Vec<(&str, &str)> = pairs.filter(|(_, version)| is_version(version)).collect();
             for (name, version) in &pairs {
                 if let Some(old) = self.installed.get(*name) {
                     before += &[name, "-", old, "\n"].concat();

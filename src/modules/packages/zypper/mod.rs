@@ -182,19 +182,37 @@ impl Module for Zypper {
             let verb = Change::verb_at(call);
             let mut trial = call.clone();
             trial.argv.insert(verb + 1, "--dry-run".to_owned());
-            let answer = change.run(&trial, system)?;
-            let touched = solvables(&answer.stdout_text());
-            // What an earlier task of the check brings is not there to be removed.
-            let foreseen = change.packages != Packages::default()
-                && names_of(call)
-                    .iter()
-                    .any(|name| foreseen::of(name, system).is_some());
+            // What an earlier task of the check brings is not there to be removed, and what it removes is.
+            let removes = call.argv[verb] == "remove";
+            let foreseen = names_of(call)
+                .iter()
+                .any(|name| match foreseen::of(name, system) {
+                    Some(Foreseen::Removed) => !removes,
+                    Some(Foreseen::Installed(_)) => removes,
+                    None => false,
+                });
+            let mut touched = match change.run(&trial, system) {
+                Ok(answer) => solvables(&answer.stdout_text()),
+                Err(_) if foreseen => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            touched.retain(|solvable| !solvable.is_foreseen(system));
             if touched.is_empty() && !foreseen && change.refresh.is_none() {
                 return Ok(Plan::Same(outcome));
             }
             outcome = outcome.with("cmd", call.argv.clone());
             change.outcome = outcome.clone();
             outcome.changed = !touched.is_empty() || foreseen;
+            if !outcome.changed {
+                change.packages = Packages::default();
+            }
+            for solvable in &touched {
+                if solvable.group == "to-remove" {
+                    change.packages.remove(&solvable.name);
+                } else {
+                    change.packages.install(&solvable.name, &solvable.version);
+                }
+            }
             outcome.diff = difference(&touched).into_iter().collect();
             return Ok(Plan::Change {
                 change,
@@ -470,6 +488,20 @@ struct Solvable {
     old_version: String,
 }
 
+impl Solvable {
+    /// Whether it is already as an earlier task of this check would leave it.
+    fn is_foreseen(&self, system: &dyn System) -> bool {
+        let removed = self.group == "to-remove";
+        match foreseen::of(&self.name, system) {
+            Some(Foreseen::Installed(version)) => {
+                !removed && version.is_none_or(|version| version == self.version)
+            }
+            Some(Foreseen::Removed) => removed,
+            None => false,
+        }
+    }
+}
+
 /// Attributes of an element's start: `name="x" edition="1"`.
 fn attribute(tag: &str, name: &str) -> String {
     let mark = format!(" {name}=\"");
@@ -512,11 +544,17 @@ fn solvables(xml: &str) -> Vec<Solvable> {
     found
 }
 
-/// The texts of `message` elements.
+/// What zypper says, and asks: the texts of `message`, and of those `description` that are of problems.
 fn messages(xml: &str) -> Vec<String> {
-    let texts = xml.split("<message ").skip(1);
-    let texts = texts.filter_map(|rest| rest.split_once('>')?.1.split_once("</message>"));
-    texts.map(|(text, _)| unescape(text.trim())).collect()
+    let text = |element: &'static str, end: &str| -> Vec<String> {
+        let texts = xml.split(element).skip(1);
+        let texts = texts.filter_map(|rest| rest.split_once('>')?.1.split_once(end));
+        texts.map(|(text, _)| unescape(text.trim())).collect()
+    };
+    let mut told = text("<message", "</message>");
+    let asked = text("<description", "</description>");
+    told.extend(asked.into_iter().filter(|text| text.starts_with("Problem: ")));
+    told
 }
 
 /// As Ansible prepares it: a line for each kind of change.
