@@ -6,6 +6,7 @@
     reason = "short helpers that read well; their processes are ended by signals or with the test"
 )]
 
+mod arguments;
 mod case;
 mod commands;
 mod diagnostics;

@@ -162,7 +162,7 @@ fn specs() -> impl Iterator<Item = &'static Spec> {
     let words = Words {
         extra_vars: Arc::default(),
     };
-    words.modules().into_iter().filter_map(executor::spec)
+    words.modules().into_iter().filter_map(executor::described)
 }
 
 fn list(entries: &[&Entry], kind: &str, json: bool) -> String {

@@ -9,7 +9,8 @@
 //! - [`remote`]: where a task's modules run, and as whom.
 //! - [`scope`]: the variables of a host at a task, in order of precedence; [`host`] what it has gathered, [`fact_cache`] from
 //!   earlier runs, too.
-//! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules.
+//! - [`links`]: the open connections; [`vocabulary`] what the parser must know of modules, and
+//!   [`built_in`] the tables of inclusions and `meta`.
 //!
 //! Nothing here knows how a connection is made, what a module does, or how a result is printed.
 
@@ -17,6 +18,7 @@ mod arguments;
 mod attempt;
 mod background;
 mod batches;
+mod built_in;
 mod custom_stats;
 mod end;
 mod fact_cache;
@@ -48,4 +50,4 @@ pub use self::play::names_task;
 pub use self::run::{Ended, Run};
 pub use self::scope::{LANGUAGE_VERSION, MAGIC_VARIABLES};
 pub use self::settings::{BecomeSettings, LoginSettings, Settings};
-pub use self::vocabulary::{Words, spec};
+pub use self::vocabulary::{Words, described, spec};

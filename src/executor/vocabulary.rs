@@ -2,38 +2,14 @@
 
 use std::sync::Arc;
 
-use super::scope;
+use super::{built_in, scope};
 use crate::actions::{self, Action};
 use crate::diagnostic::Diagnostic;
 use crate::modules::{self, AnyModule, Spec};
-use crate::playbook::arguments::RAW;
 use crate::playbook::{Context, Vocabulary};
 use crate::template::{self, Names};
 use crate::value::Value;
 use crate::yaml::{Mapping, Node};
-
-/// Names that the executor itself understands.
-const BUILT_IN: &[(&str, &[&str])] = &[
-    ("meta", &[RAW]),
-    ("include_tasks", &[RAW, "file", "apply"]),
-    ("import_tasks", &[RAW, "file"]),
-    ("import_playbook", &[RAW]),
-    ("include_role", ROLE),
-    ("import_role", ROLE),
-];
-
-const ROLE: &[&str] = &[
-    "name",
-    "role",
-    "tasks_from",
-    "vars_from",
-    "defaults_from",
-    "handlers_from",
-    "apply",
-    "public",
-    "allow_duplicates",
-    "rolespec_validate",
-];
 
 /// Modules that an action calls and playbooks cannot.
 const INTERNAL: &[&str] = &[
@@ -59,11 +35,16 @@ pub fn spec(name: &str) -> Option<&'static Spec> {
         .or_else(|| modules::find(name).map(AnyModule::spec))
 }
 
+/// The table of whatever a task can name, inclusions among them.
+pub fn described(name: &str) -> Option<&'static Spec> {
+    built_in::find(name).or_else(|| spec(name))
+}
+
 impl Vocabulary for Words {
     fn modules(&self) -> Vec<&'static str> {
         let actions = actions::ACTIONS.iter().map(|action| action.spec().name);
         let modules = modules::all().map(|module| module.spec().name);
-        let built_in = BUILT_IN.iter().map(|(name, _)| *name);
+        let built_in = built_in::SPECS.iter().map(|spec| spec.name);
         let mut names: Vec<&str> = actions
             .chain(modules)
             .chain(built_in)
@@ -75,21 +56,18 @@ impl Vocabulary for Words {
     }
 
     fn is_action(&self, name: &str) -> bool {
-        actions::find(name).is_some() || BUILT_IN.iter().any(|(own, _)| *own == name)
+        actions::find(name).is_some() || built_in::find(name).is_some()
     }
 
     fn check_include(&self, action: &str, arguments: &Mapping) -> Result<(), Diagnostic> {
-        let Some((_, known)) = BUILT_IN.iter().find(|(name, _)| *name == action) else {
+        let Some(spec) = built_in::find(action) else {
             return Ok(());
         };
-        // What is imported inherits everything as it is.
-        let refused =
-            |name: &str| !known.contains(&name) || (name == "apply" && action.starts_with("import"));
-        match arguments.iter().find(|(name, _)| refused(name)) {
+        match arguments.iter().find(|(name, _)| spec.arg(name).is_none()) {
             None => Ok(()),
             Some((name, entry)) => Err(Diagnostic::error(format!("Invalid options for {action}: {name}"))
                 .at(&entry.key)
-                .nearest(name, known.iter().copied())),
+                .nearest(name, spec.args.iter().map(|arg| arg.name))),
         }
     }
 

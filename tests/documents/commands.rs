@@ -98,6 +98,7 @@ fn commands_are_understood() {
 #[test]
 fn playbooks_and_values_are_sound() {
     let folder = project();
+    super::examples::imported(&folder.path().join("playbooks"));
     let mut seen = 0;
     for document in super::all() {
         for block in parts::blocks(&document.text, "yaml") {

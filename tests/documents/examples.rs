@@ -1,11 +1,26 @@
 //! The examples in the tables of modules, as `regdeploy doc` shows them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
 use regdeploy::executor::{self, Words};
 use regdeploy::playbook::{Vocabulary as _, short_name};
+
+/// What examples import: it is read before anything runs.
+pub fn imported(folder: &Path) {
+    let tasks = folder.join("roles/database/tasks");
+    std::fs::create_dir_all(&tasks).expect("folders");
+    for (path, text) in [
+        (folder.join("packages.yml"), "[]\n"),
+        (folder.join("web.yml"), "- hosts: all\n"),
+        (tasks.join("main.yml"), "- ping:\n"),
+        (tasks.join("backup.yml"), "- ping:\n"),
+    ] {
+        std::fs::write(path, text).expect("a file");
+    }
+}
 
 #[test]
 fn examples_are_tasks_of_their_modules() {
@@ -15,7 +30,7 @@ fn examples_are_tasks_of_their_modules() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut playbook = String::new();
     let mut foreign = Vec::new();
-    let specs = words.modules().into_iter().filter_map(executor::spec);
+    let specs = words.modules().into_iter().filter_map(executor::described);
     for spec in specs.filter(|spec| !spec.example.is_empty()) {
         let tasks: Vec<serde_yaml::Mapping> = serde_yaml::from_str(spec.example)
             .unwrap_or_else(|error| panic!("the example of {} is no list of tasks: {error}", spec.name));
@@ -26,6 +41,10 @@ fn examples_are_tasks_of_their_modules() {
         if !tasks.iter().any(names) {
             foreign.push(spec.name);
         }
+        if spec.name == "import_playbook" {
+            playbook.push_str(spec.example);
+            continue;
+        }
         let _ = write!(playbook, "- name: {}\n  hosts: all\n  tasks:\n", spec.name);
         for line in spec.example.lines() {
             let _ = writeln!(playbook, "    {line}");
@@ -35,6 +54,7 @@ fn examples_are_tasks_of_their_modules() {
         foreign.is_empty(),
         "examples that do not use their module: {foreign:?}"
     );
+    imported(folder.path());
     let file = folder.path().join("examples.yml");
     std::fs::write(&file, playbook).expect("a file");
     let output = Command::new(env!("CARGO_BIN_EXE_regdeploy"))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use regdeploy::actions;
 use regdeploy::configuration::{Kind, table};
-use regdeploy::executor::{MAGIC_VARIABLES, Words};
+use regdeploy::executor::{self, MAGIC_VARIABLES, Words};
 use regdeploy::modules::{self, Arg, Rule, Spec};
 use regdeploy::output::{self, PRINTERS};
 use regdeploy::playbook::Vocabulary;
@@ -190,14 +190,14 @@ fn specs() -> Vec<(&'static Spec, Vec<&'static str>, bool)> {
         .modules()
         .into_iter()
         .filter_map(|name| {
-            let action = actions::find(name).map(actions::Action::spec);
-            let spec = action.or_else(|| modules::find(name).map(modules::AnyModule::spec))?;
+            let spec = executor::described(name)?;
             let aliases = modules::ALIASES
                 .iter()
                 .filter(|(_, of)| *of == name)
                 .map(|(alias, _)| *alias)
                 .collect();
-            Some((spec, aliases, action.is_some()))
+            let on_controller = actions::find(name).is_some() || modules::find(name).is_none();
+            Some((spec, aliases, on_controller))
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::path::expand;
-use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing};
+use crate::modules::files::placing::{Entry, EntryKind, Placed, Placing, RETURNS};
 use crate::modules::files::steps::Source;
 use crate::modules::{Arg, Error, Module, Plan, Spec};
 use crate::system::{DigestAlgorithm, FileKind, Follow, System};
@@ -38,8 +38,8 @@ impl Module for InstallSelf {
                 .required()
                 .doc("the file itself, in a folder that exists; mode 0755 unless given"),
         ],
-        returns: &[],
-        example: "",
+        returns: RETURNS,
+        example: "- install_self:\n    dest: /usr/local/bin/regdeploy-registry\n",
         free_form: None,
         rules: &[],
     };

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::modules::Error;
 use crate::modules::files::content::json_text;
 use crate::modules::files::mode::{ModeChange, octal};
+use crate::modules::{Error, Return};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
@@ -35,6 +35,13 @@ macro_rules! with_file_args {
     };
 }
 pub(crate) use with_file_args;
+
+pub const UID: Return = Return::new("uid", "int", "its user's number");
+pub const GID: Return = Return::new("gid", "int", "its group's number");
+pub const OWNER: Return = Return::new("owner", "str", "its user");
+pub const GROUP: Return = Return::new("group", "str", "its group");
+pub const MODE: Return = Return::new("mode", "str", "permission bits, octal");
+pub const SIZE: Return = Return::new("size", "int", "bytes");
 
 /// What [`with_file_args`] adds, as a module receives it (`#[serde(flatten)]`).
 #[derive(Debug, Clone, Default, Deserialize)]

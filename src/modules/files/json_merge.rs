@@ -13,7 +13,7 @@ use serde_json::{Map as Object, Value as Json};
 use crate::modules::files::attributes::{FileArgs, with_file_args};
 use crate::modules::files::content::{BACKUP, back_up, json_text, text_diff};
 use crate::modules::files::editing::{Edited, Editing, Options};
-use crate::modules::{Arg, Error, Module, Plan, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::System;
 use crate::value::Map;
 use crate::wire::message::Outcome;
@@ -84,8 +84,12 @@ impl Module for JsonMerge {
                 .doc("remove the file once nothing is left in it"),
             BACKUP,
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("path", "str", "the file"),
+            Return::new("msg", "str", "what was done"),
+            Return::new("backup", "str", "where the earlier file is kept; empty: nowhere"),
+        ],
+        example: "- json_merge:\n    path: /etc/docker/daemon.json\n    values:\n      log-driver: journald\n      insecure-registries: ['10.0.0.5:5000']\n",
         free_form: None,
         rules: &[],
     };

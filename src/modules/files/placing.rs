@@ -34,10 +34,10 @@ pub const RETURNS: &[Return] = &[
     Return::new("checksum", "str", "SHA-1 of its content"),
     Return::new("md5sum", "str", "MD5 of its content").when("it was changed"),
     Return::new("src", "str", "what was placed").when("it was changed"),
-    Return::new("mode", "str", "permission bits, octal"),
-    Return::new("owner", "str", "its user"),
-    Return::new("group", "str", "its group"),
-    Return::new("size", "int", "bytes"),
+    attributes::MODE,
+    attributes::OWNER,
+    attributes::GROUP,
+    attributes::SIZE,
     BACKUP_FILE,
 ];
 

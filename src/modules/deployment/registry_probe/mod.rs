@@ -19,7 +19,7 @@ use url::Url;
 use self::artifact::{Artifact, MANIFEST_TYPE, Piece, digest};
 use self::session::{Answer, Ask, Session};
 use crate::modules::net::web::WebArgs;
-use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
+use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
 use crate::system::foresight::Foresight;
 use crate::wire::message::{Outcome, Secret};
@@ -74,8 +74,19 @@ impl Module for RegistryProbe {
                 .default("30")
                 .doc("seconds of silence until a step fails"),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("msg", "str", "what was found"),
+            Return::new("url", "str", "the registry"),
+            Return::new("api_version", "str", "what it says of its interface"),
+            Return::new("pushed", "bool", "whether an artifact was pushed and pulled"),
+            Return::new("repository", "str", "where it was pushed to").when("push is true"),
+            Return::new("tag", "str", "its tag").when("push is true"),
+            Return::new("digest", "str", "the digest of its manifest").when("push is true"),
+            Return::new("deleted", "bool", "whether it could be deleted").when("push is true"),
+            Return::new("step", "str", "what it was doing").when("it failed"),
+            Return::new("status", "int", "what was answered").when("it failed by an answer"),
+        ],
+        example: "- registry_probe:\n    url: https://registry.example.org:5000\n    ca_path: /etc/ssl/registry-ca.pem\n    push: true\n    repository: probe/alive\n",
         free_form: None,
         rules: &[
             Rule::If("push", "True", &["repository"]),

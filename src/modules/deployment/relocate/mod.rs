@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use self::plan::Step;
 use self::services::Services;
 use crate::modules::files::path;
-use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::{Attributes, Command, Follow, System};
 use crate::wire::message::Outcome;
 
@@ -126,8 +126,13 @@ impl Module for Relocate {
                 .default("present")
                 .doc("absent moves the contents back."),
         ],
-        returns: &[],
-        example: "",
+        returns: &[
+            Return::new("src", "str", "the folder that becomes a link"),
+            Return::new("dest", "str", "where its contents are"),
+            Return::new("resumed", "bool", "whether an earlier run was cut off"),
+            Return::new("steps", "list of str", "what was done, or would be").when("something is to be done"),
+        ],
+        example: "- relocate:\n    src: /var/lib/docker\n    dest: /data/docker\n    services: [docker.socket, docker]\n",
         free_form: None,
         rules: &[],
     };
