@@ -96,10 +96,10 @@ pub(super) fn modification(
 pub(super) fn deletion(args: &Args, user: &User, users: &[User], state: &State) -> Vec<Effect> {
     let mut effects = vec![Effect::NoUser(user.name.clone()), shadow(args, Value::Null)];
     for group in &state.groups {
-        let is_shared = group.members.iter().any(|member| *member != user.name)
-            || users
-                .iter()
-                .any(|other| other.name != user.name && other.gid == group.gid);
+        // As userdel decides: members keep a group in any case, those whose primary group it is do unless by force.
+        let is_primary = |other: &User| !args.force && other.name != user.name && other.gid == group.gid;
+        let is_shared =
+            group.members.iter().any(|member| *member != user.name) || users.iter().any(is_primary);
         if group.name == user.name && group.gid == user.gid && !is_shared {
             effects.push(Effect::NoGroup(group.name.clone()));
         } else if group.members.contains(&user.name) {
