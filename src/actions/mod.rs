@@ -25,6 +25,7 @@ mod set_stats;
 mod synchronize;
 mod template;
 mod unarchive;
+mod uri;
 mod validate_argument_spec;
 mod wait_for_connection;
 
@@ -72,6 +73,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &synchronize::Synchronize,
     &template::Template,
     &unarchive::Unarchive,
+    &uri::Uri,
     &validate_argument_spec::ValidateArgumentSpec,
     &wait_for_connection::WaitForConnection,
 ];

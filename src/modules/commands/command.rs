@@ -85,6 +85,7 @@ impl Module for Command {
             Return::new("start", "str", "when it was started"),
             Return::new("end", "str", "when it had ended"),
             Return::new("delta", "str", "how long it took"),
+            Return::new("msg", "str", "why it failed, or was not run"),
         ],
         example: "- command: /usr/bin/make install\n  args:\n    chdir: /srv/app\n    creates: /usr/local/bin/app\n- command:\n    argv: [/usr/bin/printf, '%s', a b]\n  changed_when: false\n",
         free_form: Some("_raw_params"),

@@ -59,6 +59,7 @@ impl Module for Shell {
             Return::new("start", "str", "when it was started"),
             Return::new("end", "str", "when it had ended"),
             Return::new("delta", "str", "how long it took"),
+            Return::new("msg", "str", "why it failed, or was not run"),
         ],
         example: "- shell: set -o pipefail; zcat dump.gz | psql app\n  args:\n    chdir: /srv\n    executable: /bin/bash\n",
         free_form: Some("_raw_params"),

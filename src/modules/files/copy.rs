@@ -73,6 +73,10 @@ impl Module for Copy {
             Return::new("owner", "str", "its user"),
             Return::new("group", "str", "its group"),
             Return::new("size", "int", "bytes"),
+            Return::new("uid", "int", "its user's number"),
+            Return::new("gid", "int", "its group's number"),
+            Return::new("state", "str", "`file`, `directory`, `link` or `hard`"),
+            Return::new("secontext", "str", "its SELinux label").when("there is SELinux"),
             Return::new("backup_file", "str", "where the earlier file is kept")
                 .when("backup, and it was changed"),
         ],

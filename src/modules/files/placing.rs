@@ -9,9 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted};
 use crate::modules::files::content::{MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use crate::modules::files::file::missing_folders;
-use crate::modules::files::flags;
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::files::{flags, label};
 use crate::modules::{Error, Plan};
 use crate::system::{DigestAlgorithm, Expected, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
@@ -94,7 +94,6 @@ pub struct Placed {
     steps: Vec<Step>,
     path: PathBuf,
     values: Map,
-    file: FileArgs,
 }
 
 impl Placed {
@@ -109,7 +108,7 @@ impl Placed {
         if let Some(backup) = backup {
             outcome = outcome.with("backup_file", backup.display().to_string());
         }
-        Ok(self.file.warn(outcome))
+        Ok(outcome)
     }
 }
 
@@ -131,6 +130,7 @@ impl Placing {
             system,
             steps: Vec::new(),
             own_modes: Vec::new(),
+            labels: Vec::new(),
             diffs: Vec::new(),
             compared: HashMap::new(),
         };
@@ -138,10 +138,12 @@ impl Placing {
         let Work {
             mut steps,
             own_modes,
+            labels,
             diffs,
             ..
         } = work;
         steps.extend(own_modes);
+        steps.extend(labels);
         steps.extend(flags::step(self.file.attributes.as_deref(), &path, system)?);
         let mut values = Map::from([("dest".to_owned(), Value::from(path.display().to_string()))]);
         if let [
@@ -164,17 +166,11 @@ impl Placing {
         let mut outcome = attributes::describe(Outcome::changed(changed), &path, system)?;
         outcome.values.extend(values.clone());
         outcome.diff = diffs;
-        let outcome = self.file.warn(outcome);
         if !changed {
             return Ok(Plan::Same(outcome));
         }
         Ok(Plan::Change {
-            change: Placed {
-                steps,
-                path,
-                values,
-                file: self.file,
-            },
+            change: Placed { steps, path, values },
             predicted: outcome,
         })
     }
@@ -189,6 +185,7 @@ struct Work<'a> {
     steps: Vec<Step>,
     /// Of new folders: last, since one may be closed to its owner.
     own_modes: Vec<Step>,
+    labels: Vec<Step>,
     diffs: Vec<Diff>,
     /// Whether files that are there have the content that is wanted.
     compared: HashMap<PathBuf, bool>,
@@ -305,6 +302,7 @@ impl Work<'_> {
                 let attributes = self.folders.wanted.for_new(FileKind::Directory);
                 self.note_state(&folder, "absent", "directory");
                 self.steps.push(Step::CreateDirectory(folder.clone(), attributes));
+                self.label(&folder)?;
                 self.folders.made.push(folder);
             }
         }
@@ -328,9 +326,16 @@ impl Work<'_> {
                 if let (None, Some(mode)) = (&wanted.mode, own) {
                     wanted.mode = Some(attributes::parse_mode(mode)?);
                 }
+                self.label(path)?;
                 self.place_file(source, *size, &wanted, path, now.as_ref())
             }
         }
+    }
+
+    fn label(&mut self, path: &Path) -> Result<(), Error> {
+        let step = label::step(&self.placing.file, path, self.system)?;
+        self.labels.extend(step);
+        Ok(())
     }
 
     fn place_folder(&mut self, path: &Path, own: Option<&str>) -> Result<(), Error> {
