@@ -26,6 +26,7 @@ mod set_stats;
 mod synchronize;
 mod template;
 mod unarchive;
+mod uri;
 mod validate_argument_spec;
 mod wait_for_connection;
 
@@ -74,6 +75,7 @@ pub static ACTIONS: &[&dyn Action] = &[
     &synchronize::Synchronize,
     &template::Template,
     &unarchive::Unarchive,
+    &uri::Uri,
     &validate_argument_spec::ValidateArgumentSpec,
     &wait_for_connection::WaitForConnection,
 ];

@@ -15,7 +15,7 @@ use super::incoming::Streamed;
 use crate::system::local::Local;
 use crate::system::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, Expected, Follow, Group, HttpRequest,
-    HttpResponse, LentFile, Metadata, Reply, Result, System, SystemError, User,
+    HttpResponse, LentFile, Metadata, NewFile, Reply, Result, System, SystemError, User,
 };
 use crate::wire::frame::key;
 
@@ -45,6 +45,7 @@ impl System for AgentSystem {
         fn xattrs(path: &Path) -> Result<BTreeMap<String, Vec<u8>>>;
         fn access(path: &Path) -> Result<(bool, bool, bool)>;
         fn write(path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()>;
+        fn write_all(files: &[NewFile<'_>]) -> Result<()>;
         fn overwrite(path: &Path, content: &mut dyn Read) -> Result<()>;
         fn create_dir(path: &Path, mode: u32) -> Result<()>;
         fn remove_file(path: &Path) -> Result<()>;

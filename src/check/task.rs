@@ -24,6 +24,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("script", RAW, "files"),
     ("template", "src", "templates"),
     ("unarchive", "src", "files"),
+    ("uri", "src", "files"),
 ];
 
 pub(super) fn findings(seen: &Seen, definitions: &Definitions, around: &Surroundings) -> Vec<Diagnostic> {

@@ -219,6 +219,14 @@ pub struct Expected {
     pub near: PathBuf,
 }
 
+/// A file that is written together with others.
+pub struct NewFile<'a> {
+    pub path: &'a Path,
+    pub attributes: Attributes,
+    /// Called when its turn comes.
+    pub content: Box<dyn Fn() -> Result<Box<dyn Read + 'a>> + 'a>,
+}
+
 /// A request over HTTP or HTTPS from the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpRequest {
@@ -269,6 +277,14 @@ pub trait System {
     /// Attributes that are not given are those of the file that is replaced (its xattrs too), else the
     /// defaults of a new file. Follows no link: the caller canonicalizes first if it wants to write through.
     fn write(&self, path: &Path, content: &mut dyn Read, attributes: Attributes) -> Result<()>;
+    /// Writes each of them as [`write`](Self::write) does. Where many are written, what is on disk is made sure of for many at a
+    /// time; only then do they get their names.
+    fn write_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        for file in files {
+            self.write(file.path, &mut *(file.content)()?, file.attributes)?;
+        }
+        Ok(())
+    }
     /// Puts content into a file that is there, in place.
     fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()>;
     /// One folder; its parent exists.

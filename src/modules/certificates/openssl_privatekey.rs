@@ -11,7 +11,7 @@ use super::key::{CURVES, Format, Key, Kind};
 use crate::modules::files::attributes::{self, FileArgs, with_file_args};
 use crate::modules::files::content::{BACKUP, Writing, json_text};
 use crate::modules::files::path::expand;
-use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::files::steps::{Source, Step, afterwards, perform};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::digest::digest_bytes;
 use crate::system::{DigestAlgorithm, FileKind, Follow, Metadata, System};
@@ -42,7 +42,8 @@ pub struct Change {
     writing: Option<Writing>,
     what: What,
     return_content: bool,
-    file: FileArgs,
+    /// Flags and label.
+    afterwards: Vec<Step>,
 }
 
 enum What {
@@ -134,7 +135,7 @@ impl Module for OpensslPrivatekey {
         let path = expand(&args.path, system)?;
         let now = system.metadata(&path, Follow::Yes)?;
         if args.state == "absent" {
-            return Ok(remove(args, path, now.is_some()));
+            return Ok(remove(path, now.is_some()));
         }
         let folder = path.parent().unwrap_or(Path::new("/"));
         if system
@@ -152,13 +153,14 @@ impl Module for OpensslPrivatekey {
         };
         args.file.mode.get_or_insert_with(|| "0600".to_owned());
         let wanted = args.file.resolve(system)?;
+        let afterwards = afterwards(&args.file, &path, system)?;
         let what = args.what(now.is_some(), key)?;
         let (kind, what) = match what {
             Found::Right(key) => {
                 let missing = now.as_ref().map(|now| wanted.missing(now)).unwrap_or_default();
-                if attributes::nothing(missing) {
+                if attributes::nothing(missing) && afterwards.is_empty() {
                     let outcome = tell(Outcome::ok(), &path, key.kind, Some(&key), args.return_content);
-                    return Ok(Plan::Same(args.file.warn(outcome)));
+                    return Ok(Plan::Same(outcome));
                 }
                 let step = Step::Attributes(path.clone(), missing, Follow::Yes);
                 (key.kind, What::Attributes(vec![step], key))
@@ -175,7 +177,6 @@ impl Module for OpensslPrivatekey {
         };
         let mut predicted = tell(Outcome::changed(true), &path, kind, shown, args.return_content);
         predicted.diff.push(difference(&path, now.as_ref(), &what, kind));
-        let predicted = args.file.warn(predicted);
         let writing = Writing {
             path: path.clone(),
             attributes: wanted.for_write(now.as_ref()),
@@ -188,7 +189,7 @@ impl Module for OpensslPrivatekey {
             writing: Some(writing),
             what,
             return_content: args.return_content,
-            file: args.file,
+            afterwards,
         };
         Ok(Plan::Change { change, predicted })
     }
@@ -209,6 +210,7 @@ impl Module for OpensslPrivatekey {
             _ => steps,
         };
         let backup = perform(&steps, system)?;
+        perform(&change.afterwards, system)?;
         let mut outcome = Outcome::changed(true);
         outcome = match &key {
             Some(key) => tell(outcome, &change.path, key.kind, Some(key), change.return_content),
@@ -217,7 +219,7 @@ impl Module for OpensslPrivatekey {
         if let Some(backup) = backup {
             outcome = outcome.with("backup_file", backup.display().to_string());
         }
-        Ok(change.file.warn(outcome))
+        Ok(outcome)
     }
 }
 
@@ -311,7 +313,7 @@ impl Args {
     }
 }
 
-fn remove(args: Args, path: PathBuf, there: bool) -> Plan<Change> {
+fn remove(path: PathBuf, there: bool) -> Plan<Change> {
     let outcome = Outcome::changed(there).with("filename", path.display().to_string());
     if !there {
         return Plan::Same(outcome);
@@ -328,7 +330,7 @@ fn remove(args: Args, path: PathBuf, there: bool) -> Plan<Change> {
             writing: None,
             what: What::Remove,
             return_content: false,
-            file: args.file,
+            afterwards: Vec::new(),
         },
         predicted,
     }

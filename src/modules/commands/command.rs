@@ -86,6 +86,7 @@ pub const RETURNS: &[Return] = &[
     START,
     END,
     DELTA,
+    Return::new("msg", "str", "why it failed, or was not run"),
 ];
 
 /// A process that is to be run.

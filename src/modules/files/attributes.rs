@@ -2,8 +2,7 @@
 //! results and diffs tell it.
 //!
 //! `mode: preserve` never gets here but for `copy` with `remote_src`: the controller puts the source's mode
-//! in its place. `SELinux` arguments are accepted for the sake of existing playbooks and warned about where
-//! they are set; a replaced file keeps its label.
+//! in its place. Flags and labels are for [`afterwards`](super::steps::afterwards).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::modules::files::content::json_text;
+use crate::modules::files::label;
 use crate::modules::files::mode::{ModeChange, octal};
 use crate::modules::{Error, Return};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
@@ -26,10 +26,10 @@ macro_rules! with_file_args {
             $crate::modules::Arg::str("owner").doc("user that owns the file, name or number"),
             $crate::modules::Arg::str("group").doc("group that owns the file, name or number"),
             $crate::modules::Arg::str("attributes").aliases(&["attr"]).doc("flags as for chattr"),
-            $crate::modules::Arg::str("seuser").doc("accepted; labels are kept, not set"),
-            $crate::modules::Arg::str("serole").doc("accepted; labels are kept, not set"),
-            $crate::modules::Arg::str("setype").doc("accepted; labels are kept, not set"),
-            $crate::modules::Arg::str("selevel").doc("accepted; labels are kept, not set"),
+            $crate::modules::Arg::str("seuser").doc("user of the SELinux label, or `_default`; nothing where there is no SELinux"),
+            $crate::modules::Arg::str("serole").doc("role of the SELinux label, or `_default`"),
+            $crate::modules::Arg::str("setype").doc("type of the SELinux label, or `_default`"),
+            $crate::modules::Arg::str("selevel").doc("level of the SELinux label, or `_default`"),
             $crate::modules::Arg::bool("unsafe_writes").doc("write in place where a file cannot be replaced"),
         ]
     };
@@ -42,6 +42,7 @@ pub const OWNER: Return = Return::new("owner", "str", "its user");
 pub const GROUP: Return = Return::new("group", "str", "its group");
 pub const MODE: Return = Return::new("mode", "str", "permission bits, octal");
 pub const SIZE: Return = Return::new("size", "int", "bytes");
+pub const LABEL: Return = Return::new("secontext", "str", "its SELinux label").when("there is SELinux");
 
 /// What [`with_file_args`] adds, as a module receives it (`#[serde(flatten)]`).
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -89,28 +90,6 @@ impl FileArgs {
                     .unwrap_or(false)
             }),
         })
-    }
-
-    /// Says which arguments had no effect.
-    pub fn warn(&self, outcome: Outcome) -> Outcome {
-        let ignored: Vec<&str> = [
-            ("seuser", &self.seuser),
-            ("serole", &self.serole),
-            ("setype", &self.setype),
-            ("selevel", &self.selevel),
-        ]
-        .into_iter()
-        .filter(|(_, value)| value.is_some())
-        .map(|(name, _)| name)
-        .collect();
-        if ignored.is_empty() {
-            return outcome;
-        }
-        let warning = format!(
-            "{} had no effect: SELinux labels are kept, not set",
-            ignored.join(", ")
-        );
-        outcome.with("warnings", vec![warning])
     }
 }
 
@@ -242,13 +221,19 @@ impl StateDiff {
     }
 }
 
-/// Adds what there is at `path` to a result: `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`.
+/// Adds what there is at `path` to a result: `mode`, `owner`, `group`, `uid`, `gid`, `size`, `state`, and `secontext` where there is
+/// `SELinux`.
 pub fn describe(mut outcome: Outcome, path: &Path, system: &dyn System) -> Result<Outcome, Error> {
     match system.metadata(path, Follow::No)? {
         None => {
             outcome.values.insert("state".to_owned(), "absent".into());
         }
-        Some(metadata) => outcome.values.extend(description(&metadata, system)?),
+        Some(metadata) => {
+            outcome.values.extend(description(&metadata, system)?);
+            if let Some(label) = label::of(path, system)? {
+                outcome.values.insert("secontext".to_owned(), label.into());
+            }
+        }
     }
     Ok(outcome)
 }

@@ -56,6 +56,11 @@ impl Writing {
         written
     }
 
+    /// Whether nothing but the content comes to it.
+    pub fn is_plain(&self) -> bool {
+        !self.backup && self.validate.is_none() && !self.unsafe_writes
+    }
+
     /// The last resort for a file that cannot be replaced, such as one that is mounted: whoever reads it meanwhile may see half of it.
     pub fn overwrite(&self, content: &mut dyn Read, system: &dyn System) -> Result<(), Error> {
         system.overwrite(&self.path, content)?;

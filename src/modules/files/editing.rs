@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::modules::files::attributes::{self, FileArgs, StateDiff};
 use crate::modules::files::content::{Writing, check_validate, text_diff};
 use crate::modules::files::file::missing_folders;
-use crate::modules::files::flags;
 use crate::modules::files::path::expand;
-use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::files::steps::{Source, Step, afterwards, perform};
 use crate::modules::{Arg, Error, Plan};
 use crate::system::{Attributes, FileKind, Follow, Metadata, System};
 use crate::value::Map;
@@ -51,7 +50,6 @@ pub struct Edited {
     steps: Vec<Step>,
     values: Map,
     backup_key: &'static str,
-    file: FileArgs,
 }
 
 impl Editing {
@@ -99,8 +97,15 @@ impl Editing {
         options: Options<'_>,
         system: &dyn System,
     ) -> Result<Plan<Edited>, Error> {
-        check_validate(options.validate)?;
-        let wanted = options.file.resolve(system)?;
+        let Options {
+            file,
+            backup,
+            backup_key,
+            validate,
+            terse,
+        } = options;
+        check_validate(validate)?;
+        let wanted = file.resolve(system)?;
         let rewritten = after != self.before || (self.now.is_none() && !message.is_empty());
         let mut steps = Vec::new();
         let mut diffs = Vec::new();
@@ -110,7 +115,7 @@ impl Editing {
             .map(|now| wanted.missing(now))
             .unwrap_or_default();
         if rewritten {
-            let mark = if options.terse { "" } else { " (content)" };
+            let mark = if terse { "" } else { " (content)" };
             let header = format!("{}{mark}", self.path.display());
             diffs.push(text_diff((&header, &self.before), (&header, &after)));
             let parent = self.path.parent().unwrap_or(Path::new("/"));
@@ -120,24 +125,24 @@ impl Editing {
             let writing = Writing {
                 path: self.path.clone(),
                 attributes: wanted.for_write(self.now.as_ref()),
-                backup: options.backup,
-                validate: options.validate.map(str::to_owned),
+                backup,
+                validate: validate.map(str::to_owned),
                 unsafe_writes: wanted.unsafe_writes,
             };
             steps.push(Step::Write(writing, Source::Bytes(after)));
         } else if !attributes::nothing(missing) {
             steps.push(Step::Attributes(self.path.clone(), missing, Follow::No));
         }
-        steps.extend(flags::step(
-            options.file.attributes.as_deref(),
-            &self.path,
-            system,
-        )?);
-        if let Some(now) = self.now.as_ref().filter(|_| !attributes::nothing(missing)) {
+        let afterwards = afterwards(&file, &self.path, system)?;
+        let relabels = afterwards.iter().any(|step| matches!(step, Step::Label(..)));
+        steps.extend(afterwards);
+        if self.now.is_some() && (relabels || !attributes::nothing(missing)) {
             if !message.is_empty() {
                 message.push_str(" and ");
             }
             message.push_str("ownership, perms or SE linux context changed");
+        }
+        if let Some(now) = self.now.as_ref().filter(|_| !attributes::nothing(missing)) {
             let mut diff = StateDiff::new(&self.path);
             diff.note_attributes(now, missing);
             let mut diff = diff.into_diff();
@@ -146,23 +151,20 @@ impl Editing {
             diffs.push(diff);
         }
         values.insert("msg".to_owned(), message.into());
-        if options.backup_key == "backup" {
+        if backup_key == "backup" {
             values.insert("backup".to_owned(), "".into());
         }
         let mut outcome = Outcome::changed(!steps.is_empty());
         outcome.values.clone_from(&values);
         outcome.diff = diffs;
-        let outcome = options.file.warn(outcome);
         if steps.is_empty() {
             return Ok(Plan::Same(outcome));
         }
-        let file = options.file;
         Ok(Plan::Change {
             change: Edited {
                 steps,
                 values,
-                backup_key: options.backup_key,
-                file,
+                backup_key,
             },
             predicted: outcome,
         })
@@ -177,7 +179,7 @@ impl Edited {
         if let Some(backup) = backup {
             outcome = outcome.with(self.backup_key, backup.display().to_string());
         }
-        Ok(self.file.warn(outcome))
+        Ok(outcome)
     }
 }
 

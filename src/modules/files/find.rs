@@ -43,6 +43,7 @@ pub struct Args {
     limit: Option<usize>,
     mode: Option<String>,
     exact_mode: bool,
+    encoding: Option<String>,
 }
 
 impl Module for Find {
@@ -92,6 +93,7 @@ impl Module for Find {
             Arg::bool("use_regex")
                 .default("no")
                 .doc("patterns are regular expressions"),
+            Arg::str("encoding").doc("of files that `contains` looks into: utf-8, ascii or latin-1"),
             Arg::int("depth").doc("how many folders deep"),
             Arg::int("limit").doc("stop after so many"),
             Arg::mode("mode").doc("permission bits"),
@@ -116,6 +118,16 @@ impl Module for Find {
             found: Vec::new(),
             examined: 0,
             skipped: Map::new(),
+            users: system
+                .users()?
+                .into_iter()
+                .map(|user| (user.uid, user.name))
+                .collect(),
+            groups: system
+                .groups()?
+                .into_iter()
+                .map(|group| (group.gid, group.name))
+                .collect(),
             args: &args,
             system,
         };
@@ -157,6 +169,8 @@ struct Search<'a> {
     found: Vec<Map>,
     examined: usize,
     skipped: Map,
+    users: Vec<(u32, String)>,
+    groups: Vec<(u32, String)>,
 }
 
 impl Search<'_> {
@@ -170,6 +184,11 @@ impl Search<'_> {
                 return Ok(());
             }
         };
+        // As Ansible counts: all that is in a folder that was opened, whether it was looked at or not.
+        self.examined += names.len();
+        if self.args.depth.is_some_and(|limit| depth > limit) {
+            return Ok(());
+        }
         for name in names {
             if self.args.limit.is_some_and(|limit| self.found.len() >= limit) {
                 return Ok(());
@@ -178,14 +197,13 @@ impl Search<'_> {
             let Some(metadata) = self.system.metadata(&path, Follow::No)? else {
                 continue;
             };
-            self.examined += 1;
             let hidden = name.to_string_lossy().starts_with('.') && !self.args.hidden;
             if !hidden && self.filter.fits(&name, &path, &metadata, self.system)? {
                 self.add(&path, &metadata)?;
             }
+            // What is in a hidden folder need not be hidden itself.
             let folder = metadata.kind == FileKind::Directory || self.is_followed(&path, &metadata)?;
-            let deeper = self.args.depth.is_none_or(|limit| depth < limit);
-            if folder && !hidden && self.args.recurse && deeper {
+            if folder && self.args.recurse {
                 self.walk(&path, depth + 1)?;
             }
         }
@@ -211,6 +229,12 @@ impl Search<'_> {
         let mut entry = Map::from([("path".to_owned(), Value::from(path.display().to_string()))]);
         entry.extend(stat::describe(metadata));
         entry.shift_remove("exists");
+        let name = |id: u32, names: &[(u32, String)]| {
+            let found = names.iter().find(|(known, _)| *known == id);
+            Value::from(found.map_or_else(String::new, |(_, name)| name.clone()))
+        };
+        entry.insert("pw_name".to_owned(), name(metadata.uid, &self.users));
+        entry.insert("gr_name".to_owned(), name(metadata.gid, &self.groups));
         if self.args.get_checksum && metadata.kind == FileKind::File {
             let algorithm = DigestAlgorithm::by_name(&self.args.checksum_algorithm)
                 .ok_or_else(|| Error::new(format!("unknown digest {}", self.args.checksum_algorithm)))?;
@@ -228,6 +252,8 @@ struct Filter {
     excludes: Option<Names>,
     contains: Option<Pattern>,
     whole: bool,
+    /// A byte is a character.
+    latin: bool,
     age: Option<i64>,
     stamp: fn(&Metadata) -> SystemTime,
     size: Option<i64>,
@@ -290,6 +316,23 @@ fn quantity(argument: &str, text: &str, units: &[(char, i64)]) -> Result<i64, Er
         .ok_or_else(|| Error::new(format!("failed to process {argument}: {text}")))
 }
 
+/// UTF-8 is looked into as bytes, and so is ASCII.
+fn is_latin(encoding: Option<&str>) -> Result<bool, Error> {
+    let plain: String = encoding
+        .unwrap_or("utf-8")
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "utf8" | "ascii" | "usascii" => Ok(false),
+        "latin1" | "iso88591" => Ok(true),
+        _ => Err(Error::new(format!(
+            "unknown encoding: {}: utf-8, ascii and latin-1 are known",
+            encoding.unwrap_or_default()
+        ))),
+    }
+}
+
 impl Filter {
     fn new(args: &Args, system: &dyn System) -> Result<Self, Error> {
         let names = |names: &Option<Vec<String>>| -> Result<Option<Names>, Error> {
@@ -319,6 +362,7 @@ impl Filter {
             excludes: names(&args.excludes)?,
             contains: contains.transpose()?,
             whole: args.read_whole_file,
+            latin: is_latin(args.encoding.as_deref())?,
             age: args
                 .age
                 .as_deref()
@@ -369,7 +413,14 @@ impl Filter {
         }
         match &self.contains {
             Some(contains) if found.kind == FileKind::File => {
-                let text = system.read(path)?;
+                let mut text = system.read(path)?;
+                if self.latin {
+                    text = text
+                        .iter()
+                        .map(|byte| char::from(*byte))
+                        .collect::<String>()
+                        .into_bytes();
+                }
                 Ok(if self.whole {
                     contains.is_match(&text)
                 } else {

@@ -1,5 +1,6 @@
 //! Modules that work on files and folders, and what they share: attributes, contents, editing.
 
+pub mod acl;
 pub mod archive;
 pub mod assemble;
 pub mod attributes;
@@ -14,6 +15,7 @@ pub mod find;
 pub mod flags;
 pub mod ini_file;
 pub mod json_merge;
+pub mod label;
 pub mod lineinfile;
 pub mod mode;
 mod parts;
@@ -34,6 +36,7 @@ use crate::modules::{AnyModule, entry};
 
 /// Those that playbooks and actions call.
 pub const MODULES: &[&dyn AnyModule] = &[
+    &entry::<acl::Acl>(),
     &entry::<archive::Archive>(),
     &entry::<assemble::Assemble>(),
     &entry::<blockinfile::Blockinfile>(),

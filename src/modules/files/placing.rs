@@ -9,9 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted};
 use crate::modules::files::content::{BACKUP_FILE, MAX_DIFF, Writing, check_validate, diff_part, text_diff};
 use crate::modules::files::file::missing_folders;
-use crate::modules::files::flags;
 use crate::modules::files::path::expand;
 use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::files::{flags, label};
 use crate::modules::{Arg, Error, Plan, Return};
 use crate::system::{DigestAlgorithm, Expected, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
@@ -38,6 +38,10 @@ pub const RETURNS: &[Return] = &[
     attributes::OWNER,
     attributes::GROUP,
     attributes::SIZE,
+    attributes::UID,
+    attributes::GID,
+    Return::new("state", "str", "`file`, `directory`, `link` or `hard`"),
+    attributes::LABEL,
     BACKUP_FILE,
 ];
 
@@ -118,7 +122,6 @@ pub struct Placed {
     steps: Vec<Step>,
     path: PathBuf,
     values: Map,
-    file: FileArgs,
 }
 
 impl Placed {
@@ -133,7 +136,7 @@ impl Placed {
         if let Some(backup) = backup {
             outcome = outcome.with("backup_file", backup.display().to_string());
         }
-        Ok(self.file.warn(outcome))
+        Ok(outcome)
     }
 }
 
@@ -155,6 +158,7 @@ impl Placing {
             system,
             steps: Vec::new(),
             own_modes: Vec::new(),
+            labels: Vec::new(),
             diffs: Vec::new(),
             compared: HashMap::new(),
         };
@@ -162,10 +166,12 @@ impl Placing {
         let Work {
             mut steps,
             own_modes,
+            labels,
             diffs,
             ..
         } = work;
         steps.extend(own_modes);
+        steps.extend(labels);
         steps.extend(flags::step(self.file.attributes.as_deref(), &path, system)?);
         let mut values = Map::from([("dest".to_owned(), Value::from(path.display().to_string()))]);
         if let [
@@ -188,17 +194,11 @@ impl Placing {
         let mut outcome = attributes::describe(Outcome::changed(changed), &path, system)?;
         outcome.values.extend(values.clone());
         outcome.diff = diffs;
-        let outcome = self.file.warn(outcome);
         if !changed {
             return Ok(Plan::Same(outcome));
         }
         Ok(Plan::Change {
-            change: Placed {
-                steps,
-                path,
-                values,
-                file: self.file,
-            },
+            change: Placed { steps, path, values },
             predicted: outcome,
         })
     }
@@ -213,6 +213,7 @@ struct Work<'a> {
     steps: Vec<Step>,
     /// Of new folders: last, since one may be closed to its owner.
     own_modes: Vec<Step>,
+    labels: Vec<Step>,
     diffs: Vec<Diff>,
     /// Whether files that are there have the content that is wanted.
     compared: HashMap<PathBuf, bool>,
@@ -329,6 +330,7 @@ impl Work<'_> {
                 let attributes = self.folders.wanted.for_new(FileKind::Directory);
                 self.note_state(&folder, "absent", "directory");
                 self.steps.push(Step::CreateDirectory(folder.clone(), attributes));
+                self.label(&folder)?;
                 self.folders.made.push(folder);
             }
         }
@@ -352,9 +354,16 @@ impl Work<'_> {
                 if let (None, Some(mode)) = (&wanted.mode, own) {
                     wanted.mode = Some(attributes::parse_mode(mode)?);
                 }
+                self.label(path)?;
                 self.place_file(source, *size, &wanted, path, now.as_ref())
             }
         }
+    }
+
+    fn label(&mut self, path: &Path) -> Result<(), Error> {
+        let step = label::step(&self.placing.file, path, self.system)?;
+        self.labels.extend(step);
+        Ok(())
     }
 
     fn place_folder(&mut self, path: &Path, own: Option<&str>) -> Result<(), Error> {

@@ -2,13 +2,14 @@
 //! goes through it.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::flags;
+use super::attributes::FileArgs;
+use super::{flags, label};
 use crate::modules::Error;
 use crate::modules::files::content::{Writing, beside};
-use crate::system::{Attributes, Expected, Follow, System};
+use crate::system::{self, Attributes, Expected, Follow, NewFile, System};
 
 /// Where content comes from.
 #[derive(Debug, Clone)]
@@ -39,10 +40,20 @@ pub enum Step {
     Times(PathBuf, Option<SystemTime>, Option<SystemTime>),
     /// As chattr takes them.
     Flags(PathBuf, String),
+    /// The wanted parts of an `SELinux` label.
+    Label(PathBuf, label::Parts),
+}
+
+/// What remains to be done to a file that is there or will be by then: flags and label.
+pub fn afterwards(file: &FileArgs, path: &Path, system: &dyn System) -> Result<Vec<Step>, Error> {
+    let mut steps: Vec<Step> = label::step(file, path, system)?.into_iter().collect();
+    // Last: an immutable file takes no label.
+    steps.extend(flags::step(file.attributes.as_deref(), path, system)?);
+    Ok(steps)
 }
 
 impl Source {
-    fn open<'a>(&'a self, system: &dyn System) -> Result<Box<dyn Read + 'a>, Error> {
+    fn open<'a>(&'a self, system: &dyn System) -> system::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::Held(digest, _) => system.content(digest)?,
             Self::File(path) => system.open(path)?,
@@ -68,11 +79,27 @@ pub fn perform(steps: &[Step], system: &dyn System) -> Result<Option<PathBuf>, E
         system.expect(&expected)?;
     }
     let mut backup = None;
+    let mut waiting = Vec::new();
     for step in steps {
-        if let Some(made) = step.perform(system)? {
-            backup = Some(made);
+        match step {
+            Step::Write(writing, source) if writing.is_plain() => waiting.push(NewFile {
+                path: &writing.path,
+                attributes: writing.attributes,
+                content: Box::new(|| source.open(system)),
+            }),
+            // A folder needs none of the files before it.
+            Step::CreateDirectory(..) => {
+                step.perform(system)?;
+            }
+            _ => {
+                system.write_all(&std::mem::take(&mut waiting))?;
+                if let Some(made) = step.perform(system)? {
+                    backup = Some(made);
+                }
+            }
         }
     }
+    system.write_all(&waiting)?;
     Ok(backup)
 }
 
@@ -123,6 +150,7 @@ impl Step {
                 system.set_attributes(path, *attributes, *follow)?;
             }
             Self::Flags(path, change) => flags::set(path, change, system)?,
+            Self::Label(path, parts) => label::set(path, parts, system)?,
             Self::Times(path, accessed, modified) => system.set_times(path, *accessed, *modified)?,
         }
         Ok(None)
@@ -130,7 +158,7 @@ impl Step {
 }
 
 /// Gives what was made its name, in one step, or takes it away again.
-fn named(new: &std::path::Path, link: &std::path::Path, system: &dyn System) -> Result<(), Error> {
+fn named(new: &Path, link: &Path, system: &dyn System) -> Result<(), Error> {
     system.rename(new, link).map_err(|error| {
         // The first error is the one to tell.
         let _ = system.remove_file(new);

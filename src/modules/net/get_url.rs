@@ -13,18 +13,16 @@ use url::Url;
 use crate::modules::files::attributes::{self, FileArgs};
 use crate::modules::files::content::{BACKUP, BACKUP_FILE, Writing};
 use crate::modules::files::path::expand;
+use crate::modules::files::steps::{Step, afterwards, perform};
+use crate::modules::net::checksum::{Expected, Verified};
 use crate::modules::net::web::{
-    Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
+    Fetched, Redirections, WebArgs, header, size_text, status_text, with_web_args,
 };
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
-use crate::system::digest::Hasher;
 use crate::system::foresight::{Effect, Foresight};
 use crate::system::{Attributes, DigestAlgorithm, FileKind, Follow, Metadata, System, SystemError};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
-
-/// A list of checksums is no larger.
-const MAX_CHECKSUMS: u64 = 4 << 20;
 
 /// Compared at a time.
 const PIECE: usize = 64 << 10;
@@ -48,7 +46,8 @@ pub struct Change {
     path: PathBuf,
     kind: ChangeKind,
     values: Map,
-    file: FileArgs,
+    /// Flags and label.
+    afterwards: Vec<Step>,
 }
 
 enum ChangeKind {
@@ -58,13 +57,6 @@ enum ChangeKind {
         expected: Option<Expected>,
         writing: Writing,
     },
-}
-
-/// The digest that the file has to have.
-#[derive(Debug, Clone)]
-struct Expected {
-    algorithm: DigestAlgorithm,
-    digest: String,
 }
 
 impl Module for GetUrl {
@@ -88,7 +80,15 @@ impl Module for GetUrl {
             Return::new("url", "str", "where it came from"),
             Return::new("status_code", "int", "the answer's status"),
             Return::new("checksum_src", "str", "SHA-1 of what was sent"),
-            Return::new("checksum_dest", "str", "SHA-1 of what was there"),
+            Return::new("checksum_dest", "str", "SHA-1 of what was there").when("there was something"),
+            Return::new("md5sum", "str", "MD5 of the file").when("it was changed"),
+            Return::new("msg", "str", "what the server said"),
+            Return::new("elapsed", "int", "seconds until the answer"),
+            Return::new(
+                "size",
+                "int",
+                "bytes; also `mode`, `owner`, `group`, `uid`, `gid`, `state`, and `secontext` where there is SELinux",
+            ),
             BACKUP_FILE,
         ],
         example: "- get_url:\n    url: https://example.com/app-1.2.tar.gz\n    dest: /srv/app.tar.gz\n    checksum: sha256:https://example.com/SHA256SUMS\n",
@@ -98,7 +98,7 @@ impl Module for GetUrl {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         Check {
-            expected: args.expected(system)?,
+            expected: Expected::of(&args.checksum, &args.web, system)?,
             path: expand(&args.dest, system)?,
             values: Map::from([("url".to_owned(), args.web.url.as_str().into())]),
             args,
@@ -132,75 +132,19 @@ impl Module for GetUrl {
                 backup = writing.write(&mut body, system)?;
             }
         }
+        perform(&change.afterwards, system)?;
         let mut outcome = attributes::describe(Outcome::changed(true), &change.path, system)?;
         outcome.values.extend(change.values);
         if let Some(backup) = backup {
             outcome = outcome.with("backup_file", backup.display().to_string());
         }
-        let sha1 = system.digest(&change.path, DigestAlgorithm::Sha1)?;
-        Ok(change.file.warn(
-            outcome
-                .with("checksum_src", sha1.as_str())
-                .with("checksum_dest", sha1),
-        ))
+        Ok(outcome
+            .with(
+                "checksum_src",
+                system.digest(&change.path, DigestAlgorithm::Sha1)?,
+            )
+            .with("md5sum", system.digest(&change.path, DigestAlgorithm::Md5)?))
     }
-}
-
-impl Args {
-    fn expected(&self, system: &dyn System) -> Result<Option<Expected>, Error> {
-        if self.checksum.is_empty() {
-            return Ok(None);
-        }
-        let wrong = || Error::new("The checksum parameter has to be in format <algorithm>:<checksum>");
-        let (name, digest) = self.checksum.split_once(':').ok_or_else(wrong)?;
-        let algorithm = DigestAlgorithm::by_name(name.trim()).ok_or_else(wrong)?;
-        let digest = digest.trim();
-        let digest = if digest.contains("://") {
-            self.listed(digest, system)?
-        } else {
-            digest.to_ascii_lowercase()
-        };
-        if digest.is_empty() || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(Error::new("The checksum format is invalid"));
-        }
-        Ok(Some(Expected { algorithm, digest }))
-    }
-
-    /// The file's line in a published list.
-    fn listed(&self, url: &str, system: &dyn System) -> Result<String, Error> {
-        let web = WebArgs {
-            url: url.to_owned(),
-            ..self.web.clone()
-        };
-        let mut fetched = web.fetch("GET", Redirections::All, system)?.send(system)?;
-        if fetched.response.status != 200 {
-            return Err(Error::new(format!(
-                "cannot fetch the checksums from {url}: {}",
-                status_text(fetched.response.status)
-            )));
-        }
-        let text = read_body(&mut fetched.response.body, MAX_CHECKSUMS, url)?;
-        let text = String::from_utf8_lossy(&text);
-        let name = name_in(&self.web.url).unwrap_or_default();
-        find_listed(&text, &name)
-            .ok_or_else(|| Error::new(format!("Unable to find a checksum for file '{name}' in '{url}'")))
-    }
-}
-
-/// `DIGEST  NAME` lines, as `sha256sum` writes them; a lone digest is the file's.
-fn find_listed(text: &str, name: &str) -> Option<String> {
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    if let (Some(only), None) = (lines.next(), lines.next())
-        && !only.trim().contains(char::is_whitespace)
-    {
-        return Some(only.trim().to_ascii_lowercase());
-    }
-    text.lines().find_map(|line| {
-        let (digest, file) = line.split_once(char::is_whitespace)?;
-        let file = file.trim_start().trim_start_matches('*').trim_end();
-        let file = file.strip_prefix("./").unwrap_or(file);
-        (file == name).then(|| digest.to_ascii_lowercase())
-    })
 }
 
 /// The last part of a URL's path, if it has one.
@@ -250,7 +194,10 @@ impl Check<'_> {
             conditional &= same;
         }
         let since = now.as_ref().filter(|_| conditional).map(|now| now.modified);
+        let started = self.system.now();
         let fetched = self.fetch(since)?;
+        let elapsed = self.system.now().duration_since(started).unwrap_or_default();
+        self.add("elapsed", elapsed.as_secs().into());
         if fetched.response.status == 304
             && let Some(now) = now
         {
@@ -297,6 +244,7 @@ impl Check<'_> {
         }
         fetch.send(self.system).map_err(|error| {
             Error::new(format!("Request failed: {error}"))
+                .with("elapsed", 0)
                 .with("dest", self.path.display().to_string())
                 .with("url", self.args.web.url.as_str())
                 .with("status_code", -1)
@@ -310,6 +258,7 @@ impl Check<'_> {
             .with("url", self.args.web.url.as_str())
             .with("status_code", u32::from(fetched.response.status))
             .with("response", text)
+            .with("elapsed", self.values.get("elapsed").cloned().unwrap_or_default())
     }
 
     fn require_parent(&self) -> Result<(), Error> {
@@ -336,14 +285,21 @@ impl Check<'_> {
     fn unchanged(mut self, now: &Metadata, message: &str) -> Result<Plan<Change>, Error> {
         self.add("msg", message.into());
         let missing = self.args.file.resolve(self.system)?.missing(now);
-        self.finish((!attributes::nothing(missing)).then_some(ChangeKind::Attributes(missing)))
+        let afterwards = afterwards(&self.args.file, &self.path, self.system)?;
+        let amiss = !attributes::nothing(missing) || !afterwards.is_empty();
+        self.finish(amiss.then_some(ChangeKind::Attributes(missing)), afterwards)
     }
 
     fn changed(mut self, body: Box<dyn Read>, now: Option<&Metadata>) -> Result<Plan<Change>, Error> {
-        if now.is_some() {
+        let before = match now {
             // A link stays, what it points to is replaced.
-            self.path = self.system.canonicalize(&self.path)?;
-        }
+            Some(_) => {
+                self.path = self.system.canonicalize(&self.path)?;
+                Value::from(self.system.digest(&self.path, DigestAlgorithm::Sha1)?)
+            }
+            None => Value::Null,
+        };
+        self.add("checksum_dest", before);
         let wanted = self.args.file.resolve(self.system)?;
         let writing = Writing {
             path: self.path.clone(),
@@ -353,18 +309,19 @@ impl Check<'_> {
             unsafe_writes: wanted.unsafe_writes,
         };
         let expected = self.expected.take();
-        self.finish(Some(ChangeKind::Content {
+        let afterwards = afterwards(&self.args.file, &self.path, self.system)?;
+        let content = ChangeKind::Content {
             body,
             expected,
             writing,
-        }))
+        };
+        self.finish(Some(content), afterwards)
     }
 
-    fn finish(mut self, kind: Option<ChangeKind>) -> Result<Plan<Change>, Error> {
+    fn finish(mut self, kind: Option<ChangeKind>, afterwards: Vec<Step>) -> Result<Plan<Change>, Error> {
         self.add("dest", self.path.display().to_string().into());
         let mut outcome = attributes::describe(Outcome::changed(kind.is_some()), &self.path, self.system)?;
         outcome.values.extend(self.values.clone());
-        let outcome = self.args.file.warn(outcome);
         Ok(match kind {
             None => Plan::Same(outcome),
             Some(kind) => Plan::Change {
@@ -372,7 +329,7 @@ impl Check<'_> {
                     path: self.path,
                     kind,
                     values: self.values,
-                    file: self.args.file,
+                    afterwards,
                 },
                 predicted: outcome,
             },
@@ -409,42 +366,6 @@ fn piece(body: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut piece = Vec::with_capacity(PIECE);
     body.take(PIECE as u64).read_to_end(&mut piece)?;
     Ok(piece)
-}
-
-/// A stream that fails at its end if it was not the expected one: what is written from it never gets its
-/// name then.
-struct Verified {
-    body: Box<dyn Read>,
-    hasher: Option<(Hasher, Expected)>,
-}
-
-impl Verified {
-    fn new(body: Box<dyn Read>, expected: Option<Expected>) -> Self {
-        let hasher = expected.map(|expected| (Hasher::new(expected.algorithm), expected));
-        Self { body, hasher }
-    }
-}
-
-impl Read for Verified {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.body.read(buffer)?;
-        if length > 0 {
-            if let Some((hasher, _)) = &mut self.hasher {
-                hasher.update(&buffer[..length]);
-            }
-        } else if !buffer.is_empty()
-            && let Some((hasher, expected)) = self.hasher.take()
-        {
-            let found = hasher.finish();
-            if found != expected.digest {
-                return Err(io::Error::other(format!(
-                    "The checksum for the download did not match {}; it was {found}.",
-                    expected.digest
-                )));
-            }
-        }
-        Ok(length)
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Modules that talk over the network.
 
+pub mod body;
+mod checksum;
 pub mod get_url;
 pub mod ping;
 pub mod uri;

@@ -1,12 +1,15 @@
-//! `uri`: one request over HTTP(S) from the target, and what came back.
+//! `uri`: one request over HTTP(S) from the target, and what came back. How bodies are written is in [`body`](super::body).
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use url::Url;
 
-use crate::modules::files::attributes::FileArgs;
+use crate::modules::files::attributes::{self, FileArgs};
 use crate::modules::files::content::Writing;
 use crate::modules::files::path::expand;
+use crate::modules::files::steps::{afterwards, perform};
+use crate::modules::net::body;
 use crate::modules::net::web::{
     Fetch, Fetched, Redirections, WebArgs, header, read_body, size_text, status_text, with_web_args,
 };
@@ -31,7 +34,7 @@ pub struct Args {
     body: Option<Value>,
     body_format: String,
     src: Option<String>,
-    remote_src: bool,
+    digest: Option<String>,
     status_code: Vec<Value>,
     return_content: bool,
     follow_redirects: String,
@@ -65,11 +68,12 @@ impl Module for Uri {
             Arg::str("method").default("GET").doc("the request's method"),
             Arg::raw("body").doc("what is sent"),
             Arg::str("body_format")
-                .choices(&["raw", "json", "form-urlencoded"])
+                .choices(&["raw", "json", "form-urlencoded", "form-multipart"])
                 .default("raw")
                 .doc("how a body that is no text is written"),
-            Arg::path("src").doc("a file of the target that is sent"),
-            Arg::bool("remote_src").default("no").doc("src is on the target"),
+            Arg::path("src").doc("a file of the controller that is sent"),
+            Arg::bool("remote_src").default("no").doc("src is on the target, and so are the files of a form"),
+            Arg::str("digest").doc("set by the controller, not by playbooks"),
             Arg::list("status_code").default("200").doc("the statuses that are a success"),
             Arg::bool("return_content").default("no").doc("put the answer's body into the result"),
             Arg::str("follow_redirects")
@@ -92,6 +96,11 @@ impl Module for Uri {
             Return::new("json", "dict", "the body").when("it is JSON"),
             Return::new("path", "str", "where the body was put").when("dest"),
             Return::new("elapsed", "int", "seconds that it took"),
+            Return::new("msg", "str", "what the server said"),
+            Return::new("cookies", "dict", "the cookies that it set, by name"),
+            Return::new("cookies_string", "str", "the same, as a header `Cookie` has them"),
+            Return::new("size", "int", "bytes; also `mode`, `owner`, `group`, `uid`, `gid`, `state`, and `secontext` where there is SELinux")
+                .when("dest"),
         ],
         example: "- uri:\n    url: https://app.example/health\n    return_content: true\n  register: health\n  until: health.status == 200\n  retries: 10\n- uri:\n    url: https://app.example/api/users\n    method: POST\n    body_format: json\n    body: {name: ann}\n    status_code: [200, 201]\n",
         free_form: None,
@@ -159,61 +168,24 @@ impl Module for Uri {
 impl Args {
     fn body(&self, fetch: &mut Fetch, system: &dyn System) -> Result<(), Error> {
         if let Some(src) = &self.src {
-            if !self.remote_src {
-                return Err(Error::new(
-                    "src is read on the target: say so with `remote_src: true`, or use body with lookup('file')",
-                ));
-            }
-            fetch.request.body = system.read(&expand(src, system)?)?;
+            fetch.request.body = match &self.digest {
+                Some(digest) => body::held(digest, system)?,
+                None => system.read(&expand(src, system)?)?,
+            };
         }
-        let Some(body) = &self.body else { return Ok(()) };
-        let (text, kind) = match (self.body_format.as_str(), body) {
-            ("json", Value::Str(text)) => (text.clone(), "application/json"),
-            ("json", other) => (json(other), "application/json"),
-            ("form-urlencoded", Value::Str(text)) => (text.clone(), "application/x-www-form-urlencoded"),
-            ("form-urlencoded", other) => (form(other)?, "application/x-www-form-urlencoded"),
-            (_, Value::Map(_) | Value::List(_)) => (json(body), ""),
-            (_, other) => (other.to_string(), ""),
-        };
-        fetch.request.body = text.into_bytes();
-        if !kind.is_empty() && !fetch.has_header("content-type") {
-            fetch.header("Content-Type", kind);
+        if let Some(given) = &self.body {
+            let (bytes, kind) = body::written(given, &self.body_format, system)?;
+            fetch.request.body = bytes;
+            if let Some(kind) = kind.filter(|_| !fetch.has_header("content-type")) {
+                fetch.header("Content-Type", &kind);
+            }
+        }
+        if !fetch.request.body.is_empty() && !fetch.has_header("content-type") {
+            // As Python sends what it is told nothing of.
+            fetch.header("Content-Type", body::FORM);
         }
         Ok(())
     }
-}
-
-fn json(value: &Value) -> String {
-    serde_json::to_string(value).expect("plain data is always JSON")
-}
-
-/// A map, or a list of pairs where a name comes more than once.
-fn form(value: &Value) -> Result<String, Error> {
-    let mut out = url::form_urlencoded::Serializer::new(String::new());
-    let wrong = || Error::new("failed to parse body as form_urlencoded: a map or a list of pairs is needed");
-    let mut add = |name: &str, value: &Value| match value {
-        Value::List(items) => {
-            for item in items {
-                out.append_pair(name, &item.to_string());
-            }
-        }
-        other => {
-            out.append_pair(name, &other.to_string());
-        }
-    };
-    match value {
-        Value::Map(map) => map.iter().for_each(|(name, value)| add(name, value)),
-        Value::List(pairs) => {
-            for pair in pairs {
-                let Some([name, value]) = pair.as_list() else {
-                    return Err(wrong());
-                };
-                add(&name.to_string(), value);
-            }
-        }
-        _ => return Err(wrong()),
-    }
-    Ok(out.finish())
 }
 
 fn statuses(values: &[Value]) -> Result<Vec<u16>, Error> {
@@ -251,6 +223,12 @@ impl Change {
             redirected,
         } = fetched;
         let mut values = headers(&response.headers);
+        values.extend(cookies(&response.headers));
+        if let Some(location) = header(&response, "location")
+            && let Some(whole) = Url::parse(&url).ok().and_then(|url| url.join(location).ok())
+        {
+            values.insert("location".to_owned(), whole.as_str().into());
+        }
         let mut add = |key: &str, value: Value| {
             values.insert(key.to_owned(), value);
         };
@@ -271,26 +249,26 @@ impl Change {
         if self.return_content {
             add("content", text.into());
         }
+        let why = if response.status < 300 {
+            size_text(&response)
+        } else {
+            status_text(response.status)
+        };
         if !self.accepted.contains(&response.status) {
-            let why = if response.status < 300 {
-                size_text(&response)
-            } else {
-                status_text(response.status)
-            };
             let mut error = self.refused(response.status.into(), &why);
             error.values = values;
             return Err(error);
         }
-        add("msg", size_text(&response).into());
-        let mut changed = false;
+        add("msg", why.into());
+        let mut outcome = Outcome::ok();
         if let Some(dest) = &self.dest {
             let path = destination(dest, &url, system)?;
-            changed = self.save(&path, &body, system)?;
+            outcome.changed = self.save(&path, &body, system)?;
+            outcome = attributes::describe(outcome, &path, system)?;
             values.insert("path".to_owned(), path.display().to_string().into());
         }
-        let mut outcome = Outcome::changed(changed);
-        outcome.values = values;
-        Ok(self.file.warn(outcome))
+        outcome.values.extend(values);
+        Ok(outcome)
     }
 
     fn refused(&self, status: i32, why: &str) -> Error {
@@ -311,7 +289,9 @@ impl Change {
         {
             let missing = wanted.missing(now);
             system.set_attributes(path, missing, Follow::Yes)?;
-            return Ok(!crate::modules::files::attributes::nothing(missing));
+            let afterwards = afterwards(&self.file, path, system)?;
+            perform(&afterwards, system)?;
+            return Ok(!attributes::nothing(missing) || !afterwards.is_empty());
         }
         let writing = Writing {
             path: path.to_owned(),
@@ -319,6 +299,7 @@ impl Change {
             ..Writing::default()
         };
         writing.write(&mut &body[..], system)?;
+        perform(&afterwards(&self.file, path, system)?, system)?;
         Ok(true)
     }
 }
@@ -331,6 +312,26 @@ fn destination(dest: &Path, url: &str, system: &dyn System) -> Result<PathBuf, E
     }
     let name = crate::modules::net::get_url::name_in(url).unwrap_or_else(|| "index.html".to_owned());
     Ok(dest.join(name))
+}
+
+/// The cookies of an answer, by name and as a client sends them back.
+fn cookies(headers: &[(String, String)]) -> Map {
+    let mut cookies = Map::new();
+    for (name, value) in headers {
+        if let Some((cookie, value)) = value.split(';').next().and_then(|pair| pair.split_once('='))
+            && name.eq_ignore_ascii_case("set-cookie")
+        {
+            cookies.insert(cookie.trim().to_owned(), value.trim().trim_matches('"').into());
+        }
+    }
+    let pairs: Vec<String> = cookies
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    Map::from([
+        ("cookies".to_owned(), cookies.into()),
+        ("cookies_string".to_owned(), pairs.join("; ").into()),
+    ])
 }
 
 /// Header names as keys of a result: `Content-Type` is `content_type`. What comes twice is joined.
@@ -377,7 +378,7 @@ mod tests {
         });
         let outcome = run::<Uri>(&fake, r#"{"url":"http://r/v2/","return_content":true}"#);
         let json = serde_json::to_string(&outcome.values).unwrap();
-        insta::assert_snapshot!(json, @r#"{"content_type":"application/json","content_length":"8","docker_version":"2","status":200,"url":"http://r/v2/","redirected":false,"elapsed":0,"json":{"a":1},"content":"{\"a\": 1}","msg":"OK (8 bytes)"}"#);
+        insta::assert_snapshot!(json, @r#"{"content_type":"application/json","content_length":"8","docker_version":"2","cookies":{},"cookies_string":"","status":200,"url":"http://r/v2/","redirected":false,"elapsed":0,"json":{"a":1},"content":"{\"a\": 1}","msg":"OK (8 bytes)"}"#);
         assert!(!outcome.changed);
     }
 
@@ -404,7 +405,7 @@ mod tests {
         for (args, body, kind) in [
             (
                 r#""body":{"a":[1]},"body_format":"json""#,
-                r#"{"a":[1]}"#,
+                r#"{"a": [1]}"#,
                 Some("application/json"),
             ),
             (
@@ -412,7 +413,11 @@ mod tests {
                 "a=x+y&b=1&b=2",
                 Some("application/x-www-form-urlencoded"),
             ),
-            (r#""body":"plain""#, "plain", None),
+            (
+                r#""body":"plain""#,
+                "plain",
+                Some("application/x-www-form-urlencoded"),
+            ),
         ] {
             let fake = Fake::new();
             fake.serve("http://r/", 200, "");

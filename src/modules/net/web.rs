@@ -30,6 +30,7 @@ pub struct WebArgs {
     pub client_cert: Option<String>,
     pub client_key: Option<String>,
     pub use_proxy: bool,
+    pub unredirected_headers: Option<Vec<String>>,
     /// Seconds.
     pub timeout: f64,
 }
@@ -49,6 +50,7 @@ macro_rules! with_web_args {
             $crate::modules::Arg::path("client_cert").doc("PEM file of the client's certificate"),
             $crate::modules::Arg::path("client_key").doc("PEM file of its key"),
             $crate::modules::Arg::bool("use_proxy").default("yes").doc("honour http_proxy and its kin"),
+            $crate::modules::Arg::strings("unredirected_headers").doc("names of headers that only the first server is sent"),
             $crate::modules::Arg::float("timeout").default($timeout).doc("seconds of silence until it fails"),
             $($own,)*
         ]
@@ -71,6 +73,8 @@ pub struct Fetch {
     pub request: HttpRequest,
     pub redirections: Redirections,
     credentials: Option<String>,
+    /// Names of headers for the first server alone.
+    unredirected: Vec<String>,
 }
 
 /// What came of it.
@@ -96,6 +100,7 @@ impl WebArgs {
             client_cert: None,
             client_key: None,
             use_proxy: true,
+            unredirected_headers: None,
             timeout: 10.0,
         }
     }
@@ -149,6 +154,7 @@ impl WebArgs {
             },
             redirections,
             credentials,
+            unredirected: self.unredirected_headers.clone().unwrap_or_default(),
         };
         if self.force_basic_auth {
             fetch.authorize();
@@ -240,6 +246,9 @@ impl Fetch {
                 !["authorization", "cookie", "host"].contains(&name.to_ascii_lowercase().as_str())
             });
         }
+        self.request
+            .headers
+            .retain(|(name, _)| !self.unredirected.iter().any(|one| one.eq_ignore_ascii_case(name)));
         let becomes_get = match status {
             303 => self.request.method != "HEAD",
             301 | 302 => self.request.method == "POST",

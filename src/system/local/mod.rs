@@ -28,7 +28,7 @@ use super::digest::digest_stream;
 use super::links::{self, Found};
 use super::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, FileKind, Follow, Group, HttpRequest,
-    HttpResponse, Metadata, Reply, Result, System, SystemError, User,
+    HttpResponse, Metadata, NewFile, Reply, Result, System, SystemError, User,
 };
 
 /// This machine, with the environment of one task.
@@ -138,6 +138,16 @@ impl System for Local {
             path,
             write::replace(path, content, attributes, self.umask()),
         )
+    }
+
+    fn write_all(&self, files: &[NewFile<'_>]) -> Result<()> {
+        if files.len() < write::TOGETHER {
+            for file in files {
+                self.write(file.path, &mut *(file.content)()?, file.attributes)?;
+            }
+            return Ok(());
+        }
+        write::replace_all(files, self.umask())
     }
 
     fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()> {

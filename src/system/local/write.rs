@@ -1,33 +1,163 @@
-//! A file replaced in one step.
+//! Files replaced, each in one step.
 //!
 //! The new content is complete, on disk and has its attributes before it gets its name; whatever fails on
-//! the way leaves the old file as it was and no temporary file behind.
+//! the way leaves the old file as it was and no temporary file behind. Many files share the wait for the disk.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, XattrFlags};
+use tempfile::{NamedTempFile, TempPath};
 
 use super::attributes::{list_xattrs, may_be_lost};
-use crate::system::Attributes;
+use crate::system::{Attributes, NewFile, SystemError};
 
 /// Temporary files are hidden, so that folders that are read as configuration (`*.conf`) pass them over.
 const PREFIX: &str = ".regdeploy-";
 
+/// From so many files on one wait for all that the file system has to write is shorter than one for each.
+pub const TOGETHER: usize = 8;
+
+/// So many files wait for their names at most: as many would be left behind under temporary ones by a power failure.
+const MOST: usize = 256;
+
+/// So much is written before it is waited for: what is replaced is still there and needs its room, too.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Begins the names of access control lists, which a file may get from its folder.
+const ACL: &str = "system.posix_acl_";
+
 pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umask: u32) -> io::Result<()> {
-    let folder = path
-        .parent()
+    let folder = Folder::of(path)?;
+    let (mut temporary, path) = folder.place(path)?;
+    fill(&mut temporary, &path, content, attributes, umask)?;
+    sync::file(temporary.as_file())?;
+    temporary.persist(&path).map_err(|error| error.error)?;
+    sync::file(&folder.directory)
+}
+
+/// Replaces all of them. The caller has counted them.
+pub fn replace_all(files: &[NewFile<'_>], umask: u32) -> Result<(), SystemError> {
+    let mut batch = Batch::default();
+    for file in files {
+        let mut content = (file.content)()?;
+        let added = batch.add(file.path, &mut *content, file.attributes, umask);
+        added.map_err(|error| SystemError::path("write", file.path, error))?;
+        if batch.waiting.len() >= MOST || batch.bytes >= MOST_BYTES {
+            std::mem::take(&mut batch).finish()?;
+        }
+    }
+    batch.finish()
+}
+
+/// Files that are complete but for their names.
+#[derive(Default)]
+struct Batch<'a> {
+    // Before the folders: their temporary files are removed through these.
+    waiting: Vec<Waiting<'a>>,
+    folders: BTreeMap<PathBuf, Folder>,
+    bytes: u64,
+}
+
+struct Waiting<'a> {
+    temporary: TempPath,
+    /// In the folder that is held open.
+    place: PathBuf,
+    /// As it is called.
+    path: &'a Path,
+}
+
+impl<'a> Batch<'a> {
+    fn add(
+        &mut self,
+        path: &'a Path,
+        content: &mut dyn Read,
+        attributes: Attributes,
+        umask: u32,
+    ) -> io::Result<()> {
+        let name = folder_name(path);
+        if !self.folders.contains_key(name) {
+            self.folders.insert(name.to_owned(), Folder::of(path)?);
+        }
+        let (mut temporary, place) = self.folders[name].place(path)?;
+        self.bytes += fill(&mut temporary, &place, content, attributes, umask)?;
+        self.waiting.push(Waiting {
+            temporary: temporary.into_temp_path(),
+            place,
+            path,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), SystemError> {
+        self.sync()?;
+        for waiting in std::mem::take(&mut self.waiting) {
+            let named = waiting.temporary.persist(&waiting.place);
+            named.map_err(|error| SystemError::path("write", waiting.path, error.error))?;
+        }
+        self.sync()
+    }
+
+    /// Waits once for each file system.
+    fn sync(&self) -> Result<(), SystemError> {
+        let mut seen = Vec::new();
+        for (name, folder) in &self.folders {
+            let failed = |error| SystemError::path("write to", name, error);
+            let device = folder.directory.metadata().map_err(failed)?.dev();
+            if !seen.contains(&device) {
+                sync::system(&folder.directory).map_err(failed)?;
+                seen.push(device);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folder that was opened, whatever others make of the names on the way to it from then on.
+struct Folder {
+    directory: File,
+    held: PathBuf,
+}
+
+impl Folder {
+    fn of(path: &Path) -> io::Result<Self> {
+        let folder = folder_name(path);
+        let directory = File::open(folder)?;
+        let held = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
+        let held = if held.exists() { held } else { folder.to_owned() };
+        Ok(Self { directory, held })
+    }
+
+    /// A temporary file, and the path that it is for.
+    fn place(&self, path: &Path) -> io::Result<(NamedTempFile, PathBuf)> {
+        let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
+        let temporary = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(fs::Permissions::from_mode(0o600))
+            .tempfile_in(&self.held)
+            .map_err(|error| plain(&error))?;
+        Ok((temporary, self.held.join(name)))
+    }
+}
+
+fn folder_name(path: &Path) -> &Path {
+    path.parent()
         .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."));
-    let directory = File::open(folder)?;
-    // From here on it is the folder that was opened, whatever others make of the names on the way to it.
-    let held = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
-    let folder = if held.exists() { held.as_path() } else { folder };
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let path = &folder.join(name);
+        .unwrap_or_else(|| Path::new("."))
+}
+
+/// Writes the content, and gives it all that the file is to have; tells its length.
+fn fill(
+    temporary: &mut NamedTempFile,
+    path: &Path,
+    content: &mut dyn Read,
+    attributes: Attributes,
+    umask: u32,
+) -> io::Result<u64> {
     let replaced = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
         Ok(metadata) if metadata.is_file() => Some(metadata),
@@ -37,25 +167,44 @@ pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umas
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let mut temporary = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)
-        .map_err(|error| plain(&error))?;
-    io::copy(content, temporary.as_file_mut())?;
-    let file = temporary.as_file();
-    set_owner(file, attributes, replaced.as_ref())?;
+    let length = io::copy(content, temporary.as_file_mut())?;
+    set_owner(temporary.as_file(), attributes, replaced.as_ref())?;
     if replaced.is_some() {
-        keep_xattrs(path, file)?;
+        keep_xattrs(path, temporary)?;
     }
     let mode = attributes
         .mode
         .or_else(|| replaced.as_ref().map(|metadata| metadata.mode() & 0o7777))
         .unwrap_or(0o666 & !umask);
-    rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
-    file.sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    directory.sync_all()
+    rustix::fs::fchmod(temporary.as_file(), Mode::from_raw_mode(mode))?;
+    Ok(length)
+}
+
+/// The waits for the disk; a test counts them.
+mod sync {
+    use std::fs::File;
+    use std::io;
+
+    #[cfg(test)]
+    thread_local! {
+        pub static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    pub fn file(file: &File) -> io::Result<()> {
+        count();
+        file.sync_all()
+    }
+
+    /// All that the file system of an open file still has to write. Errors of the disk are told from Linux 5.8 on.
+    pub fn system(file: &File) -> io::Result<()> {
+        count();
+        Ok(rustix::fs::syncfs(file)?)
+    }
+
+    fn count() {
+        #[cfg(test)]
+        COUNT.set(COUNT.get() + 1);
+    }
 }
 
 /// The cause alone: the temporary file's name, which comes with it, would only confuse.
@@ -87,12 +236,19 @@ fn chown(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
     Ok(())
 }
 
-/// Access control lists, labels and capabilities are the administrator's, not the old content's.
-fn keep_xattrs(from: &Path, to: &File) -> io::Result<()> {
-    for (name, value) in list_xattrs(from)? {
-        match rustix::fs::fsetxattr(to, name.as_str(), &value, XattrFlags::empty()) {
-            Err(error) if may_be_lost(&name, error) => {}
+/// Access control lists, labels and capabilities are the administrator's, not the old content's. What the folder
+/// has given the new file and the old one does not have is taken away.
+fn keep_xattrs(from: &Path, to: &NamedTempFile) -> io::Result<()> {
+    let kept = list_xattrs(from)?;
+    for (name, value) in &kept {
+        match rustix::fs::fsetxattr(to, name.as_str(), value, XattrFlags::empty()) {
+            Err(error) if may_be_lost(name, error) => {}
             result => result?,
+        }
+    }
+    for name in list_xattrs(to.path())?.into_keys() {
+        if name.starts_with(ACL) && !kept.contains_key(&name) {
+            rustix::fs::fremovexattr(to, name.as_str())?;
         }
     }
     Ok(())
@@ -121,4 +277,101 @@ pub fn set_attributes(path: &Path, attributes: Attributes, follow: bool) -> io::
         rustix::fs::chmod(path, Mode::from_raw_mode(mode))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::System;
+    use crate::system::local::Local;
+
+    fn text<'a>(path: &'a Path, text: &'a str) -> NewFile<'a> {
+        NewFile {
+            path,
+            attributes: Attributes::default(),
+            content: Box::new(move || Ok(Box::new(text.as_bytes()))),
+        }
+    }
+
+    fn waits(work: impl FnOnce()) -> usize {
+        let before = sync::COUNT.get();
+        work();
+        sync::COUNT.get() - before
+    }
+
+    #[test]
+    fn many_files_wait_for_the_disk_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..1000)
+            .map(|number| folder.path().join(format!("{}/{number}", number % 10)))
+            .collect();
+        for number in 0..10 {
+            fs::create_dir(folder.path().join(number.to_string())).unwrap();
+        }
+        let files: Vec<NewFile<'_>> = paths.iter().map(|path| text(path, "new")).collect();
+        let local = Local::default();
+        // For every 256 of them: before they get their names, and after it.
+        assert_eq!(waits(|| local.write_all(&files).unwrap()), 8);
+        // Each for itself: the file and its folder.
+        let few = &files[..TOGETHER - 1];
+        assert_eq!(waits(|| local.write_all(few).unwrap()), 2 * few.len());
+        for path in &paths {
+            assert_eq!(fs::read(path).unwrap(), b"new");
+        }
+        for number in 0..10 {
+            assert_eq!(
+                local
+                    .read_dir(&folder.path().join(number.to_string()))
+                    .unwrap()
+                    .len(),
+                100
+            );
+        }
+    }
+
+    #[test]
+    fn none_of_those_that_wait_has_its_name_when_one_fails() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..20)
+            .map(|number| folder.path().join(number.to_string()))
+            .collect();
+        fs::write(&paths[3], "old").unwrap();
+        let mut files: Vec<NewFile<'_>> = paths.iter().map(|path| text(path, "new")).collect();
+        files[15].content = Box::new(|| Ok(Box::new(Broken)));
+        let error = Local::default().write_all(&files).unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("cannot write {}", paths[15].display())),
+            "{error}"
+        );
+        assert_eq!(
+            Local::default().read_dir(folder.path()).unwrap(),
+            [PathBuf::from("3")]
+        );
+        assert_eq!(fs::read(&paths[3]).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_replaced_file_keeps_what_it_had_among_many_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<PathBuf> = (0..10)
+            .map(|number| folder.path().join(number.to_string()))
+            .collect();
+        let local = Local::default();
+        fs::write(&paths[4], "old").unwrap();
+        fs::set_permissions(&paths[4], fs::Permissions::from_mode(0o640)).unwrap();
+        let noted = local.set_xattr(&paths[4], "user.note", b"kept").is_ok();
+        let files: Vec<NewFile<'_>> = paths.iter().map(|path| text(path, "new")).collect();
+        local.write_all(&files).unwrap();
+        assert_eq!(fs::metadata(&paths[4]).unwrap().mode() & 0o7777, 0o640);
+        if noted {
+            assert_eq!(local.xattrs(&paths[4]).unwrap()["user.note"], b"kept");
+        }
+        assert!(!local.xattrs(&paths[5]).unwrap().contains_key("user.note"));
+    }
 }

@@ -150,18 +150,12 @@ impl Module for RegistryProbe {
 impl Args {
     fn session(self, system: &dyn System) -> Session<'_> {
         let web = WebArgs {
-            url: self.url,
-            headers: None,
             http_agent: concat!("regdeploy/", env!("CARGO_PKG_VERSION")).to_owned(),
-            url_username: None,
-            url_password: None,
-            force_basic_auth: false,
             validate_certs: self.validate_certs,
             ca_path: self.ca_path,
-            client_cert: None,
-            client_key: None,
             use_proxy: self.use_proxy,
             timeout: self.timeout,
+            ..WebArgs::of(&self.url)
         };
         Session::new(system, web, self.username.zip(self.password))
     }

@@ -19,6 +19,7 @@ use crate::modules::files::attributes::{self, FileArgs, Wanted, nothing, with_fi
 use crate::modules::files::compression::Compression;
 use crate::modules::files::expand::matcher;
 use crate::modules::files::path;
+use crate::modules::files::steps::{Step, afterwards, perform};
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
 use crate::system::{FileKind, Follow, System};
 use crate::wire::message::Outcome;
@@ -51,6 +52,8 @@ pub struct Change {
     pack: Option<Vec<Member>>,
     remove: Vec<PathBuf>,
     wanted: Wanted,
+    /// Flags and label.
+    afterwards: Vec<Step>,
     outcome: Outcome,
 }
 
@@ -97,6 +100,13 @@ impl Module for Archive {
                 "list of str",
                 "`exclude_path` with patterns resolved",
             ),
+            Return::new("state", "str", "what `dest` is"),
+            Return::new("mode", "str", "its permission bits, octal"),
+            Return::new("owner", "str", "its user"),
+            Return::new("group", "str", "its group"),
+            Return::new("uid", "int", "its user's number"),
+            Return::new("gid", "int", "its group's number"),
+            Return::new("size", "int", "its bytes"),
         ],
         example: "- archive:\n    path: /var/log/app\n    dest: /srv/backup/app.tgz\n\
                   - archive:\n    path: [/etc/app, /srv/app/*.conf]\n    dest: /srv/backup/app.zip\n    format: zip\n    exclusion_patterns: '*.bak'\n",
@@ -169,17 +179,20 @@ impl Module for Archive {
             .iter()
             .map(|member| member.path.display().to_string())
             .collect();
-        let changed = pack || !remove.is_empty() || !nothing(attributes);
-        let outcome = args.file.warn(
-            Outcome::changed(changed)
-                .with("archived", names)
-                .with("dest", dest.display().to_string())
-                .with("dest_state", state)
-                .with("arcroot", sources.root.as_str())
-                .with("missing", sources.missing)
-                .with("expanded_paths", sources.expanded)
-                .with("expanded_exclude_paths", sources.excluded),
-        );
+        let afterwards = if there {
+            afterwards(&args.file, &dest, system)?
+        } else {
+            Vec::new()
+        };
+        let changed = pack || !remove.is_empty() || !nothing(attributes) || !afterwards.is_empty();
+        let outcome = Outcome::changed(changed)
+            .with("archived", names)
+            .with("dest", dest.display().to_string())
+            .with("dest_state", state)
+            .with("arcroot", sources.root.as_str())
+            .with("missing", sources.missing)
+            .with("expanded_paths", sources.expanded)
+            .with("expanded_exclude_paths", sources.excluded);
         if !changed {
             return Ok(Plan::Same(if there {
                 attributes::describe(outcome, &dest, system)?
@@ -193,6 +206,7 @@ impl Module for Archive {
             pack: pack.then_some(members),
             remove,
             wanted,
+            afterwards,
             outcome: outcome.clone(),
         };
         Ok(Plan::Change {
@@ -221,6 +235,7 @@ impl Module for Archive {
                 system.set_attributes(dest, missing, Follow::Yes)?;
             }
         }
+        perform(&change.afterwards, system)?;
         for path in &change.remove {
             match system.metadata(path, Follow::No)? {
                 Some(found) if found.kind == FileKind::Directory => system.remove_tree(path)?,

@@ -3,6 +3,7 @@
 //! It writes no content; that is `copy`'s and `template`'s work.
 
 mod links;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -11,10 +12,9 @@ use serde::Deserialize;
 
 use crate::modules::files::attributes::{self, FileArgs, StateDiff, Wanted, with_file_args};
 use crate::modules::files::content::Writing;
-use crate::modules::files::flags;
-use crate::modules::files::path::expand;
-use crate::modules::files::steps::{Source, Step, perform};
-use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
+use crate::modules::files::steps::{Source, Step, afterwards, perform};
+use crate::modules::files::{label, path::expand};
+use crate::modules::{Arg, Error, Module, Plan, Rule, Spec};
 use crate::system::{FileKind, Follow, Metadata, System};
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
@@ -46,7 +46,6 @@ pub struct Change {
     steps: Vec<Step>,
     path: PathBuf,
     values: Map,
-    file: FileArgs,
 }
 
 impl Module for File {
@@ -84,23 +83,8 @@ impl Module for File {
             Arg::bool("_diff_peek").doc("accepted without effect: of Ansible's own use"),
             Arg::str("_original_basename").doc("accepted without effect: of Ansible's own use"),
         ],
-        returns: &[
-            Return::new("path", "str", "what is managed").when("state is not link, hard or touch"),
-            Return::new("dest", "str", "what is managed").when("state is link, hard or touch"),
-            Return::new("src", "str", "what the link points to").when("state is link or hard"),
-            Return::new(
-                "state",
-                "str",
-                "what it is: absent, directory, file, hard or link",
-            ),
-            attributes::MODE,
-            attributes::OWNER,
-            attributes::GROUP,
-            attributes::UID,
-            attributes::GID,
-            attributes::SIZE,
-        ],
-        example: "- file:\n    path: /srv/app\n    state: directory\n    owner: app\n    mode: '0750'\n- file:\n    src: /srv/app/current\n    path: /opt/app\n    state: link\n",
+        returns: told::RETURNS,
+        example: told::EXAMPLE,
         free_form: None,
         rules: &[Rule::If("state", "hard", &["src"])],
     };
@@ -113,7 +97,7 @@ impl Module for File {
         perform(&change.steps, system)?;
         let mut outcome = attributes::describe(Outcome::changed(true), &change.path, system)?;
         outcome.values.extend(change.values);
-        Ok(change.file.warn(outcome))
+        Ok(outcome)
     }
 }
 
@@ -166,8 +150,8 @@ impl<'a> Check<'a> {
             _ => self.file()?,
         }
         if state != "absent" {
-            let flags = flags::step(self.args.file.attributes.as_deref(), &self.path, self.system)?;
-            self.steps.extend(flags);
+            self.steps
+                .extend(afterwards(&self.args.file, &self.path, self.system)?);
         }
         self.finish(&state)
     }
@@ -187,7 +171,6 @@ impl<'a> Check<'a> {
         let changed = !self.steps.is_empty();
         let mut outcome = attributes::describe(Outcome::changed(changed), &self.path, self.system)?;
         outcome.values.extend(values.clone());
-        let outcome = self.args.file.warn(outcome);
         if !changed {
             return Ok(Plan::Same(outcome));
         }
@@ -197,7 +180,6 @@ impl<'a> Check<'a> {
                 steps: self.steps,
                 path: self.path,
                 values,
-                file: self.args.file,
             },
         })
     }
@@ -287,8 +269,7 @@ impl<'a> Check<'a> {
             }
             Some(_) => {
                 let state = self.now.as_ref().map_or("absent", attributes::state);
-                let message = format!("{} already exists as a {state}", self.path.display());
-                Err(self.refusal(message))
+                Err(self.refusal(format!("{} already exists as a {state}", self.path.display())))
             }
         }
     }
@@ -358,6 +339,10 @@ impl<'a> Check<'a> {
                 continue;
             };
             self.amend(&path, &metadata, Follow::No);
+            if metadata.kind != FileKind::Link {
+                self.steps
+                    .extend(label::step(&self.args.file, &path, self.system)?);
+            }
             if metadata.kind == FileKind::Link && self.args.follow {
                 let target = self.system.metadata(&path, Follow::Yes)?;
                 target.inspect(|target| self.amend(&path, target, Follow::Yes));

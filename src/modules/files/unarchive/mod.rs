@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::modules::files::attributes::{FileArgs, Wanted, nothing, with_file_args};
 use crate::modules::files::compression::{Compression, MAGIC};
+use crate::modules::files::steps::{afterwards, perform};
 use crate::modules::files::{attributes, path};
 use crate::modules::net::web::{Redirections, WebArgs, status_text};
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
@@ -109,6 +110,13 @@ impl Module for Unarchive {
             Return::new("files", "list of str", "the names in the archive").when("list_files"),
             Return::new("extract_results", "dict", "`cmd`, `rc`, `out` and `err` of tar")
                 .when("tar has unpacked something"),
+            Return::new("state", "str", "what `dest` is"),
+            Return::new("mode", "str", "its permission bits, octal"),
+            Return::new("owner", "str", "its user"),
+            Return::new("group", "str", "its group"),
+            Return::new("uid", "int", "its user's number"),
+            Return::new("gid", "int", "its group's number"),
+            Return::new("size", "int", "its bytes"),
         ],
         example: "- unarchive:\n    src: app-1.2.tar.gz\n    dest: /srv/app\n    creates: /srv/app/app-1.2\n\
                   - unarchive:\n    src: https://example.com/app.zip\n    dest: /srv/app\n    remote_src: true\n",
@@ -164,6 +172,9 @@ impl Module for Unarchive {
         let mut amiss = !unpacked;
         for path in members(&absolute, &names) {
             amiss |= missing(&wanted, &path, system)?.is_some();
+            if system.metadata(&path, Follow::No)?.is_some() {
+                amiss |= !afterwards(&args.file, &path, system)?.is_empty();
+            }
         }
         outcome.changed = amiss;
         if !amiss {
@@ -219,6 +230,9 @@ impl Module for Unarchive {
         for path in members(&dest, &names) {
             if let Some(missing) = missing(&wanted, &path, system)? {
                 system.set_attributes(&path, missing, Follow::No)?;
+            }
+            if system.metadata(&path, Follow::No)?.is_some() {
+                perform(&afterwards(&args.file, &path, system)?, system)?;
             }
         }
         attributes::describe(outcome, &dest, system)
