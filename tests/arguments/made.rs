@@ -88,6 +88,12 @@ impl Table {
             }
             Rule::Together(names) if names.iter().any(|name| map.contains_key(*name)) => names.to_vec(),
             Rule::If(name, value, names) if self.is(map, name, value) => names.to_vec(),
+            Rule::IfAny(name, value, names)
+                if self.is(map, name, value) && !names.iter().any(|name| map.contains_key(*name)) =>
+            {
+                let fits = |name: &&&str| !without.contains(*name);
+                names.iter().find(fits).copied().into_iter().collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -297,6 +303,16 @@ impl Table {
                 };
                 needed.iter().map(without).collect()
             }
+            Rule::IfAny(name, value, needed) => vec![Bad {
+                arguments: self.sound(Map::from_iter([(name.to_owned(), value.into())]), needed),
+                message: format!(
+                    "{name} is {value} but any of the following are missing: {}",
+                    needed.join(", ")
+                ),
+                at: At::Value(vec![Step::Name(name.to_owned())]),
+                nearest: Nearest::Any,
+                is_of_a_rule: true,
+            }],
         }
     }
 }

@@ -322,6 +322,9 @@ fn rule_text(rule: Rule) -> String {
         Rule::If(name, value, needed) => {
             format!("With `{name}: {value}`: {} must be given.", codes(needed))
         }
+        Rule::IfAny(name, value, needed) => {
+            format!("With `{name}: {value}`: one of {} must be given.", codes(needed))
+        }
     }
 }
 

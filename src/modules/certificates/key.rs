@@ -8,15 +8,20 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256K1_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING,
     ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
+    RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaKeyPair,
 };
 use aws_lc_rs::{agreement, rsa};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::der::{BIT_STRING, INTEGER, NULL, OBJECT, OCTET_STRING, SEQUENCE, element, elements, put};
+use super::signing::pem;
 
 const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+const ECDSA_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
+const ECDSA_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x04];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 const X25519: &[u8] = &[0x2b, 0x65, 0x6e];
 
@@ -242,16 +247,7 @@ impl Key {
             (Format::Traditional, Kind::Ecc { .. }) => ("EC PRIVATE KEY", self.sec1()),
             _ => ("PRIVATE KEY", self.pkcs8()),
         };
-        let text = STANDARD.encode(der);
-        let lines: Vec<&str> = text
-            .as_bytes()
-            .chunks(64)
-            .filter_map(|line| std::str::from_utf8(line).ok())
-            .collect();
-        format!(
-            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-            lines.join("\n")
-        )
+        pem(label, &der)
     }
 
     fn algorithm(&self) -> Vec<u8> {
@@ -289,6 +285,66 @@ impl Key {
             out.extend(put(*tag, content));
         }
         put(SEQUENCE, &out)
+    }
+
+    /// The algorithm of its signatures, as certificates name it. The digest is that of RSA; others have the one that goes with them.
+    pub fn signature(&self, digest: &str) -> Result<Vec<u8>, String> {
+        let oid = match self.kind {
+            Kind::Rsa { .. } => {
+                let last = match digest {
+                    "sha256" => 0x0b,
+                    "sha384" => 0x0c,
+                    "sha512" => 0x0d,
+                    other => {
+                        return Err(format!(
+                            "digest {other}: sha256, sha384 and sha512 are known here"
+                        ));
+                    }
+                };
+                return Ok(put(
+                    SEQUENCE,
+                    &[put(OBJECT, &[&RSA[..8], &[last]].concat()), put(NULL, &[])].concat(),
+                ));
+            }
+            Kind::Ecc { curve } => match CURVES[curve].0 {
+                "secp384r1" => ECDSA_SHA384,
+                "secp521r1" => ECDSA_SHA512,
+                _ => ECDSA_SHA256,
+            },
+            Kind::Ed25519 => ED25519,
+            Kind::X25519 => return Err("a key of type X25519 cannot sign".to_owned()),
+        };
+        Ok(put(SEQUENCE, &put(OBJECT, oid)))
+    }
+
+    pub fn sign(&self, digest: &str, message: &[u8]) -> Result<Vec<u8>, String> {
+        let failed = || format!("cannot sign with this key of type {}", self.kind.name());
+        let random = SystemRandom::new();
+        match self.kind {
+            Kind::Rsa { .. } => {
+                let encoding = match digest {
+                    "sha384" => &RSA_PKCS1_SHA384,
+                    "sha512" => &RSA_PKCS1_SHA512,
+                    _ => &RSA_PKCS1_SHA256,
+                };
+                let key = RsaKeyPair::from_pkcs8(&self.pkcs8()).map_err(|_| failed())?;
+                let mut signature = vec![0; key.public_modulus_len()];
+                key.sign(encoding, &random, message, &mut signature)
+                    .map_err(|_| failed())?;
+                Ok(signature)
+            }
+            Kind::Ecc { curve } => {
+                let algorithm = CURVES[curve].3.ok_or_else(failed)?;
+                let key = EcdsaKeyPair::from_pkcs8(algorithm, &self.pkcs8()).map_err(|_| failed())?;
+                let signature = key.sign(&random, message).map_err(|_| failed())?;
+                Ok(signature.as_ref().to_vec())
+            }
+            Kind::Ed25519 => {
+                let key = Ed25519KeyPair::from_seed_unchecked(&self.inner).map_err(|_| failed())?;
+                Ok(key.sign(message).as_ref().to_vec())
+            }
+            Kind::X25519 => Err(failed()),
+        }
     }
 
     /// The public key as certificates hold it (`SubjectPublicKeyInfo`), if it can be told.

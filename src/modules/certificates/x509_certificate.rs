@@ -12,7 +12,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::issued::{IssuedArgs, with_issued_args};
+use super::kept::{self, Kept};
 use crate::certificate::{self, Certificate, Name, Request};
+use crate::modules::files::attributes::FileArgs;
 use crate::modules::files::path;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::{Attributes, Follow, System};
@@ -38,6 +41,8 @@ pub struct Args {
     group: Option<String>,
     mode: Option<String>,
     state: State,
+    #[serde(flatten)]
+    issued: IssuedArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -52,6 +57,8 @@ pub enum Change {
     Remove(Vec<PathBuf>, Outcome),
     Attributes(Vec<(PathBuf, Attributes)>, Outcome),
     Issue(Box<Issue>),
+    /// Signed on the target.
+    Kept(kept::Change),
 }
 
 /// All that a new certificate needs.
@@ -85,8 +92,8 @@ impl Module for X509Certificate {
 
     const SPEC: Spec = Spec {
         name: "x509_certificate",
-        summary: "Keep a server certificate from an authority of the controller",
-        args: &[
+        summary: "Keep a certificate: from an authority of the controller, or signed on the target",
+        args: with_issued_args![
             Arg::path("path")
                 .required()
                 .doc("The certificate, followed by its chain."),
@@ -125,6 +132,10 @@ impl Module for X509Certificate {
             Return::new("issuer", "str", "who signed it").when("it is there"),
             Return::new("not_before", "str", "when it begins").when("it is there"),
             Return::new("not_after", "str", "when it ends").when("it is there"),
+            Return::new("filename", "str", "the certificate's file").when("provider is given"),
+            Return::new("csr", "str", "the request's file, or none").when("provider is given"),
+            Return::new("certificate", "str", "the certificate")
+                .when("provider is given, return_content is true"),
         ],
         example: "\
 - x509_certificate:
@@ -133,12 +144,42 @@ impl Module for X509Certificate {
     subject_alt_names: [\"DNS:web.lab\", \"IP:10.0.0.5\"]
     owner: root
     group: ssl-cert
+
+- community.crypto.x509_certificate:
+    path: /etc/ssl/web.pem
+    provider: ownca
+    csr_path: /etc/ssl/web.csr
+    ownca_path: /etc/ssl/ca.pem
+    ownca_privatekey_path: /etc/ssl/private/ca.key
 ",
         free_form: None,
-        rules: &[Rule::If("state", "present", &["authority", "subject_alt_names"])],
+        rules: &[
+            Rule::Exclusive(&["provider", "authority"]),
+            Rule::Exclusive(&["csr_path", "csr_content"]),
+            Rule::Exclusive(&["private_key_path", "privatekey_content"]),
+            Rule::Exclusive(&["ownca_path", "ownca_content"]),
+            Rule::Exclusive(&["ownca_privatekey_path", "ownca_privatekey_content"]),
+            Rule::IfAny("state", "present", &["authority", "provider"]),
+            Rule::Together(&["authority", "subject_alt_names"]),
+            Rule::IfAny("provider", "ownca", &["csr_path", "csr_content"]),
+            Rule::IfAny("provider", "ownca", &["ownca_path", "ownca_content"]),
+            Rule::IfAny(
+                "provider",
+                "ownca",
+                &["ownca_privatekey_path", "ownca_privatekey_content"],
+            ),
+            Rule::IfAny(
+                "provider",
+                "selfsigned",
+                &["private_key_path", "privatekey_content"],
+            ),
+        ],
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
+        if args.issued.provider.is_some() {
+            return args.kept(system);
+        }
         let files = files(&args, system)?;
         if args.state == State::Absent {
             return remove(&files, system);
@@ -201,7 +242,34 @@ impl Module for X509Certificate {
                 Ok(outcome)
             }
             Change::Issue(issue) => issue.perform(system),
+            Change::Kept(change) => change.apply(system),
         }
+    }
+}
+
+impl Args {
+    /// What `provider` keeps: the certificate alone, the key is a module's of its own.
+    fn kept(self, system: &dyn System) -> Result<Plan<Change>, Error> {
+        let file = FileArgs {
+            mode: self.mode,
+            owner: self.owner,
+            group: self.group,
+            ..FileArgs::default()
+        };
+        let kept = Kept::new(&self.path, file, self.issued.backup, system)?;
+        let plan = match self.state {
+            State::Absent => kept.removed(),
+            State::Present => self
+                .issued
+                .check(kept, self.private_key_path.as_deref(), system)?,
+        };
+        Ok(match plan {
+            Plan::Change { change, predicted } => Plan::Change {
+                change: Change::Kept(change),
+                predicted,
+            },
+            Plan::Same(outcome) | Plan::Unknown { skipped: outcome, .. } => Plan::Same(outcome),
+        })
     }
 }
 

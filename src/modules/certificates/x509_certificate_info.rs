@@ -510,7 +510,7 @@ fn number(bytes: &[u8]) -> Value {
 }
 
 /// `+1w2d3h4m5s` from now, or a time as ASN.1 has it.
-fn time_at(text: &str, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn time_at(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(rest) = text.strip_prefix(['+', '-']) {
         let mut seconds = 0_i64;
         let mut rest = rest;

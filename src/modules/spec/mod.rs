@@ -102,6 +102,8 @@ pub enum Rule {
     Together(&'static [&'static str]),
     /// If the argument has this value, then the others are required.
     If(&'static str, &'static str, &'static [&'static str]),
+    /// If the argument has this value, then one of the others is required.
+    IfAny(&'static str, &'static str, &'static [&'static str]),
 }
 
 impl Arg {

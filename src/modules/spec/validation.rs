@@ -281,6 +281,17 @@ impl Validation<'_> {
                     ),
                 )
             }
+            Rule::IfAny(name, wanted, names)
+                if level.is(name, wanted) && !names.iter().any(|name| level.may_have(name)) =>
+            {
+                (
+                    level.written(name),
+                    format!(
+                        "{name} is {wanted} but any of the following are missing: {}",
+                        names.join(", ")
+                    ),
+                )
+            }
             _ => return Ok(()),
         };
         let mut error = self.ruled(message);
