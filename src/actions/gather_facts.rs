@@ -1,5 +1,5 @@
 //! `gather_facts`: facts of a host, by `setup` or by the modules that `ansible_facts_modules` names. After
-//! ansible.builtin.gather_facts.
+//! `ansible.builtin.gather_facts`.
 //!
 //! A play begins with it. Deliberately no modules of the user's own among them.
 

@@ -37,7 +37,7 @@ pub struct Args {
 
 pub enum Change {
     Systemd(systemd_service::Change),
-    Sysvinit(sysvinit::Change),
+    Sysvinit(Box<sysvinit::Change>),
     Script { calls: Vec<Call>, outcome: Outcome },
 }
 
@@ -86,7 +86,11 @@ impl Module for Service {
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         match args.r#use.rsplit('.').next().unwrap_or_default() {
             "systemd" | "systemd_service" => {}
-            "sysvinit" => return Ok(wrapped(args.sysvinit(system)?, Change::Sysvinit)),
+            "sysvinit" => {
+                return Ok(wrapped(args.sysvinit(system)?, |change| {
+                    Change::Sysvinit(Box::new(change))
+                }));
+            }
             "auto" | "service" if systemd_service::is_booted(system)? => {}
             "auto" | "service" => return check_script(&args, system),
             other => {
@@ -124,7 +128,7 @@ impl Module for Service {
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         match change {
             Change::Systemd(change) => SystemdService::apply(change, system),
-            Change::Sysvinit(change) => Sysvinit::apply(change, system),
+            Change::Sysvinit(change) => Sysvinit::apply(*change, system),
             Change::Script { calls, outcome } => {
                 for call in calls {
                     if let Some(seconds) = call.pause {

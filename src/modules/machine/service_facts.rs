@@ -237,20 +237,19 @@ impl Survey<'_> {
         if units.is_empty() {
             return Ok(());
         }
+        // A template has no state: systemctl would fail for it, and not answer for those after it.
+        let is_template = |name: &str| name.contains("@.");
         let names = units.iter().map(|(name, _)| *name);
-        let question: Vec<&str> = ["systemctl", "show", "--property=Id,ActiveState", "--"]
+        let question: Vec<&str> = ["systemctl", "show", "--property=ActiveState", "--"]
             .into_iter()
-            .chain(names)
+            .chain(names.filter(|name| !is_template(name)))
             .collect();
-        // A template has no state: systemctl fails for it, and answers for the others.
         let (text, _) = self.ask(&question)?;
+        // In the order of the question: a unit that is asked for by another of its names does not tell it.
+        let mut states = text.lines().filter_map(|line| line.strip_prefix("ActiveState="));
         for (name, status) in units {
-            let id = format!("Id={name}");
-            let state = text
-                .split("\n\n")
-                .find(|stanza| stanza.lines().any(|line| line == id))
-                .and_then(|stanza| stanza.lines().find_map(|line| line.strip_prefix("ActiveState=")))
-                .unwrap_or("unknown");
+            let state = if is_template(name) { None } else { states.next() };
+            let state = state.unwrap_or("unknown");
             self.note(
                 name,
                 &[("state", state), ("status", status), ("source", "systemd")],
@@ -284,12 +283,12 @@ mod tests {
                 "systemctl list-unit-files --no-pager --type service --all",
                 0,
                 "UNIT FILE STATE PRESET\ncron.service enabled enabled\nidle.service static -\n\
-                 off.service disabled enabled\nt@.service static -\n",
+                 off.service disabled enabled\nt@.service static -\nother.service alias -\n",
             )
             .answer(
-                "systemctl show --property=Id,ActiveState -- off.service t@.service",
-                1,
-                "Id=off.service\nActiveState=inactive\n",
+                "systemctl show --property=ActiveState -- off.service other.service",
+                0,
+                "ActiveState=inactive\n\nActiveState=active\n",
             );
         let outcome = run::<ServiceFacts>(&fake, "{}");
         let json = serde_json::to_string(&outcome.values["ansible_facts"]).unwrap();
@@ -300,7 +299,8 @@ mod tests {
         "gone.service":{"name":"gone.service","state":"stopped","status":"not-found","source":"systemd"},
         "idle.service":{"name":"idle.service","state":"stopped","status":"static","source":"systemd"},
         "off.service":{"name":"off.service","state":"inactive","status":"disabled","source":"systemd"},
-        "t@.service":{"name":"t@.service","state":"unknown","status":"static","source":"systemd"}}}
+        "t@.service":{"name":"t@.service","state":"unknown","status":"static","source":"systemd"},
+        "other.service":{"name":"other.service","state":"active","status":"alias","source":"systemd"}}}
         "#);
     }
 

@@ -123,7 +123,14 @@ impl Module for Parted {
         let disk = look(&args, system)?;
         let mut script = Vec::new();
         let mut calls = Calls::new(Outcome::ok());
+        let foreseen = args
+            .number
+            .and_then(|number| system.foreseen(Subject::Device, &device_of(&args.device, number)));
         match (args.state.as_str(), args.number) {
+            // An earlier task of a check would have made it.
+            ("present", Some(number))
+                if matches!(&foreseen, Some(is) if *is != Value::Null)
+                    && disk.partition(number).is_none() => {}
             ("present", Some(number)) => {
                 for part in present(&args, number, &disk) {
                     run(&args, &part, &mut calls);
@@ -131,7 +138,9 @@ impl Module for Parted {
                 }
                 calls.leaves(Subject::Device, device_of(&args.device, number), "");
             }
-            ("absent", Some(number)) if disk.partition(number).is_some() => {
+            ("absent", Some(number))
+                if foreseen.map_or(disk.partition(number).is_some(), |is| is != Value::Null) =>
+            {
                 script = vec!["rm".to_owned(), number.to_string()];
                 run(&args, &script, &mut calls);
                 calls.leaves(Subject::Device, device_of(&args.device, number), Value::Null);

@@ -1,0 +1,18 @@
+//! Disks, `SELinux` and a restart, on a virtual machine: see `tests/lab/machine`.
+
+use std::time::Duration;
+
+use crate::e2e::lab;
+use crate::e2e::process::Process;
+
+/// Three minutes on a machine that does nothing else; the first time its disk is made.
+const LIMIT: Duration = Duration::from_mins(30);
+
+#[test]
+fn partitions_volumes_and_mounts_outlive_a_restart() {
+    let mut machine = lab::script("machine");
+    machine.env("REGDEPLOY", env!("CARGO_BIN_EXE_regdeploy"));
+    let said = Process::start(&mut machine, LIMIT).end().success();
+    assert!(said.contains("all is well"), "{said}");
+    println!("{said}");
+}
