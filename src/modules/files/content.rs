@@ -75,7 +75,8 @@ impl Writing {
     }
 }
 
-/// Copies the file to `PATH.PID.DATE@TIME~`, attributes and times included; none if there is none.
+/// Copies the file to `PATH.NUMBER.DATE@TIME~`, attributes and times included; none if there is none. The number is the process's, or
+/// the next one that is free: an agent makes several copies in a second.
 pub fn back_up(path: &Path, system: &dyn System) -> Result<Option<PathBuf>, Error> {
     let Some(metadata) = system.metadata(path, Follow::Yes)? else {
         return Ok(None);
@@ -83,13 +84,15 @@ pub fn back_up(path: &Path, system: &dyn System) -> Result<Option<PathBuf>, Erro
     let time = jiff::Timestamp::try_from(system.now())
         .map_err(|error| Error::new(format!("the clock is unusable: {error}")))?
         .to_zoned(jiff::tz::TimeZone::system());
-    let name = format!(
-        "{}.{}.{}",
-        path.display(),
-        std::process::id(),
-        time.strftime("%Y-%m-%d@%H:%M:%S~")
-    );
-    let backup = PathBuf::from(name);
+    let time = time.strftime("%Y-%m-%d@%H:%M:%S~");
+    let mut number = std::process::id();
+    let backup = loop {
+        let backup = PathBuf::from(format!("{}.{number}.{time}", path.display()));
+        if system.metadata(&backup, Follow::No)?.is_none() {
+            break backup;
+        }
+        number += 1;
+    };
     let attributes = Attributes {
         mode: Some(metadata.mode),
         uid: Some(metadata.uid),
@@ -97,7 +100,11 @@ pub fn back_up(path: &Path, system: &dyn System) -> Result<Option<PathBuf>, Erro
     };
     system.write(&backup, &mut system.open(path)?, attributes)?;
     for (name, value) in system.xattrs(path)? {
-        system.set_xattr(&backup, &name, &value)?;
+        let set = system.set_xattr(&backup, &name, &value);
+        // The superuser's to set: for others a copy gets what the kernel gives it.
+        if !name.starts_with("security.") && !name.starts_with("trusted.") {
+            set?;
+        }
     }
     system.set_times(&backup, Some(metadata.accessed), Some(metadata.modified))?;
     Ok(Some(backup))
@@ -210,6 +217,13 @@ mod tests {
         assert_eq!(fake.text(backup.to_str().unwrap()), "old");
         assert_eq!(fake.text("/etc/app.conf"), "new");
         assert!(backup.to_str().unwrap().ends_with('~'));
+        // Within the same second.
+        let second = writing(None)
+            .write(&mut "newer".as_bytes(), &fake)
+            .unwrap()
+            .unwrap();
+        assert_eq!(fake.text(second.to_str().unwrap()), "new");
+        assert_eq!(fake.text(backup.to_str().unwrap()), "old");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
@@ -15,6 +17,9 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// In a field of a form: names the content of a file of the controller.
 pub const DIGEST: &str = "digest";
+
+/// Characters of a line of base64 (RFC 2045).
+const LINE: usize = 76;
 
 const JSON: &str = "application/json";
 
@@ -90,14 +95,18 @@ fn form(value: &Value) -> Result<String, Error> {
 /// A part of a form.
 struct Part {
     name: String,
+    /// Of a file, as Ansible sends it unless it is told `7or8bit`.
+    base64: bool,
     filename: Option<String>,
     kind: String,
     content: Vec<u8>,
 }
 
 fn multipart(fields: &Map, system: &dyn System) -> Result<(Vec<u8>, Option<String>), Error> {
+    let mut fields: Vec<_> = fields.iter().collect();
+    fields.sort_unstable_by_key(|(name, _)| *name);
     let parts: Vec<Part> = fields
-        .iter()
+        .into_iter()
         .map(|(name, field)| part(name, field, system))
         .collect::<Result<_, _>>()?;
     let all: Vec<u8> = parts.iter().flat_map(|part| part.content.clone()).collect();
@@ -109,13 +118,24 @@ fn multipart(fields: &Map, system: &dyn System) -> Result<(Vec<u8>, Option<Strin
             .filename
             .map(|filename| format!("; filename=\"{}\"", quoted(&filename)))
             .unwrap_or_default();
+        let encoding = if part.base64 {
+            "Content-Transfer-Encoding: base64\r\n"
+        } else {
+            ""
+        };
         let head = format!(
-            "--{boundary}\r\nContent-Type: {}\r\nContent-Disposition: form-data; name=\"{}\"{filename}\r\n\r\n",
+            "--{boundary}\r\nContent-Type: {}\r\n{encoding}Content-Disposition: form-data; name=\"{}\"{filename}\r\n\r\n",
             part.kind,
             quoted(&part.name)
         );
         body.extend(head.into_bytes());
-        body.extend(part.content);
+        if part.base64 {
+            let text = STANDARD.encode(part.content);
+            let lines: Vec<&[u8]> = text.as_bytes().chunks(LINE).collect();
+            body.extend(lines.join(b"\r\n".as_slice()));
+        } else {
+            body.extend(part.content);
+        }
         body.extend(b"\r\n");
     }
     body.extend(format!("--{boundary}--\r\n").into_bytes());
@@ -130,6 +150,7 @@ fn part(name: &str, field: &Value, system: &dyn System) -> Result<Part, Error> {
         }
         return Ok(Part {
             name: name.to_owned(),
+            base64: false,
             filename: None,
             kind: "text/plain".to_owned(),
             content: field.to_string().into_bytes(),
@@ -142,6 +163,11 @@ fn part(name: &str, field: &Value, system: &dyn System) -> Result<Part, Error> {
             .map(Value::to_string)
     };
     let filename = text("filename");
+    let base64 = match text("multipart_encoding").as_deref() {
+        None | Some("base64") => text("content").is_none(),
+        Some("7or8bit") => false,
+        Some(_) => return Err(wrong("multipart_encoding is base64 or 7or8bit")),
+    };
     let content = match (text("content"), text(DIGEST), &filename) {
         (Some(content), ..) => content.into_bytes(),
         (None, Some(digest), _) => held(&digest, system)?,
@@ -159,6 +185,7 @@ fn part(name: &str, field: &Value, system: &dyn System) -> Result<Part, Error> {
     });
     Ok(Part {
         name: name.to_owned(),
+        base64,
         filename: filename.map(last),
         kind,
         content,
@@ -205,7 +232,8 @@ mod tests {
         fake.file("/srv/logo.png", "bytes");
         let digest = fake.hold("sent along");
         let fields = format!(
-            r#"{{"text":"plain","own":{{"filename":"own.bin","digest":"{digest}"}},"file":{{"filename":"/srv/logo.png","mime_type":"image/png"}},
+            r#"{{"text":"plain","own":{{"filename":"own.bin","digest":"{digest}"}},
+            "file":{{"filename":"/srv/logo.png","mime_type":"image/png","multipart_encoding":"7or8bit"}},
             "made":{{"filename":"a\"b.txt","content":"inline"}}}}"#
         );
         let (body, kind) = written(&value(&fields), "form-multipart", &fake).unwrap();
@@ -217,16 +245,6 @@ mod tests {
             .replace('\r', "");
         insta::assert_snapshot!(text, @r#"
         --B
-        Content-Type: text/plain
-        Content-Disposition: form-data; name="text"
-
-        plain
-        --B
-        Content-Type: application/octet-stream
-        Content-Disposition: form-data; name="own"; filename="own.bin"
-
-        sent along
-        --B
         Content-Type: image/png
         Content-Disposition: form-data; name="file"; filename="logo.png"
 
@@ -236,10 +254,25 @@ mod tests {
         Content-Disposition: form-data; name="made"; filename="a%22b.txt"
 
         inline
+        --B
+        Content-Type: application/octet-stream
+        Content-Transfer-Encoding: base64
+        Content-Disposition: form-data; name="own"; filename="own.bin"
+
+        c2VudCBhbG9uZw==
+        --B
+        Content-Type: text/plain
+        Content-Disposition: form-data; name="text"
+
+        plain
         --B--
         "#);
         for (fields, why) in [
             (r#"{"a":{"filename":"/x"}}"#, "cannot read /x"),
+            (
+                r#"{"a":{"content":"","multipart_encoding":"x"}}"#,
+                "base64 or 7or8bit",
+            ),
             (r#"{"a":{}}"#, "at least one of filename or content"),
             (r#"{"a":[]}"#, "a text, or a map"),
             ("[]", "a map of names"),

@@ -176,6 +176,11 @@ impl Args {
         if let Some(given) = &self.body {
             let (bytes, kind) = body::written(given, &self.body_format, system)?;
             fetch.request.body = bytes;
+            if self.body_format == "form-multipart" {
+                // Only we know what divides the fields.
+                let headers = &mut fetch.request.headers;
+                headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+            }
             if let Some(kind) = kind.filter(|_| !fetch.has_header("content-type")) {
                 fetch.header("Content-Type", &kind);
             }
