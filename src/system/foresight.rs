@@ -59,6 +59,8 @@ pub enum Subject {
     Network,
     /// What a name stands for, by that name; the program's path.
     Alternative,
+    /// An answer of debconf, by package and question; its text.
+    Answer,
     /// A user's table of jobs, by the user's name; its text.
     Crontab,
     /// The machine's own name; asked for by an empty name.

@@ -6,10 +6,13 @@ use serde::Deserialize;
 
 use crate::modules::files::content::json_text;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
-use crate::system::foresight::Foresight;
+use crate::system::foresight::{Effect, Foresight, Subject};
 use crate::system::{Command, System};
 use crate::value::{Map, Value};
 use crate::wire::message::{Diff, Outcome};
+
+/// What `debconf-show` has in place of a password.
+const OMITTED: &str = "(password omitted)";
 
 pub struct Debconf;
 
@@ -27,6 +30,7 @@ pub struct Args {
 pub struct Change {
     command: Command,
     outcome: Outcome,
+    foreseen: Effect,
 }
 
 impl Module for Debconf {
@@ -79,16 +83,26 @@ impl Module for Debconf {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
         tool::require(system, "debconf-show", "read answers")?;
-        let previous = answers(&args.name, system)?;
+        let mut previous = answers(&args.name, system)?;
+        let foreseen = |question: &str| system.foreseen(Subject::Answer, &subject(&args.name, question));
+        let shown = previous
+            .iter_mut()
+            .filter(|(_, answer)| **answer != OMITTED.into());
+        for (question, answer) in shown {
+            if let Some(known) = foreseen(question) {
+                *answer = known;
+            }
+        }
         let (Some(question), Some(vtype)) = (&args.question, &args.vtype) else {
             let outcome = Outcome::ok().with("msg", "").with("current", previous);
             return Ok(Plan::Same(outcome));
         };
         let wanted = Answer::new(vtype, &args.value)?;
-        let known = match (previous.get(question), vtype.as_str()) {
-            (None, _) => None,
-            (Some(_), "password") => password(&args.name, question, system)?,
+        let known = match (foreseen(question), previous.get(question)) {
             (Some(known), _) => Some(known.to_string()),
+            (None, None) => None,
+            (None, Some(_)) if vtype == "password" => password(&args.name, question, system)?,
+            (None, Some(known)) => Some(known.to_string()),
         };
         if known.is_some_and(|known| wanted.is(&known)) {
             let outcome = Outcome::ok().with("msg", "").with("current", previous);
@@ -109,6 +123,11 @@ impl Module for Debconf {
             all.insert(question.clone(), "".into());
             all
         };
+        let foreseen = Effect::State {
+            of: Subject::Answer,
+            name: subject(&args.name, question),
+            is: text.clone().into(),
+        };
         let mut after = before.clone();
         after.insert(question.clone(), text.into());
         let diff = Diff {
@@ -124,7 +143,11 @@ impl Module for Debconf {
             .with_diff(diff);
         Ok(Plan::Change {
             predicted: outcome.clone(),
-            change: Change { command, outcome },
+            change: Change {
+                command,
+                outcome,
+                foreseen,
+            },
         })
     }
 
@@ -133,10 +156,14 @@ impl Module for Debconf {
         Ok(change.outcome)
     }
 
-    /// Later tasks have other questions.
-    fn foresee(_change: &Change) -> Foresight {
-        Foresight::Effects(Vec::new())
+    fn foresee(change: &Change) -> Foresight {
+        Foresight::Effects(vec![change.foreseen.clone()])
     }
+}
+
+/// How a check knows the answer to a question.
+fn subject(package: &str, question: &str) -> String {
+    format!("{package} {question}")
 }
 
 /// An answer, ready to be compared and given.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::foreseen::{self, Foreseen, Packages};
 use crate::modules::files::file::missing_folders;
 use crate::modules::files::path;
-use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Command, FileKind, Follow, System};
 use crate::value::{Map, Value};
@@ -82,7 +82,10 @@ impl Module for Npm {
                 .doc("make no links to packages' programs"),
             Arg::bool("force").default("no").doc("call npm with `--force`"),
         ],
-        returns: &[],
+        returns: &[
+            Return::new("cmd", "list of list of str", "npm's calls").when("changed"),
+            Return::new("stdout", "str", "what npm said").when("changed"),
+        ],
         example: "\
 - npm: {name: pm2, version: 5.3.0, global: true}
 
@@ -150,8 +153,8 @@ impl Module for Npm {
             packages,
         };
         Ok(Plan::Change {
+            predicted: change.told(),
             change,
-            predicted: Outcome::changed(true),
         })
     }
 
@@ -159,14 +162,22 @@ impl Module for Npm {
         for folder in &change.folders {
             system.create_dir(folder, 0o777 & !system.umask())?;
         }
+        let mut stdout = String::new();
         for call in &change.calls {
-            tool::run(system, call)?;
+            stdout += &tool::text_of(system, call)?;
         }
-        Ok(Outcome::changed(true))
+        Ok(change.told().with("stdout", stdout))
     }
 
     fn foresee(change: &Change) -> Foresight {
         change.packages.foresight()
+    }
+}
+
+impl Change {
+    fn told(&self) -> Outcome {
+        let calls: Vec<Value> = self.calls.iter().map(|call| call.argv.clone().into()).collect();
+        Outcome::changed(true).with("cmd", calls)
     }
 }
 

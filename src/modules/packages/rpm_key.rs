@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::foreseen::{self, Foreseen, Packages};
 use super::{download, openpgp};
 use crate::modules::files::content::beside;
-use crate::modules::{Arg, Error, Module, Plan, Spec, tool};
+use crate::modules::{Arg, Error, Module, Plan, Return, Spec, tool};
 use crate::system::foresight::Foresight;
 use crate::system::{Attributes, Command, FileKind, Follow, System};
 use crate::wire::message::Outcome;
@@ -59,7 +59,9 @@ impl Module for RpmKey {
                 .default("yes")
                 .doc("verify the server's certificate"),
         ],
-        returns: &[],
+        returns: &[
+            Return::new("id", "str", "the id of the key that was imported or removed").when("changed"),
+        ],
         example: "\
 - rpm_key:
     key: https://packages.example.org/RPM-GPG-KEY
@@ -133,8 +135,8 @@ impl Module for RpmKey {
             import
         };
         Ok(Plan::Change {
+            predicted: Outcome::changed(true).with("id", id.as_str()),
             change: Change { id, work },
-            predicted: Outcome::changed(true),
         })
     }
 
@@ -160,7 +162,7 @@ impl Module for RpmKey {
                 )?;
             }
         }
-        Ok(Outcome::changed(true))
+        Ok(Outcome::changed(true).with("id", change.id))
     }
 
     fn foresee(change: &Change) -> Foresight {

@@ -59,6 +59,14 @@ impl Dnfs {
             (args.download_only, "--downloadonly"),
             (!args.install_weak_deps, "--setopt=install_weak_deps=False"),
             (
+                verb == ["remove"] && !args.autoremove,
+                "--setopt=clean_requirements_on_remove=False",
+            ),
+            (
+                names.iter().any(|name| is_stream(name)),
+                "--setopt=module_stream_switch=True",
+            ),
+            (
                 !args.sslverify || !args.validate_certs,
                 "--setopt=sslverify=False",
             ),
@@ -145,6 +153,11 @@ impl Dnfs {
             system.sleep(PAUSE);
         }
     }
+}
+
+/// `@module:stream`, perhaps with a profile.
+fn is_stream(name: &str) -> bool {
+    name.starts_with('@') && name.contains(':')
 }
 
 fn failure(call: &Command, output: &CommandOutput) -> Error {

@@ -1,7 +1,7 @@
 //! `dnf` (also `yum`): packages of RHEL and its kin. After ansible.builtin.dnf.
 //!
 //! What is installed is asked of `rpm`; what `dnf` (or, where there is none, `yum`) would do is asked of itself by `--assumeno`, and
-//! read from the table that it prints. Deliberately no streams of modules, which are on their way out of the distributions.
+//! read from the table that it prints. Streams of modules (`@nodejs:18/minimal`) are named as dnf names them.
 
 #![expect(clippy::similar_names, reason = "`args` are the task's, `argv` a program's")]
 
@@ -93,7 +93,7 @@ impl Module for Dnf {
             Arg::strings("name")
                 .aliases(&["pkg"])
                 .default("[]")
-                .doc("Names, `name-version`, `name >= version`, files, addresses, `@groups`; `*` for all."),
+                .doc("Names, `name-version`, `name >= version`, files, addresses, `@groups`, `@module:stream/profile`; `*` for all."),
             Arg::str("state")
                 .choices(&["absent", "present", "installed", "removed", "latest"])
                 .doc("present, or absent where `autoremove` is given, unless told."),

@@ -46,7 +46,12 @@ pub fn plan(args: &Args, program: Dnfs, system: &dyn System) -> Result<Plan<Chan
     let mut calls = Vec::new();
     let mut predicted = Outcome::ok().with("rc", 0);
     let mut results = Vec::new();
-    for Wanted { call, foreseen } in wanted {
+    for Wanted {
+        call,
+        foreseen,
+        groups,
+    } in wanted
+    {
         if !foreseen.is_empty() {
             // An earlier task of this check has the say in it.
             packages.extend(&Packages::of(&foreseen, !absent));
@@ -58,6 +63,7 @@ pub fn plan(args: &Args, program: Dnfs, system: &dyn System) -> Result<Plan<Chan
         if !table::says_nothing_to_do(&text) {
             let rows = table::rows(&text);
             table::packages(&rows, &mut packages);
+            packages.extend(&Packages::of(&groups, !absent));
             predicted.diff.push(table::diff(&rows));
             results.extend(table::results(&rows));
             predicted.changed = true;
@@ -85,10 +91,11 @@ pub fn plan(args: &Args, program: Dnfs, system: &dyn System) -> Result<Plan<Chan
     Ok(Plan::Change { change, predicted })
 }
 
-/// A call that may be needed; the names in it that only the would-be state has to do with.
+/// A call that may be needed; the names in it that only the would-be state has to do with, and its groups.
 struct Wanted {
     call: Command,
     foreseen: Vec<String>,
+    groups: Vec<String>,
 }
 
 struct Work<'a> {
@@ -102,8 +109,10 @@ impl Work<'_> {
         let foreseen = names
             .iter()
             .filter(|name| foreseen::of(name, self.system).is_some());
+        let groups = names.iter().filter(|name| name.starts_with('@'));
         Wanted {
             foreseen: foreseen.cloned().collect(),
+            groups: groups.cloned().collect(),
             call: self.program.call(self.args, verb, names),
         }
     }
@@ -115,7 +124,9 @@ impl Work<'_> {
         }
         let mut there = Vec::new();
         for name in names {
-            if name.starts_with('@') || is_pattern(name) || self.is_installed(name)? {
+            let foreseen = foreseen::of(name, self.system);
+            let named = name.starts_with('@') || is_pattern(name);
+            if (named && foreseen != Some(Foreseen::Removed)) || self.is_installed(name)? {
                 there.push(name.clone());
             }
         }
@@ -133,9 +144,22 @@ impl Work<'_> {
         let latest = self.args.state == Some(State::Latest);
         let (mut missing, mut upgrades) = (Vec::new(), Vec::new());
         let mut everything = false;
-        for name in names {
+        let is_settled = |name: &str| {
+            name.starts_with('@') && matches!(foreseen::of(name, self.system), Some(Foreseen::Installed(_)))
+        };
+        for name in names.iter().filter(|name| !is_settled(name)) {
             if name == "*" && latest {
                 everything = true;
+            } else if name.starts_with('@') && latest {
+                // Only a group that is installed can be upgraded.
+                let upgrade = self
+                    .program
+                    .call(self.args, &["upgrade"], std::slice::from_ref(name));
+                if self.program.ask(&upgrade, self.system).is_ok() {
+                    upgrades.push(name.clone());
+                } else {
+                    missing.push(name.clone());
+                }
             } else if name.starts_with('@') || is_pattern(name) {
                 missing.push(name.clone());
                 upgrades.extend(latest.then(|| name.clone()));

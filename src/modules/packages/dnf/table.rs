@@ -31,7 +31,10 @@ pub fn rows(text: &str) -> Vec<Row> {
         }
         let title = line.trim_end();
         if title.ends_with(':') && !title.starts_with(' ') {
-            let part = PARTS.iter().find(|(part, _)| title.starts_with(part));
+            let mut parts = PARTS
+                .iter()
+                .filter(|_| !is_of_groups(title) && !is_of_modules(title));
+            let part = parts.find(|(part, _)| title.starts_with(part));
             installed = part.map(|(_, installed)| *installed);
             continue;
         }
@@ -52,6 +55,16 @@ pub fn rows(text: &str) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Below it are names of groups, which dnf only notes down.
+fn is_of_groups(title: &str) -> bool {
+    title.ends_with(" Groups:")
+}
+
+/// Below it are streams or profiles: `Enabling module streams:`.
+fn is_of_modules(title: &str) -> bool {
+    title.ends_with("module streams:") || title.ends_with("module profiles:")
 }
 
 impl Row {
@@ -89,11 +102,21 @@ pub fn packages(rows: &[Row], packages: &mut Packages) {
     }
 }
 
-/// dnf 4, dnf 5 and yum 3 in turn.
+/// dnf 4, dnf 5 and yum 3 in turn; or a table of groups alone, whose packages are all there.
 pub fn says_nothing_to_do(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim);
-    lines.any(|line| matches!(line, "Nothing to do" | "Nothing to do."))
+    if lines.any(|line| matches!(line, "Nothing to do" | "Nothing to do."))
         || text.contains("No packages marked for")
+    {
+        return true;
+    }
+    let table = text.lines().skip_while(|line| !line.starts_with("===="));
+    let table = table.take_while(|line| !line.starts_with("Transaction Summary"));
+    let mut titles = table
+        .map(str::trim_end)
+        .filter(|line| line.ends_with(':') && !line.starts_with(' '))
+        .peekable();
+    titles.peek().is_some() && titles.all(is_of_groups)
 }
 
 #[cfg(test)]
@@ -107,6 +130,15 @@ mod tests {
         ));
         assert!(says_nothing_to_do("No packages marked for update\n"));
         assert!(!says_nothing_to_do("Installed:\n  nginx-1.20\n"));
+        let table = |rest: &str| {
+            format!(
+                "====\n Package  Size\n====\nInstalling Groups:\n A b c d\n{rest}\nTransaction Summary\n====\n"
+            )
+        };
+        assert!(says_nothing_to_do(&table("")));
+        assert!(rows(&table("")).is_empty());
+        let web = "Enabling module streams:\n web  1  \n";
+        assert!(!says_nothing_to_do(&table(web)) && rows(&table(web)).is_empty());
     }
 
     #[test]
