@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::modules::files::attributes::{self, FileArgs, Wanted};
 use crate::modules::files::content::{Writing, text_diff};
 use crate::modules::files::path::expand;
-use crate::modules::files::steps::{Source, Step, perform};
+use crate::modules::files::steps::{Source, Step, afterwards, perform};
 use crate::modules::{Error, Plan};
 use crate::system::{FileKind, Follow, Metadata, System};
 use crate::wire::message::Outcome;
@@ -15,7 +15,7 @@ pub struct Kept {
     now: Option<Metadata>,
     wanted: Wanted,
     backup: bool,
-    file: FileArgs,
+    afterwards: Vec<Step>,
 }
 
 /// The decision.
@@ -36,14 +36,14 @@ impl Change {
 }
 
 impl Kept {
-    pub fn new(path: &str, file: FileArgs, backup: bool, system: &dyn System) -> Result<Self, Error> {
+    pub fn new(path: &str, file: &FileArgs, backup: bool, system: &dyn System) -> Result<Self, Error> {
         let path = expand(path, system)?;
         Ok(Self {
             now: system.metadata(&path, Follow::Yes)?,
             wanted: file.resolve(system)?,
+            afterwards: afterwards(file, &path, system)?,
             path,
             backup,
-            file,
         })
     }
 
@@ -94,22 +94,20 @@ impl Kept {
             }
             (None, Some(now)) => {
                 let missing = self.wanted.missing(now);
-                if attributes::nothing(missing) {
-                    return Ok(Plan::Same(self.file.warn(outcome)));
+                if attributes::nothing(missing) && self.afterwards.is_empty() {
+                    return Ok(Plan::Same(outcome));
                 }
                 Step::Attributes(self.path.clone(), missing, Follow::Yes)
             }
             (None, None) => return Ok(Plan::Same(outcome)),
         };
         outcome.changed = true;
-        let outcome = self.file.warn(outcome);
+        let mut steps = vec![step];
+        steps.extend(self.afterwards);
         let mut predicted = outcome.clone();
         predicted.diff.extend(predicted_diff);
         Ok(Plan::Change {
-            change: Change {
-                steps: vec![step],
-                outcome,
-            },
+            change: Change { steps, outcome },
             predicted,
         })
     }

@@ -144,7 +144,7 @@ impl Module for OpensslCsr {
     };
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Change>, Error> {
-        let kept = Kept::new(&args.path, args.file.clone(), args.backup, system)?;
+        let kept = Kept::new(&args.path, &args.file, args.backup, system)?;
         if args.state == "absent" {
             return Ok(kept.removed());
         }

@@ -256,7 +256,7 @@ impl Args {
             group: self.group,
             ..FileArgs::default()
         };
-        let kept = Kept::new(&self.path, file, self.issued.backup, system)?;
+        let kept = Kept::new(&self.path, &file, self.issued.backup, system)?;
         let plan = match self.state {
             State::Absent => kept.removed(),
             State::Present => self

@@ -300,9 +300,9 @@ impl Validation<'_> {
     }
 
     /// The names of the tables around.
-    fn names(&self) -> Vec<&str> {
-        let name = |step| match step {
-            &Step::Name(ref name) => Some(name.as_str()),
+    fn names<'a>(&'a self) -> Vec<&'a str> {
+        let name = |step: &'a Step| match step {
+            Step::Name(name) => Some(name.as_str()),
             Step::Item(_) => None,
         };
         self.path.iter().filter_map(name).collect()
