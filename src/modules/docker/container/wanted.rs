@@ -85,7 +85,7 @@ impl Wanted {
         wanted.environment(args, system)?;
         wanted.mounts(args)?;
         wanted.ports(args)?;
-        wanted.networks(args)?;
+        wanted.networks(args);
         Ok(wanted)
     }
 
@@ -208,7 +208,7 @@ impl Wanted {
         Ok(())
     }
 
-    fn networks(&mut self, args: &Map) -> Result<(), Error> {
+    fn networks(&mut self, args: &Map) {
         if let Some(list) = given(args, "networks").and_then(Value::as_list) {
             self.no_networks = list.is_empty();
             self.networks = list.iter().map(attachment).collect();
@@ -219,7 +219,6 @@ impl Wanted {
             let mode = mode.into();
             self.add("network_mode", &[HOST, "NetworkMode"], Kind::Value, mode);
         }
-        Ok(())
     }
 }
 
