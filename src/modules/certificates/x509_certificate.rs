@@ -161,18 +161,6 @@ impl Module for X509Certificate {
             Rule::Exclusive(&["ownca_privatekey_path", "ownca_privatekey_content"]),
             Rule::IfAny("state", "present", &["authority", "provider"]),
             Rule::Together(&["authority", "subject_alt_names"]),
-            Rule::IfAny("provider", "ownca", &["csr_path", "csr_content"]),
-            Rule::IfAny("provider", "ownca", &["ownca_path", "ownca_content"]),
-            Rule::IfAny(
-                "provider",
-                "ownca",
-                &["ownca_privatekey_path", "ownca_privatekey_content"],
-            ),
-            Rule::IfAny(
-                "provider",
-                "selfsigned",
-                &["private_key_path", "privatekey_content"],
-            ),
         ],
     };
 

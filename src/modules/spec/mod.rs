@@ -5,6 +5,7 @@
 //! template (each error with its place in the file), once on the values after templating. The messages are
 //! those that Ansible's users know.
 
+mod coerce;
 pub mod convert;
 mod validation;
 

@@ -3,7 +3,7 @@
 //! [`Spec::resolve`] knows all values. [`Spec::look_through`] is for what is only written yet: where there is a
 //! template, nobody knows whether it will be given and what it will be, so only what is wrong for certain is.
 
-use super::{Arg, Kind, Rule, Spec, convert};
+use super::{Arg, Rule, Spec, convert};
 use crate::diagnostic::nearest;
 use crate::value::{Map, Value};
 
@@ -300,12 +300,12 @@ impl Validation<'_> {
     }
 
     /// The names of the tables around.
-    fn names<'a>(&'a self) -> Vec<&'a str> {
-        let name = |step: &'a Step| match step {
+    fn names(&self) -> Vec<&str> {
+        let names = self.path.iter().filter_map(|step| match step {
             Step::Name(name) => Some(name.as_str()),
             Step::Item(_) => None,
-        };
-        self.path.iter().filter_map(name).collect()
+        });
+        names.collect()
     }
 
     /// Those around the argument at which it is.
@@ -384,54 +384,6 @@ impl Arg {
     fn has_table(&self) -> bool {
         !self.options.is_empty()
     }
-
-    /// The value as this argument's kind; or why it cannot be one, where there is more to say.
-    fn coerce(&self, value: &Value) -> Result<Value, Option<String>> {
-        match self.kind {
-            Kind::Raw => Ok(value.clone()),
-            // As everywhere in Ansible: what is no text is spelt as one.
-            Kind::Str | Kind::Path => Ok(Value::Str(value.to_string())),
-            Kind::Bool | Kind::Int | Kind::Float | Kind::Dict => {
-                convert::convert(self.kind.name(), value).map_err(Some)
-            }
-            Kind::Mode => match value {
-                // YAML 1.1 has read 0644 as the number 420: say it in octal again.
-                Value::Int(number) => Ok(Value::Str(format!("0{number:o}"))),
-                other => text(other).map(Value::Str).ok_or(None),
-            },
-            Kind::Strings => strings(value).ok_or(None),
-            Kind::List => match value {
-                Value::List(_) => Ok(value.clone()),
-                Value::Str(text) => Ok(Value::from(split_commas(text))),
-                Value::Map(_) => Err(None),
-                other => Ok(Value::List(vec![other.clone()])),
-            },
-        }
-    }
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::List(_) | Value::Map(_) => None,
-        other => Some(other.to_string()),
-    }
-}
-
-fn strings(value: &Value) -> Option<Value> {
-    match value {
-        Value::List(items) => items
-            .iter()
-            .map(|item| text(item).map(Value::Str))
-            .collect::<Option<Vec<_>>>()
-            .map(Value::List),
-        Value::Str(text) => Some(Value::from(split_commas(text))),
-        Value::Map(_) => None,
-        other => text(other).map(|text| Value::from(vec![text])),
-    }
-}
-
-fn split_commas(text: &str) -> Vec<String> {
-    text.split(',').map(|part| part.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
