@@ -108,7 +108,7 @@ fn playbooks_and_values_are_sound() {
             if let Err(error) = regdeploy::yaml::load(&source) {
                 panic!("{}", error.render(false));
             }
-            let is_play = |line: &str| line.contains("hosts:") || line.contains("import_playbook:");
+            let is_play = |line: &str| line.contains(" hosts:") || line.contains("import_playbook:");
             let text = if block.text.lines().any(is_play) {
                 block.text
             } else if block.text.starts_with("- ") {
