@@ -60,7 +60,11 @@ pub fn replace(path: &Path, content: &mut dyn Read, attributes: Attributes, umas
 
 /// The cause alone: the temporary file's name, which comes with it, would only confuse.
 fn plain(error: &io::Error) -> io::Error {
-    error.kind().into()
+    let told = error.to_string();
+    let cause = told
+        .split_once(" at path ")
+        .map_or(told.as_str(), |(cause, _)| cause);
+    io::Error::new(error.kind(), cause)
 }
 
 /// Owners that were asked for have to be set; those of the replaced file are kept where we may.
