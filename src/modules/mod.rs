@@ -247,15 +247,25 @@ const REFUSALS: &[&str] = &[
     "operation not permitted",
     "are you root",
     "must be root",
+    "must be privileged",
     "only root",
 ];
 
+/// What operators are told who were refused something, and what root is: it is refused nothing for want of rights.
+const ADVICE: &str = " (the task may need `become: true`)";
+const ADVICE_TO_ROOT: &str = " (not even root may: the file may be immutable (`lsattr`), or on a file system that another machine guards)";
+
 /// What to do where a program was refused something; `System` says so of files itself.
 fn advised(mut error: Error, uid: u32) -> Error {
-    let message = error.message.to_lowercase();
-    let refused = REFUSALS.iter().any(|words| message.contains(words));
-    if refused && uid != 0 && !message.contains("`become: true`") {
-        error.message = format!("{} (the task may need `become: true`)", error.message.trim_end());
+    if uid == 0 {
+        error.message = error.message.replace(ADVICE, ADVICE_TO_ROOT);
+        return error;
+    }
+    let said = error.values.get("stderr").and_then(Value::as_str);
+    let told = format!("{}\n{}", error.message, said.unwrap_or_default()).to_lowercase();
+    let refused = REFUSALS.iter().any(|words| told.contains(words));
+    if refused && !told.contains("`become: true`") {
+        error.message = format!("{}{ADVICE}", error.message.trim_end());
     }
     error
 }
@@ -322,4 +332,7 @@ fn whoever_is_not_root_is_told_of_become_once() {
         "useradd: Permission denied."
     );
     assert_eq!(said("no such user", 1000), "no such user");
+    assert!(said(advice, 0).ends_with(ADVICE_TO_ROOT));
+    let failed = Error::new("Failed to restart service").with("stderr", "Access denied");
+    assert!(advised(failed, 1000).message.ends_with(ADVICE));
 }

@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// As many as Linux follows before it says that there are too many.
 const MAX_LINKS: usize = 40;
 
@@ -32,7 +34,7 @@ pub fn resolve(path: &Path, mut look: impl FnMut(&Path) -> io::Result<Found>) ->
         match look(&next)? {
             Found::Other => resolved = next,
             Found::Nothing if waiting.is_empty() => resolved = next,
-            Found::Nothing => return Err(io::ErrorKind::NotFound.into()),
+            Found::Nothing => return Err(Errno::NOENT.into()),
             Found::Link(target) => {
                 links += 1;
                 if links > MAX_LINKS {

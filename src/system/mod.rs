@@ -42,7 +42,15 @@ fn hint(error: &io::Error) -> &'static str {
             " (free some space on that file system and run again; nothing was half-written)"
         }
         io::ErrorKind::PermissionDenied => " (the task may need `become: true`)",
-        io::ErrorKind::ReadOnlyFilesystem => " (the file system is mounted read-only)",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            " (the file system is mounted read-only: mount it writable, or take a path on another one)"
+        }
+        io::ErrorKind::ResourceBusy => {
+            " (something is mounted there or uses it; a file that is mounted is written in place with `unsafe_writes: true`)"
+        }
+        io::ErrorKind::QuotaExceeded => {
+            " (the owner's quota is used up: raise it or remove something and run again; nothing was half-written)"
+        }
         _ => "",
     }
 }

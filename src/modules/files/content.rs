@@ -1,12 +1,12 @@
 //! What modules that write a file's content share: the backup, the validation, the write, and the two sides
 //! of a diff.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::modules::{Arg, Error, Return};
-use crate::system::{Attributes, Command, Follow, System};
+use crate::system::{Attributes, Command, Follow, System, SystemError};
 use crate::wire::message::Diff;
 
 /// Longer texts are not shown: a diff is for people.
@@ -31,29 +31,111 @@ pub struct Writing {
     pub unsafe_writes: bool,
 }
 
+/// Why a file cannot be replaced that can be written to: it is mounted, or its folder is not ours. What the content or the
+/// room is short of would be missing in place, too, and the old content gone.
+const IN_PLACE: &[ErrorKind] = &[
+    ErrorKind::ResourceBusy,
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+];
+
+/// What went wrong.
+enum Failure {
+    /// The replacement itself.
+    Write(SystemError),
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<SystemError> for Failure {
+    fn from(error: SystemError) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Write(error) => error.into(),
+            Failure::Other(error) => error,
+        }
+    }
+}
+
 impl Writing {
     /// Writes and returns the backup's path, if one was made.
     pub fn write(&self, content: &mut dyn Read, system: &dyn System) -> Result<Option<PathBuf>, Error> {
+        Ok(self.replace(content, system)?)
+    }
+
+    /// The same, and in place where the file cannot be replaced and that is allowed. `open` gives the content from its start.
+    pub fn write_or_overwrite<'a>(
+        &self,
+        open: impl Fn() -> Result<Box<dyn Read + 'a>, Error>,
+        system: &dyn System,
+    ) -> Result<Option<PathBuf>, Error> {
+        match self.replace(&mut *open()?, system) {
+            Err(Failure::Write(error))
+                if self.unsafe_writes
+                    && IN_PLACE.contains(&error.source.kind())
+                    && system.metadata(&self.path, Follow::Yes)?.is_some() =>
+            {
+                let backup = self.back_up(system)?;
+                let written = self.overwrite(&mut *open()?, system);
+                // What made it necessary is told if this fails, too.
+                written.map_err(|_| Self::undone(backup.as_deref(), error, system))?;
+                Ok(backup)
+            }
+            written => Ok(written?),
+        }
+    }
+
+    fn replace(&self, content: &mut dyn Read, system: &dyn System) -> Result<Option<PathBuf>, Failure> {
         // In memory there is nothing that a program could judge.
         let Some(command) = self.validate.as_ref().filter(|_| !system.is_acting()) else {
-            let backup = self.back_up(system)?;
-            system.write(&self.path, content, self.attributes)?;
-            return Ok(backup);
+            return self.put(content, system);
         };
         let candidate = beside(&self.path, "validate", system);
         let private = Attributes {
             mode: Some(0o600),
             ..Attributes::default()
         };
-        system.write(&candidate, content, private)?;
-        let written = validate(command, &candidate, system).and_then(|()| {
-            let backup = self.back_up(system)?;
+        // The file that was asked for is what people know.
+        let named = |error| SystemError {
+            object: self.path.display().to_string(),
+            ..error
+        };
+        system.write(&candidate, content, private).map_err(named)?;
+        let written = validate(command, &candidate, system)
+            .map_err(Failure::from)
             // The very bytes that were judged.
-            system.write(&self.path, &mut system.open(&candidate)?, self.attributes)?;
-            Ok(backup)
-        });
-        system.remove_file(&candidate)?;
-        written
+            .and_then(|()| self.put(&mut system.open(&candidate)?, system));
+        let removed = system.remove_file(&candidate);
+        // The first error is the one to tell.
+        let backup = written?;
+        removed?;
+        Ok(backup)
+    }
+
+    fn put(&self, content: &mut dyn Read, system: &dyn System) -> Result<Option<PathBuf>, Failure> {
+        let backup = self.back_up(system)?;
+        let written = system.write(&self.path, content, self.attributes);
+        written.map_err(|error| Failure::Write(Self::undone(backup.as_deref(), error, system)))?;
+        Ok(backup)
+    }
+
+    /// Where nothing was written there is nothing to go back to.
+    fn undone(backup: Option<&Path>, error: SystemError, system: &dyn System) -> SystemError {
+        if let Some(backup) = backup {
+            // The first error is the one to tell.
+            let _ = system.remove_file(backup);
+        }
+        error
     }
 
     /// Whether nothing but the content comes to it.
@@ -62,7 +144,7 @@ impl Writing {
     }
 
     /// The last resort for a file that cannot be replaced, such as one that is mounted: whoever reads it meanwhile may see half of it.
-    pub fn overwrite(&self, content: &mut dyn Read, system: &dyn System) -> Result<(), Error> {
+    fn overwrite(&self, content: &mut dyn Read, system: &dyn System) -> Result<(), Error> {
         system.overwrite(&self.path, content)?;
         Ok(system.set_attributes(&self.path, self.attributes, Follow::Yes)?)
     }
@@ -224,6 +306,28 @@ mod tests {
             .unwrap();
         assert_eq!(fake.text(second.to_str().unwrap()), "new");
         assert_eq!(fake.text(backup.to_str().unwrap()), "old");
+    }
+
+    #[test]
+    fn in_place_only_where_that_helps() {
+        for (kind, wanted) in [
+            (ErrorKind::ResourceBusy, "new"),
+            (ErrorKind::StorageFull, "old"),
+            (ErrorKind::UnexpectedEof, "old"),
+        ] {
+            let fake = Fake::new();
+            fake.file("/etc/app.conf", "old")
+                .fail("write", "/etc/app.conf", kind);
+            let writing = Writing {
+                unsafe_writes: true,
+                ..writing(None)
+            };
+            let open = || Ok(Box::new("new".as_bytes()) as Box<dyn Read>);
+            let written = writing.write_or_overwrite(open, &fake);
+            assert_eq!(fake.text("/etc/app.conf"), wanted, "{kind}");
+            let backups = fake.listing().matches('~').count();
+            assert_eq!(backups, usize::from(written.is_ok()), "{}", fake.listing());
+        }
     }
 
     #[test]

@@ -222,7 +222,11 @@ impl Search<'_> {
         let place = self
             .system
             .canonicalize(path.parent().unwrap_or(Path::new("/")))?;
-        Ok(!place.starts_with(self.system.canonicalize(path)?))
+        // One that others have put into a shared folder leads nowhere.
+        let Ok(end) = self.system.canonicalize(path) else {
+            return Ok(false);
+        };
+        Ok(!place.starts_with(end))
     }
 
     fn add(&mut self, path: &Path, metadata: &Metadata) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use super::attributes::FileArgs;
 use super::{flags, label};
 use crate::modules::Error;
 use crate::modules::files::content::{Writing, beside};
-use crate::system::{self, Attributes, Expected, Follow, NewFile, System};
+use crate::system::{self, Attributes, Expected, Follow, NewFile, System, SystemError};
 
 /// Where content comes from.
 #[derive(Debug, Clone)]
@@ -107,20 +107,7 @@ impl Step {
     fn perform(&self, system: &dyn System) -> Result<Option<PathBuf>, Error> {
         match self {
             Self::Write(writing, source) => {
-                let written = writing.write(&mut *source.open(system)?, system);
-                return match written {
-                    Err(error)
-                        if writing.unsafe_writes
-                            && system.metadata(&writing.path, Follow::Yes)?.is_some() =>
-                    {
-                        // What made it fail is told if this fails, too.
-                        writing
-                            .overwrite(&mut *source.open(system)?, system)
-                            .map_err(|_| error)
-                            .map(|()| None)
-                    }
-                    written => written,
-                };
+                return writing.write_or_overwrite(|| Ok(source.open(system)?), system);
             }
             Self::CreateDirectory(path, attributes) => {
                 system.create_dir(path, attributes.mode.unwrap_or(0o777 & !system.umask()))?;
@@ -136,12 +123,12 @@ impl Step {
             }
             Self::Link { target, link } => {
                 let new = beside(link, "link", system);
-                system.symlink(target, &new)?;
+                system.symlink(target, &new).map_err(|error| of(link, error))?;
                 named(&new, link, system)?;
             }
             Self::HardLink { target, link } => {
                 let new = beside(link, "link", system);
-                system.hard_link(target, &new)?;
+                system.hard_link(target, &new).map_err(|error| of(link, error))?;
                 named(&new, link, system)?;
             }
             Self::Remove(path) => system.remove_file(path)?,
@@ -154,6 +141,14 @@ impl Step {
             Self::Times(path, accessed, modified) => system.set_times(path, *accessed, *modified)?,
         }
         Ok(None)
+    }
+}
+
+/// An error about a temporary name is one about the name that it stands for.
+fn of(path: &std::path::Path, error: SystemError) -> SystemError {
+    SystemError {
+        object: path.display().to_string(),
+        ..error
     }
 }
 

@@ -213,7 +213,7 @@ impl Change {
         let fetched = match self.fetch.clone().send(system) {
             Ok(fetched) => fetched,
             Err(error) => {
-                let why = format!("Request failed: {}", error.source);
+                let why = format!("Request failed: {error}");
                 return Err(self
                     .refused(-1, &why)
                     .with("status", -1)
@@ -401,7 +401,9 @@ mod tests {
         assert_eq!(outcome.values["status"], (-1).into());
         assert_eq!(
             outcome.message(),
-            Some("Status code was -1 and not [200]: Request failed: connection refused")
+            Some(
+                "Status code was -1 and not [200]: Request failed: cannot reach http://down/: connection refused"
+            )
         );
     }
 

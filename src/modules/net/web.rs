@@ -1,6 +1,6 @@
 //! Requests as `uri` and `get_url` make them: credentials, redirections, the arguments that both take.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -210,8 +210,10 @@ impl Fetch {
                 continue;
             }
             let Some(next) = self.next(&response).filter(|_| redirections < MAX_REDIRECTIONS) else {
+                let url = self.request.url.clone();
+                let body = Box::new(Named(response.body, url));
                 return Ok(Fetched {
-                    response,
+                    response: HttpResponse { body, ..response },
                     url: self.request.url,
                     redirected: redirections > 0,
                 });
@@ -265,6 +267,16 @@ impl Fetch {
     }
 }
 
+/// A body whose errors say where it comes from: whoever writes it to a file would name only that.
+struct Named(Box<dyn Read>, String);
+
+impl Read for Named {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.1));
+        self.0.read(buffer).map_err(named)
+    }
+}
+
 pub fn header<'a>(response: &'a HttpResponse, name: &str) -> Option<&'a str> {
     response
         .headers
@@ -295,7 +307,7 @@ pub fn read_body(body: &mut dyn Read, limit: u64, url: &str) -> Result<Vec<u8>, 
     let mut bytes = Vec::new();
     body.take(limit + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| SystemError::new("read the answer of", url, error))?;
+        .map_err(|error| Error::new(format!("cannot read {error}")))?;
     if bytes.len() as u64 > limit {
         return Err(Error::new(format!(
             "the answer of {url} is longer than {limit} bytes: write it to a file with `dest`"

@@ -8,6 +8,7 @@
 mod attributes;
 mod connect;
 mod http;
+mod place;
 mod process;
 mod proxy;
 pub mod terminal;
@@ -17,15 +18,15 @@ mod write;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Seek};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
+use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, Timespec, Timestamps, UTIME_OMIT, XattrFlags};
 
+use self::place::Place;
 use super::accounts::{parse_groups, parse_users};
 use super::digest::digest_stream;
-use super::links::{self, Found};
 use super::{
     Attributes, Command, CommandOutput, Connection, DigestAlgorithm, FileKind, Follow, Group, HttpRequest,
     HttpResponse, Metadata, NewFile, Reply, Result, System, SystemError, User,
@@ -47,6 +48,25 @@ impl Local {
 /// Adds the operation and the path to an error.
 fn on<T>(operation: &'static str, path: &Path, result: io::Result<T>) -> Result<T> {
     result.map_err(|source| SystemError::path(operation, path, source))
+}
+
+/// Makes a change at a path whose way there is fixed: see [`place`].
+fn at<T>(path: &Path, change: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    change(Place::of(path, Follow::No)?.path())
+}
+
+/// The same for two paths.
+fn between<T>(from: &Path, to: &Path, change: impl FnOnce(&Path, &Path) -> io::Result<T>) -> io::Result<T> {
+    let (from, to) = (Place::of(from, Follow::No)?, Place::of(to, Follow::No)?);
+    change(from.path(), to.path())
+}
+
+fn set_attributes(path: &Path, attributes: Attributes, follow: Follow) -> io::Result<()> {
+    let place = Place::of(path, follow)?;
+    match place.itself()? {
+        Some((_held, itself)) => write::set_attributes(&itself, attributes, true),
+        None => write::set_attributes(place.path(), attributes, false),
+    }
 }
 
 /// How often a folder that fills again is removed again.
@@ -109,14 +129,7 @@ impl System for Local {
     }
 
     fn canonicalize(&self, path: &Path) -> Result<PathBuf> {
-        let look = |path: &Path| match fs::symlink_metadata(path) {
-            Ok(metadata) if metadata.is_symlink() => Ok(Found::Link(fs::read_link(path)?)),
-            Ok(_) => Ok(Found::Other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(error) => Err(error),
-        };
-        let resolved = std::path::absolute(path).and_then(|path| links::resolve(&path, look));
-        on("resolve", path, resolved)
+        on("resolve", path, place::canonicalize(path))
     }
 
     fn digest(&self, path: &Path, algorithm: DigestAlgorithm) -> Result<String> {
@@ -152,7 +165,12 @@ impl System for Local {
 
     fn overwrite(&self, path: &Path, content: &mut dyn Read) -> Result<()> {
         let mut put = || -> io::Result<()> {
-            let mut file = fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+            let place = Place::of(path, Follow::Yes)?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .truncate(true)
+                .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+                .open(place.path())?;
             io::copy(content, &mut file)?;
             match file.sync_all() {
                 // The kernel's own files (/proc, /sys) cannot be synchronised.
@@ -167,7 +185,7 @@ impl System for Local {
         on(
             "create folder",
             path,
-            fs::DirBuilder::new().mode(mode).create(path),
+            at(path, |path| fs::DirBuilder::new().mode(mode).create(path)),
         )?;
         // The umask has taken bits away that were asked for.
         let attributes = Attributes {
@@ -177,48 +195,68 @@ impl System for Local {
         on(
             "set the mode of",
             path,
-            write::set_attributes(path, attributes, false),
+            set_attributes(path, attributes, Follow::No),
         )
     }
 
     fn remove_file(&self, path: &Path) -> Result<()> {
-        on("remove", path, fs::remove_file(path))
+        on("remove", path, at(path, |path| fs::remove_file(path)))
     }
 
     fn remove_tree(&self, path: &Path) -> Result<()> {
         // Somebody who still writes there (a job that is about to end) may come in between.
-        let mut removed = fs::remove_dir_all(path);
-        for _ in 0..REMOVALS {
-            match &removed {
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                    removed = fs::remove_dir_all(path);
+        let remove = |path: &Path| {
+            let mut removed = fs::remove_dir_all(path);
+            for _ in 0..REMOVALS {
+                match &removed {
+                    Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                        removed = fs::remove_dir_all(path);
+                    }
+                    _ => break,
                 }
-                _ => break,
             }
-        }
-        on("remove", path, removed)
+            removed
+        };
+        on("remove", path, at(path, remove))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> Result<()> {
-        on("rename to", to, fs::rename(from, to))
+        on(
+            "rename to",
+            to,
+            between(from, to, |from, to| fs::rename(from, to)),
+        )
     }
 
     fn exchange(&self, from: &Path, to: &Path) -> Result<()> {
-        let exchanged = rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE);
-        on("exchange with", to, exchanged.map_err(io::Error::from))
+        let exchange = |from: &Path, to: &Path| {
+            Ok(rustix::fs::renameat_with(
+                CWD,
+                from,
+                CWD,
+                to,
+                RenameFlags::EXCHANGE,
+            )?)
+        };
+        on("exchange with", to, between(from, to, exchange))
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> Result<()> {
-        on("make the link", link, std::os::unix::fs::symlink(target, link))
+        let make = |link: &Path| std::os::unix::fs::symlink(target, link);
+        on("make the link", link, at(link, make))
     }
 
     fn hard_link(&self, target: &Path, link: &Path) -> Result<()> {
-        on("make the hard link", link, fs::hard_link(target, link))
+        let make = |target: &Path, link: &Path| fs::hard_link(target, link);
+        on("make the hard link", link, between(target, link, make))
     }
 
     fn set_attributes(&self, path: &Path, attributes: Attributes, follow: Follow) -> Result<()> {
-        let set = write::set_attributes(path, attributes, follow == Follow::Yes);
-        on("set the owner or mode of", path, set)
+        on(
+            "set the owner or mode of",
+            path,
+            set_attributes(path, attributes, follow),
+        )
     }
 
     fn set_times(
@@ -231,13 +269,20 @@ impl System for Local {
             last_access: timespec(accessed),
             last_modification: timespec(modified),
         };
-        let set = rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
-        on("set the times of", path, set.map_err(io::Error::from))
+        let set = |path: &Path| {
+            Ok(rustix::fs::utimensat(
+                CWD,
+                path,
+                &times,
+                AtFlags::SYMLINK_NOFOLLOW,
+            )?)
+        };
+        on("set the times of", path, at(path, set))
     }
 
     fn set_xattr(&self, path: &Path, name: &str, value: &[u8]) -> Result<()> {
-        let set = rustix::fs::lsetxattr(path, name, value, XattrFlags::empty());
-        on("set an attribute of", path, set.map_err(io::Error::from))
+        let set = |path: &Path| Ok(rustix::fs::lsetxattr(path, name, value, XattrFlags::empty())?);
+        on("set an attribute of", path, at(path, set))
     }
 
     fn run(&self, command: &Command) -> Result<CommandOutput> {

@@ -14,7 +14,8 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, XattrFlags};
 use tempfile::{NamedTempFile, TempPath};
 
 use super::attributes::{list_xattrs, may_be_lost};
-use crate::system::{Attributes, NewFile, SystemError};
+use super::place::Place;
+use crate::system::{Attributes, Follow, NewFile, SystemError};
 
 /// Temporary files are hidden, so that folders that are read as configuration (`*.conf`) pass them over.
 const PREFIX: &str = ".regdeploy-";
@@ -125,7 +126,8 @@ struct Folder {
 
 impl Folder {
     fn of(path: &Path) -> io::Result<Self> {
-        let folder = folder_name(path);
+        let place = Place::of(path, Follow::No)?;
+        let folder = folder_name(place.path());
         let directory = File::open(folder)?;
         let held = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string());
         let held = if held.exists() { held } else { folder.to_owned() };
@@ -209,7 +211,11 @@ mod sync {
 
 /// The cause alone: the temporary file's name, which comes with it, would only confuse.
 fn plain(error: &io::Error) -> io::Error {
-    error.kind().into()
+    let told = error.to_string();
+    let cause = told
+        .split_once(" at path ")
+        .map_or(told.as_str(), |(cause, _)| cause);
+    io::Error::new(error.kind(), cause)
 }
 
 /// Owners that were asked for have to be set; those of the replaced file are kept where we may.

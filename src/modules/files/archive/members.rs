@@ -13,8 +13,10 @@ use crate::system::{FileKind, Follow, Metadata, System};
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub path: PathBuf,
-    /// Its name in the archive, below the common folder.
+    /// Its name in the archive, below the common folder, as text.
     pub name: String,
+    /// The same as it is.
+    pub inside: PathBuf,
     pub metadata: Metadata,
     /// Where a link leads.
     pub target: Option<PathBuf>,
@@ -164,11 +166,12 @@ impl Walk<'_> {
 
     fn add(&self, path: &Path, members: &mut Vec<Member>) -> Result<(), Error> {
         let shown = path.display().to_string();
-        let name = shown
+        let inside = path
             .strip_prefix(self.root)
-            .unwrap_or(&shown)
-            .trim_start_matches('/');
-        if path == self.dest || self.patterns.iter().any(|pattern| pattern.is_match(name)) {
+            .or_else(|_| path.strip_prefix("/"))
+            .unwrap_or(path);
+        let name = inside.to_string_lossy().into_owned();
+        if path == self.dest || self.patterns.iter().any(|pattern| pattern.is_match(&name)) {
             return Ok(());
         }
         let Some(metadata) = self.system.metadata(path, self.links)? else {
@@ -185,7 +188,8 @@ impl Walk<'_> {
         };
         members.push(Member {
             path: path.to_path_buf(),
-            name: name.to_owned(),
+            name,
+            inside: inside.to_path_buf(),
             metadata,
             target,
         });

@@ -139,11 +139,17 @@ fn begin(writer: &mut Writer, member: &Member) -> io::Result<()> {
         Writer::Tar(builder) => {
             let mut header = header(member);
             match &member.target {
-                Some(target) => builder.append_link(&mut header, &member.name, target),
-                None => builder.append_data(&mut header, &member.name, io::empty()),
+                Some(target) => builder.append_link(&mut header, &member.inside, target),
+                None => builder.append_data(&mut header, &member.inside, io::empty()),
             }
         }
         Writer::Zip(zip) => {
+            if member.inside.to_str().is_none() {
+                return Err(io::Error::other(format!(
+                    "the name of {} is no UTF-8, which a zip archive cannot keep; take the format `tar` or `gz`",
+                    member.path.display()
+                )));
+            }
             let options = SimpleFileOptions::default()
                 .compression_method(CompressionMethod::Deflated)
                 .large_file(metadata.size > u64::from(u32::MAX))

@@ -52,7 +52,8 @@ impl Check<'_> {
             let missing = self.wanted.missing(&exists);
             if !attributes::nothing(missing) {
                 self.diff.note_attributes(&exists, missing);
-                self.steps.push(Step::Attributes(absolute, missing, Follow::Yes));
+                let link = self.path.clone();
+                self.steps.push(Step::Attributes(link, missing, Follow::Yes));
             }
         }
         Ok(())

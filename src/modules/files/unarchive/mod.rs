@@ -22,6 +22,9 @@ use crate::system::{Attributes, Command, CommandOutput, FileKind, Follow, System
 use crate::value::{Map, Value};
 use crate::wire::message::Outcome;
 
+/// How tar says that there is no room left.
+const FULL: &[&str] = &["Wrote only", "No space left on device"];
+
 /// What tar calls for compressed archives.
 const PROGRAMS: &[(Compression, &str)] = &[
     (Compression::Gzip, "gzip"),
@@ -216,11 +219,18 @@ impl Module for Unarchive {
             ]);
             outcome = outcome.with("extract_results", results);
             if output.code != 0 {
+                let said = output.stderr_text();
+                let full = FULL.iter().any(|words| said.contains(words));
                 let message = format!(
-                    "failed to unpack {} to {}: {}; what was unpacked until then is there, and the next run goes on",
+                    "failed to unpack {} to {}: {}; what was unpacked until then is there, and the next run goes on{}",
                     args.src,
                     args.dest,
-                    output.stderr_text().trim()
+                    said.trim(),
+                    if full {
+                        " (free some space on that file system first)"
+                    } else {
+                        ""
+                    }
                 );
                 let mut error = Error::new(message);
                 error.values = outcome.values;
@@ -310,7 +320,9 @@ impl Args {
         if fetched.response.status != 200 {
             return Err(problem(&status_text(fetched.response.status)));
         }
-        Ok(system.lend(&mut fetched.response.body)?)
+        system
+            .lend(&mut fetched.response.body)
+            .map_err(|error| problem(&error))
     }
 }
 

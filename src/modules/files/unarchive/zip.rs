@@ -3,7 +3,9 @@
 //! A name that leads out of the folder, absolute or by `..`, is an error before anything is unpacked, and so is a name below a link: what is
 //! unpacked stays in the folder.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
@@ -36,6 +38,8 @@ pub(super) struct Member {
     modified: Option<SystemTime>,
     checksum: u32,
     pub(super) name: String,
+    /// The name as it is, where it is no text.
+    path: PathBuf,
 }
 
 impl Archive<'_> {
@@ -60,6 +64,11 @@ impl Archive<'_> {
                 .name()
                 .map_err(|error| Error::new(error.to_string()))?
                 .into_owned();
+            // Code page 437, in which other names are read, is that of DOS.
+            let path = match std::str::from_utf8(entry.name_raw()) {
+                Err(_) if entry.unix_mode().is_some() => OsStr::from_bytes(entry.name_raw()).into(),
+                _ => PathBuf::from(&name),
+            };
             let wanted = include.is_empty() || include.iter().any(|pattern| pattern.is_match(&name));
             if !wanted || exclude.iter().any(|pattern| pattern.is_match(&name)) {
                 continue;
@@ -80,6 +89,7 @@ impl Archive<'_> {
                 modified: entry.last_modified().and_then(moment),
                 checksum: entry.crc32(),
                 name,
+                path,
             });
         }
         Ok(members)
@@ -97,7 +107,7 @@ impl Archive<'_> {
     fn amiss(&self) -> Result<Vec<Member>, Error> {
         let mut amiss = Vec::new();
         for member in self.members()? {
-            if self.differs(&member, &self.place(&member.name)?)? {
+            if self.differs(&member, &self.place(&member.path)?)? {
                 amiss.push(member);
             }
         }
@@ -105,15 +115,16 @@ impl Archive<'_> {
     }
 
     /// Where a member goes: never out of the folder.
-    fn place(&self, name: &str) -> Result<PathBuf, Error> {
+    fn place(&self, name: &Path) -> Result<PathBuf, Error> {
         let mut place = self.dest.to_path_buf();
-        for part in Path::new(name).components() {
+        for part in name.components() {
             match part {
                 Component::Normal(part) => place.push(part),
                 Component::CurDir => {}
                 _ => {
                     return Err(Error::new(format!(
-                        "the archive's member `{name}` leads out of {}; it is not unpacked",
+                        "the archive's member `{}` leads out of {}; it is not unpacked",
+                        name.display(),
                         self.dest.display()
                     )));
                 }
@@ -162,7 +173,7 @@ impl Archive<'_> {
     pub(super) fn zip_unpack(&self) -> Result<(), Error> {
         let mut archive = self.zip()?;
         for member in self.amiss()? {
-            let place = self.place(&member.name)?;
+            let place = self.place(&member.path)?;
             self.make_folders(&member, &place)?;
             let failed =
                 |error: &dyn std::fmt::Display| Error::new(format!("cannot unpack {}: {error}", member.name));
@@ -176,7 +187,7 @@ impl Archive<'_> {
                         .read_to_end(&mut target)
                         .map_err(|error| failed(&error))?;
                     self.clear(&place)?;
-                    let target = PathBuf::from(String::from_utf8_lossy(&target).into_owned());
+                    let target = PathBuf::from(OsString::from_vec(target));
                     self.system.symlink(&target, &place)?;
                     continue;
                 }

@@ -17,6 +17,8 @@ const LISTS: &str = "/var/lib/apt/lists";
 const SOURCES: &[&str] = &["/etc/apt/sources.list", "/etc/apt/sources.list.d"];
 /// What apt says, and succeeds nevertheless, where a server did not answer.
 const INCOMPLETE: &str = "Some index files failed to download";
+/// What it says to who may not: trying again does not help.
+const REFUSED: &str = "(13: Permission denied)";
 
 /// How to fetch the lists.
 #[derive(Debug)]
@@ -54,11 +56,11 @@ pub fn fetch(fetch: &Fetch, running: &mut Running, system: &dyn System) -> Resul
             Ok(output) => tool::failure(&fetch.command, &output),
             Err(error) => error,
         };
-        if attempt >= fetch.attempts {
+        if attempt >= fetch.attempts || error.message.contains(REFUSED) {
             return Err(Error {
                 message: format!(
-                    "Failed to update apt cache after {} retries: {}",
-                    fetch.attempts, error.message
+                    "Failed to update apt cache after {attempt} retries: {}",
+                    error.message
                 ),
                 values: error.values,
             });

@@ -258,13 +258,10 @@ impl Module for Apt {
     }
 }
 
-/// `apt-get` with what every call of it needs: no questions, patience with locks.
+/// `apt-get` with what every call of it needs: no questions. It waits for no locks: it would not say so, [`running`] does.
 fn apt_get(args: &Args, words: &[&str]) -> Command {
     let mut argv = vec!["apt-get".to_owned(), "-y".to_owned()];
-    argv.extend([
-        "-o".to_owned(),
-        format!("DPkg::Lock::Timeout={}", args.lock_timeout),
-    ]);
+    argv.extend(["-o", "DPkg::Lock::Timeout=0"].map(str::to_owned));
     for option in args.dpkg_options.split(',').filter(|option| !option.is_empty()) {
         argv.extend(["-o".to_owned(), format!("Dpkg::Options::=--{option}")]);
     }

@@ -48,6 +48,9 @@ impl Call {
     }
 }
 
+/// How a summary tells what a dpkg that was ended has left to be configured.
+const UNFINISHED: &str = " not fully installed or removed.";
+
 /// Whether `apt-get` says that it did, or would do, anything.
 pub fn changes(stdout: &str) -> bool {
     let summary = stdout
@@ -58,7 +61,9 @@ pub fn changes(stdout: &str) -> bool {
         let done = line.rsplit_once(" and ").map_or(line, |(done, _)| done);
         done.split(|c: char| !c.is_ascii_digit())
             .any(|number| !number.is_empty() && number != "0")
-    }) || stdout.lines().any(|line| line.starts_with("Del "))
+    }) || stdout
+        .lines()
+        .any(|line| line.starts_with("Del ") || line.ends_with(UNFINISHED))
 }
 
 pub fn plan(args: &Args, system: &dyn System) -> Result<Plan<Change>, Error> {
@@ -252,6 +257,9 @@ mod tests {
             "0 upgraded, 0 newly installed, 1 downgraded, 0 to remove and 1 not upgraded.\n"
         ));
         assert!(changes("Del foo 1.0 [12 kB]\n"));
+        assert!(changes(
+            "0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n1 not fully installed or removed.\n"
+        ));
         assert!(!changes(""));
     }
 

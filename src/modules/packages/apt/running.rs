@@ -103,6 +103,13 @@ fn failure(command: &Command, output: &CommandOutput, lock: Option<String>, wait
             command.argv.join(" "),
             stderr.trim()
         )
+    } else if output.code < 0 {
+        format!(
+            "'{}' was ended by signal {} on the target (by hand, or for want of memory): {} (run this again; what it has left half done is then made up for, or said how)",
+            command.argv.join(" "),
+            -output.code,
+            stderr.trim()
+        )
     } else if let Some((_, name)) = stderr.split_once("E: Unable to locate package ") {
         let name = name.lines().next().unwrap_or(name);
         format!("No package matching '{name}' is available")
@@ -180,6 +187,19 @@ mod tests {
             error.unwrap_err().message,
             "No package matching 'nosuch' is available"
         );
+    }
+
+    #[test]
+    fn says_that_it_was_killed() {
+        let fake = Fake::new();
+        fake.answer_with(|_, _| {
+            Some(CommandOutput {
+                code: -9,
+                ..CommandOutput::default()
+            })
+        });
+        let error = run(&fake, &mut Running::default()).unwrap_err();
+        assert!(error.message.contains("was ended by signal 9"), "{error}");
     }
 
     #[test]
