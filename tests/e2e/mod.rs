@@ -9,7 +9,7 @@ mod controller;
 mod deploy;
 mod interruption;
 pub mod lab;
-mod listing;
+pub mod listing;
 mod local;
 mod predict;
 pub mod process;

@@ -41,10 +41,10 @@ pub struct Run {
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Task {
     name: String,
-    changed: bool,
-    failed: bool,
+    pub changed: bool,
+    pub failed: bool,
     skipped: bool,
-    result: Value,
+    pub result: Value,
 }
 
 impl Ours {
@@ -153,7 +153,7 @@ impl Theirs {
 
 impl Run {
     /// A document of our `json` printer.
-    fn of_ours(text: &str, errors: String) -> Self {
+    pub fn of_ours(text: &str, errors: String) -> Self {
         let document: Value = serde_json::from_str(text).unwrap_or_default();
         let mut tasks = Vec::new();
         for task in list(&document["plays"])
@@ -176,7 +176,7 @@ impl Run {
     }
 
     /// Lines of `oracle/answers.py`.
-    fn of_theirs(text: &str, errors: &str) -> Self {
+    pub fn of_theirs(text: &str, errors: &str) -> Self {
         let tasks = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
@@ -220,7 +220,7 @@ impl Task {
     }
 
     /// All that it says of a failure.
-    fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let word = |key: &str| self.result[key].as_str().unwrap_or_default();
         let items: String = list(&self.result["results"])
             .iter()
