@@ -1,5 +1,5 @@
 //! What needs root: refused to a user without, with path and need named and nothing changed; done through sudo as by root itself.
-//! ansible-core refuses and does the same where it has the module.
+//! The comparison with ansible-core is unproven and has to be asked for (`--ignored`).
 
 use std::process::Command;
 use std::time::Duration;
@@ -224,7 +224,7 @@ apt-get -qy install docker.io busybox >/dev/null 2>&1
 mkdir -p /srv/box/bin; cp /bin/busybox /srv/box/bin/sleep; tar -C /srv/box -c . | docker import - box:latest >/dev/null
 ";
 
-/// Random, or of the moment, wherever it is made.
+/// Random, of the moment or with the host's name in it, wherever it is made.
 const OWN: &[&str] = &[
     "/etc/hosts",
     "/etc/machine-id",
@@ -233,6 +233,11 @@ const OWN: &[&str] = &[
     "/etc/resolv.conf",
     "/etc/ssh/",
     "/etc/docker/key.json",
+    "/etc/exim4/",
+    "/etc/mailname",
+    "/srv/archive.tar",
+    "/srv/quick.deb",
+    "/var/lib/exim4/",
 ];
 
 fn tasks() -> Vec<&'static str> {
@@ -274,6 +279,7 @@ fn what_needs_root_is_refused_to_others_and_done_through_sudo() {
 }
 
 #[test]
+#[ignore = "not seen to end yet: each of its tasks takes ansible-core seconds"]
 fn ansible_core_refuses_and_does_the_same() {
     let ours = Workshop::open("privileges-ours", PREPARED);
     let theirs = Oracle::start(PREPARED);
