@@ -10,7 +10,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, XattrFlags};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::attributes::{list_xattrs, may_be_lost};
@@ -276,13 +277,19 @@ pub fn set_attributes(path: &Path, attributes: Attributes, follow: bool) -> io::
             flags,
         )?;
     }
-    // A link has no mode of its own on Linux.
-    if let Some(mode) = attributes.mode
-        && (follow || !fs::symlink_metadata(path)?.is_symlink())
-    {
-        rustix::fs::chmod(path, Mode::from_raw_mode(mode))?;
+    let Some(mode) = attributes.mode.map(Mode::from_raw_mode) else {
+        return Ok(());
+    };
+    if follow {
+        return Ok(rustix::fs::chmod(path, mode)?);
     }
-    Ok(())
+    // Opened first: what is no link when it is looked at may be one when it is changed.
+    let unfollowed = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::open(path, unfollowed, Mode::empty()) {
+        // A link has no mode of its own on Linux.
+        Err(Errno::LOOP) => Ok(()),
+        file => Ok(rustix::fs::fchmod(file?, mode)?),
+    }
 }
 
 #[cfg(test)]
