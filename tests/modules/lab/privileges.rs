@@ -279,7 +279,6 @@ fn what_needs_root_is_refused_to_others_and_done_through_sudo() {
 }
 
 #[test]
-#[ignore = "not seen to end yet: each of its tasks takes ansible-core seconds"]
 fn ansible_core_refuses_and_does_the_same() {
     let ours = Workshop::open("privileges-ours", PREPARED);
     let theirs = Oracle::start(PREPARED);
