@@ -53,8 +53,12 @@ fn locked(workshop: &Workshop) {
 
     let waiting = workshop.start(By::Root, &[QUICK]);
     // It has tried, and been refused: only the lock lets it end.
-    let trying = "pgrep -f '^apt-get -y .*/srv/quick.deb'";
-    host.eventually(trying, REACHED);
+    let trying = "pgrep -f '^apt-get -y .*/srv/quick.deb' >/dev/null";
+    // Each try takes a moment: whoever looks less often may come in between for ever.
+    host.eventually(
+        &format!("for i in $(seq 1000); do ! {trying} || exit 0; sleep 0.01; done; exit 1"),
+        REACHED,
+    );
     host.eventually(&format!("! {trying}"), REACHED);
     host.root("! dpkg -s quick 2>/dev/null; rm /srv/held");
     let ended = waiting.end();
