@@ -19,8 +19,8 @@ ln -s /srv/trees shared/rooted
 cat >swap <<'END'
 #!/bin/sh
 # Called in between: what was looked at is not what is there any more.
-[ -L /srv/shared/work/sub ] || {
-	mv /srv/shared/work/sub /srv/shared/away && runuser -u deploy -- ln -s /srv/precious /srv/shared/work/sub
+[ -L /srv/shared/deep/sub ] || {
+	mv /srv/shared/deep/sub /srv/shared/away && runuser -u deploy -- ln -s /srv/precious /srv/shared/deep/sub
 }
 END
 chmod 755 swap
@@ -102,16 +102,16 @@ fn between_check_and_change(workshop: &Workshop) {
         "unsafe_writes: true",
         "mode: '0666'",
     ] {
-        host.root("cd /srv/shared; rm -rf work away; mkdir -p work/sub; echo old >work/sub/file; chown -R deploy work");
+        host.root("cd /srv/shared; rm -rf deep away; mkdir -p deep/sub; echo old >deep/sub/file; chown -R deploy deep");
         let task =
-            format!("copy: {{src: /srv/tree/, dest: /srv/shared/work/, validate: /srv/swap %s, {options}}}");
+            format!("copy: {{src: /srv/tree/, dest: /srv/shared/deep/, validate: /srv/swap %s, {options}}}");
         let done = workshop.run(By::Root, &[&task]).remove(0);
         let words = done.words();
         assert!(
             done.failed && REFUSED.iter().all(|says| words.contains(says)),
             "{task}\n{words}"
         );
-        let seen = host.root("cd /srv/shared; readlink work/sub; cat work/first away/file");
+        let seen = host.root("cd /srv/shared; readlink deep/sub; cat deep/first away/file");
         assert_eq!(seen, "/srv/precious\nfirst\nold\n", "{task}");
         assert_eq!(host.root(PRECIOUS), before, "{task}");
     }
