@@ -93,6 +93,23 @@ pub enum Plan<C> {
     Unknown { change: C, skipped: Outcome },
 }
 
+impl<C> Plan<C> {
+    /// One module's plan as that of another, which carries it out.
+    pub fn map<D>(self, wrap: impl FnOnce(C) -> D) -> Plan<D> {
+        match self {
+            Self::Same(outcome) => Plan::Same(outcome),
+            Self::Change { change, predicted } => Plan::Change {
+                change: wrap(change),
+                predicted,
+            },
+            Self::Unknown { change, skipped } => Plan::Unknown {
+                change: wrap(change),
+                skipped,
+            },
+        }
+    }
+}
+
 /// Why a module could not do its work: a message for people and, where the module has more to tell, other
 /// keys of the result (`rc`, `stdout`...).
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value as Json;
 
+use crate::differential::engine;
+
 /// Rules that ansible-core does not have, by module and words of the message, and why we have them.
 pub const OURS: &[(&str, &str, &str)] = &[
     (
@@ -37,13 +39,7 @@ pub struct Oracle {
 
 impl Oracle {
     pub fn install() -> Self {
-        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new(here.join("tests/differential/oracle"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("the script runs");
-        assert!(output.status.success(), "ansible-core cannot be installed");
-        let programs = PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end());
+        let programs = engine::install();
         let run = |arguments: &[&str]| -> Json {
             let output = Command::new(programs.join("ansible-doc"))
                 .args(arguments)
@@ -62,7 +58,7 @@ impl Oracle {
         let mut arguments = vec!["--json", "--type", "module"];
         arguments.extend(names);
         let documents = run(&arguments);
-        let answers = here.join("target/differential/answers");
+        let answers = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/differential/answers");
         std::fs::create_dir_all(&answers).expect("a folder for answers");
         Self {
             programs,

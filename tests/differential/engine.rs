@@ -60,16 +60,20 @@ enum Engine<'a> {
     Ours,
 }
 
+/// Makes sure that ansible-core is there; the folder of its programs.
+pub fn install() -> PathBuf {
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/differential/oracle"))
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the script runs");
+    assert!(output.status.success(), "ansible-core cannot be installed");
+    PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end())
+}
+
 impl Engines {
-    /// Makes sure that ansible-core is there.
     pub fn install() -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let output = Command::new(here.join("tests/differential/oracle"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("the script runs");
-        assert!(output.status.success(), "ansible-core cannot be installed");
-        let oracle = PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim_end());
+        let oracle = install();
         let answers = here.join("target/differential/answers");
         fs::create_dir_all(&answers).expect("a folder for answers");
         let version = Command::new(oracle.join("ansible-playbook"))

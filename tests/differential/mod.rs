@@ -8,7 +8,7 @@
 //! `DIFFERENTIAL=WORDS` runs only the cases whose `section/name` contains these words.
 
 mod answer;
-mod engine;
+pub mod engine;
 mod generated;
 pub mod known;
 pub mod printed;

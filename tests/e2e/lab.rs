@@ -127,8 +127,7 @@ fn prefix() -> String {
     std::env::var("REGDEPLOY_LAB_PREFIX").unwrap_or_else(|_| format!("e2e-{}", std::process::id()))
 }
 
-/// A script of `tests/lab`, for what is this run's.
-pub fn script(name: &str) -> Command {
+fn script(name: &str) -> Command {
     let mut command = Command::new(project().join("tests/lab").join(name));
     command.env("REGDEPLOY_LAB_PREFIX", prefix());
     command

@@ -87,9 +87,9 @@ impl Module for Service {
         match args.r#use.rsplit('.').next().unwrap_or_default() {
             "systemd" | "systemd_service" => {}
             "sysvinit" => {
-                return Ok(wrapped(args.sysvinit(system)?, |change| {
-                    Change::Sysvinit(Box::new(change))
-                }));
+                return Ok(args
+                    .sysvinit(system)?
+                    .map(|change| Change::Sysvinit(Box::new(change))));
             }
             "auto" | "service" if systemd_service::is_booted(system)? => {}
             "auto" | "service" => return check_script(&args, system),
@@ -114,7 +114,7 @@ impl Module for Service {
             },
             system,
         )?;
-        Ok(wrapped(plan, Change::Systemd))
+        Ok(plan.map(Change::Systemd))
     }
 
     fn foresee(change: &Change) -> Foresight {
@@ -139,21 +139,6 @@ impl Module for Service {
                 Ok(outcome)
             }
         }
-    }
-}
-
-/// Another module's plan as this one's.
-fn wrapped<C>(plan: Plan<C>, wrap: fn(C) -> Change) -> Plan<Change> {
-    match plan {
-        Plan::Same(outcome) => Plan::Same(outcome),
-        Plan::Change { change, predicted } => Plan::Change {
-            change: wrap(change),
-            predicted,
-        },
-        Plan::Unknown { change, skipped } => Plan::Unknown {
-            change: wrap(change),
-            skipped,
-        },
     }
 }
 

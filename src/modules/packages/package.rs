@@ -265,17 +265,7 @@ fn delegate<M: Module>(
             M::SPEC.name
         ))
     })?;
-    Ok(match M::check(args, system)? {
-        Plan::Same(outcome) => Plan::Same(outcome),
-        Plan::Change { change, predicted } => Plan::Change {
-            change: wrap(change),
-            predicted,
-        },
-        Plan::Unknown { change, skipped } => Plan::Unknown {
-            change: wrap(change),
-            skipped,
-        },
-    })
+    Ok(M::check(args, system)?.map(wrap))
 }
 
 #[cfg(test)]

@@ -204,19 +204,8 @@ impl Module for YumRepository {
             validate: None,
             terse: true,
         };
-        Ok(
-            match editing.plan(text, String::new(), values, options, system)? {
-                Plan::Same(outcome) => Plan::Same(outcome),
-                Plan::Change { change, predicted } => Plan::Change {
-                    change: Change::Edit(change),
-                    predicted,
-                },
-                Plan::Unknown { change, skipped } => Plan::Unknown {
-                    change: Change::Edit(change),
-                    skipped,
-                },
-            },
-        )
+        let plan = editing.plan(text, String::new(), values, options, system)?;
+        Ok(plan.map(Change::Edit))
     }
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {

@@ -4,7 +4,6 @@ mod cases;
 mod disks;
 mod hosts;
 mod links;
-mod machine;
 mod names;
 mod network;
 mod packages;

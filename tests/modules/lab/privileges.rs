@@ -341,16 +341,16 @@ impl Oracle {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("a play");
         self.0.root(
-            "rm -rf /cases/work; mkdir /cases/work; cd /cases/work; echo host >hosts; touch 0.before 0.state",
+            "rm -rf /cases/play; mkdir /cases/play; cd /cases/play; echo host >hosts; touch 0.before 0.state",
         );
-        self.0.copy_in(file.path(), "/cases/work/play.yml");
+        self.0.copy_in(file.path(), "/cases/play/play.yml");
         self.0
-            .root("chown -R deploy /cases/work; chmod a+r /cases/work/play.yml");
+            .root("chown -R deploy /cases/play; chmod a+r /cases/play/play.yml");
         let ended = self.0.within(
             LIMIT,
-            "runuser -u deploy -- env HOME=/home/deploy sh /cases/oracle/run /cases/work",
+            "runuser -u deploy -- env HOME=/home/deploy sh /cases/oracle/run /cases/play",
         );
-        let text = self.0.root("cat /cases/work/0.out/run1");
+        let text = self.0.root("cat /cases/play/0.out/run1");
         Run::of_theirs(&text, &ended.errors).tasks
     }
 }

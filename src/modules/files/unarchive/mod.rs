@@ -114,12 +114,12 @@ impl Module for Unarchive {
             Return::new("extract_results", "dict", "`cmd`, `rc`, `out` and `err` of tar")
                 .when("tar has unpacked something"),
             Return::new("state", "str", "what `dest` is"),
-            Return::new("mode", "str", "its permission bits, octal"),
-            Return::new("owner", "str", "its user"),
-            Return::new("group", "str", "its group"),
-            Return::new("uid", "int", "its user's number"),
-            Return::new("gid", "int", "its group's number"),
-            Return::new("size", "int", "its bytes"),
+            attributes::MODE,
+            attributes::OWNER,
+            attributes::GROUP,
+            attributes::UID,
+            attributes::GID,
+            attributes::SIZE,
         ],
         example: "- unarchive:\n    src: app-1.2.tar.gz\n    dest: /srv/app\n    creates: /srv/app/app-1.2\n\
                   - unarchive:\n    src: https://example.com/app.zip\n    dest: /srv/app\n    remote_src: true\n",
