@@ -1,18 +1,20 @@
-//! `regdeploy-registry`: the registry's verbs.
+//! `regdeploy-registry`: the registry's verbs, a file for each.
 //!
 //! Reached by the executable's name or as `regdeploy registry`. Data goes to standard output, messages to
-//! standard error.
+//! standard error. To add a verb: a file with its arguments and `run`, a variant of [`Verb`] and its arm.
+
+mod config;
+mod serve;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Diagnostic;
-use crate::registry::config::{self, Config};
-use crate::registry::{access_log, server};
+use crate::registry::config::{self as settings, Config};
 use crate::source::Source;
 
 /// A container registry: the OCI distribution protocol on a local folder.
@@ -26,25 +28,10 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     /// Serve until SIGTERM or SIGINT
-    Serve {
-        /// The configuration file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
+    Serve(serve::Arguments),
     /// Look at a configuration
     #[command(subcommand)]
-    Config(ConfigVerb),
-}
-
-#[derive(Subcommand)]
-enum ConfigVerb {
-    /// Say what is wrong with a configuration, if anything is
-    Check { file: PathBuf },
-    /// Print the configuration in force: file, environment and defaults
-    Show {
-        /// Without it, the defaults and the environment
-        file: Option<PathBuf>,
-    },
+    Config(config::Arguments),
 }
 
 /// Runs the command line; `args` start with the program's name.
@@ -58,37 +45,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         }
     };
     match arguments.verb {
-        Verb::Serve { config } => serve(&config),
-        Verb::Config(ConfigVerb::Check { file }) => {
-            load(Some(&file)).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
-        }
-        Verb::Config(ConfigVerb::Show { file }) => match load(file.as_deref()) {
-            Some(config) => {
-                print!("{}", config::show(&config));
-                ExitCode::SUCCESS
-            }
-            None => ExitCode::FAILURE,
-        },
-    }
-}
-
-fn serve(file: &Path) -> ExitCode {
-    let Some(config) = load(Some(file)) else {
-        return ExitCode::FAILURE;
-    };
-    if let Err(error) = access_log::start(&config.log) {
-        return fail(&error);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(server::STORAGE_THREADS)
-        .build();
-    match runtime {
-        Ok(runtime) => match runtime.block_on(server::serve(config)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error),
-        },
-        Err(error) => fail(&error),
+        Verb::Serve(arguments) => serve::run(&arguments),
+        Verb::Config(arguments) => config::run(&arguments),
     }
 }
 
@@ -109,7 +67,7 @@ fn load(file: Option<&Path>) -> Option<Config> {
     // A variable that is no text is none of ours.
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    match config::load(&Source::new(name, text), environment) {
+    match settings::load(&Source::new(name, text), environment) {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(say);
             Some(loaded.config)
