@@ -13,8 +13,9 @@ impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
         let http = &self.config.http;
+        let path = format!("{}{path}", http.prefix);
         if http.relative_urls {
-            return path.to_owned();
+            return path;
         }
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
@@ -27,7 +28,7 @@ impl Asked<'_> {
         let scheme = if self.connection.secure { "https" } else { "http" };
         match authority.or_else(|| self.header(header::HOST)) {
             Some(host) => format!("{scheme}://{host}{path}"),
-            None => path.to_owned(),
+            None => path,
         }
     }
 

@@ -10,6 +10,7 @@ mod body;
 mod listing;
 mod location;
 mod manifests;
+mod prefix;
 mod receive;
 mod referrers;
 mod respond;
@@ -36,10 +37,13 @@ pub struct Service {
 }
 
 /// How the request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Loopback without a port where it came through a socket of this machine.
     pub peer: std::net::SocketAddr,
     pub secure: bool,
+    /// The common name of the client's certificate, which TLS has verified.
+    pub certificate: Option<Arc<str>>,
 }
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -59,13 +63,14 @@ impl Service {
             request,
             connection,
         };
-        let response = match asked.answer().await {
+        let mut response = match asked.answer().await {
             Ok(response) => response,
             Err(error) => {
                 asked.discard_body().await;
                 error_response(&error)
             }
         };
+        prefix::add_to_link(&mut response, &config.http.prefix);
         respond::finish(response, head, &config.http.headers)
     }
 
@@ -87,7 +92,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
-        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
+        let endpoint = route::route(self.request.method(), path, uri.query())?;
         access::check(self.config, &endpoint)?;
         let asked = self;
         match endpoint {

@@ -27,12 +27,12 @@ mod scalar;
 mod secret;
 mod show;
 mod storage;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 
 pub use catalog::Catalog;
-pub use http::{Address, Http};
+pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
@@ -40,7 +40,7 @@ pub use origin::Origin;
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
-pub use tls::{Tls, TlsVersion};
+pub use tls::{ClientAuth, Tls, TlsVersion};
 
 use key::Section;
 use path::Word;
