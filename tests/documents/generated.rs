@@ -392,8 +392,12 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("tokio", "the asynchronous runtime of controller and registry"),
     ("hyper", "HTTP/1.1 and HTTP/2"),
-    ("hyper-util", "hyper on tokio, graceful shutdown"),
+    (
+        "hyper-util",
+        "hyper on tokio: graceful shutdown, a client with proxies",
+    ),
     ("http-body-util", "bodies of requests and answers"),
+    ("tower-service", "the trait of hyper-util's connectors"),
     ("bytes", "pieces of bodies without copies"),
     ("rustls", "TLS"),
     ("tokio-rustls", "TLS on tokio"),
