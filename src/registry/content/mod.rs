@@ -10,6 +10,7 @@ mod manifests;
 mod referrers;
 mod tags;
 mod uploads;
+mod usage;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};

@@ -70,6 +70,11 @@ pub fn layers(name: &RepositoryName) -> Key {
     Key(format!("{ROOT}/repositories/{name}/_layers"))
 }
 
+/// The folder of all blobs' links of one algorithm: its names are digests' hex halves.
+pub fn layers_of(name: &RepositoryName, algorithm: Algorithm) -> Key {
+    Key(format!("{}/{}", layers(name), algorithm.name()))
+}
+
 /// The folder of one blob's link; deleting it takes the blob out of the repository.
 pub fn layer(name: &RepositoryName, digest: &Digest) -> Key {
     Key(format!("{ROOT}/repositories/{name}/_layers/{}", spread(digest)))
