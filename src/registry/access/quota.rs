@@ -79,7 +79,7 @@ fn shown(bytes: u64) -> String {
     } else if bytes >= ROUND << 10 {
         shown_size(bytes / (1 << 10) * (1 << 10))
     } else {
-        format!("{bytes} bytes")
+        format!("{bytes} {}", if bytes == 1 { "byte" } else { "bytes" })
     }
 }
 
@@ -115,6 +115,8 @@ pub struct Added<'a> {
     /// Bytes that come and whose digest is not known yet.
     pub announced: u64,
     pub tags: Vec<&'a str>,
+    /// Whether there would be room; nothing is counted.
+    pub only_asked: bool,
 }
 
 impl Quotas {
@@ -168,6 +170,9 @@ impl Quotas {
                 limit,
                 added: more,
             }));
+        }
+        if added.only_asked {
+            return Ok(());
         }
         if let Some((blob, size)) = content {
             count.blobs.insert(blob);
@@ -252,7 +257,7 @@ mod tests {
             let added = Added {
                 content: Some((digest, size)),
                 announced,
-                tags: Vec::new(),
+                ..Added::default()
             };
             quotas.admit(&registry, &limits, &name, &added).map_err(|error| error.to_string())
         };

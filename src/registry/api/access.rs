@@ -5,29 +5,30 @@
 //! whether what was denied exists.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
-use hyper::header;
+use hyper::header::{self, HeaderName};
+use hyper::StatusCode;
 
 use super::Asked;
+use super::admission::too_many;
 use crate::registry::access::audit::{Happening, Line, Outcome};
 use crate::registry::access::challenge::{BearerError, Challenge};
 use crate::registry::access::identity::Identity;
-use crate::registry::access::limits::{Client, Limit};
-use crate::registry::access::quota::{Added, QuotaError};
 use crate::registry::access::rules::{Because, Permission};
 use crate::registry::access::scope::Scope;
 use crate::registry::access::{Auth, Credentials, Disbelief};
 use crate::registry::config::Config;
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::error::{ApiError, Problem};
-use crate::registry::name::{Reference, RepositoryName, Tag};
+use crate::registry::name::{Reference, RepositoryName, UploadId};
 use crate::registry::route::{Action, Endpoint, Start};
 use crate::value::Secret;
 
 /// Where the built-in token server is.
 pub const TOKEN_PATH: &str = "/v2/token";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 128;
 /// Entries of the catalog that are looked through at once, when not all of them may be shown.
 const CATALOG_BATCH: usize = 1000;
 
@@ -45,12 +46,13 @@ impl Action {
 }
 
 /// What a request does to what, kept for when its handler is done.
+#[derive(Default)]
 pub struct Deed {
     happening: Option<Happening>,
     repository: Option<RepositoryName>,
     reference: Option<String>,
-    /// What a repository holds is not what was counted, if this fails.
-    counted: bool,
+    /// Access has let it pass.
+    passed: bool,
 }
 
 impl Deed {
@@ -71,7 +73,7 @@ impl Deed {
             happening,
             repository: endpoint.repository().cloned(),
             reference,
-            counted: happening.is_some(),
+            passed: false,
         }
     }
 }
@@ -110,9 +112,10 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
     };
     let repository = endpoint.repository().map_or("", RepositoryName::as_str);
     match asked.judge().decide(permission, repository) {
-        Ok(because) => asked.because = Some(because),
+        Ok(because) => asked.because = because,
         Err(denial) => return Err(asked.denied(&auth, &denial, permission, &scopes)),
     }
+    asked.deed.passed = true;
     offered(asked.config, asked.service.access.is_read_only(asked.config), action)?;
     asked.announced(&endpoint).await?;
     Ok(match endpoint {
@@ -163,10 +166,9 @@ async fn identify(asked: &Asked<'_>, auth: &Auth) -> Result<Identity, Disbelief>
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(credentials).ok_or(Disbelief::Kind)?),
     };
-    let certificate = asked.certificate();
     let access = &asked.service.access;
     access
-        .identify(auth, credentials, certificate, asked.connection.peer.ip())
+        .identify(auth, credentials, None, asked.connection.peer.ip())
         .await
 }
 
@@ -249,22 +251,6 @@ impl Asked<'_> {
         }
     }
 
-    fn limit(&self) -> (Limit, Client<'_>) {
-        let client = match self.identity.name() {
-            Some(name) => Client::Named(name),
-            None => Client::Address(self.connection.peer.ip()),
-        };
-        let anonymous = matches!(client, Client::Address(_));
-        (self.config.access.limits.of(anonymous), client)
-    }
-
-    /// Counts the request, unless its client has had enough.
-    pub fn admit_request(&self) -> Result<(), ApiError> {
-        let (limit, client) = self.limit();
-        let admitted = self.service.access.buckets.admit(limit, client, Instant::now());
-        admitted.map_err(|wait| too_many("this client has asked for more than `access.limits` allow", wait))
-    }
-
     /// What is said to a client that is not believed.
     pub fn disbelieved(&self, auth: &Auth, disbelief: &Disbelief, scopes: &[Scope]) -> ApiError {
         let (error, reason) = match disbelief {
@@ -278,7 +264,7 @@ impl Asked<'_> {
             Some(Credentials::Password { user, .. }) => Some(user.as_str()),
             _ => None,
         };
-        self.tell(Line {
+        self.audit(Line {
             user,
             status: Some(Problem::Unauthorized.status().as_u16()),
             reason: Some(reason.clone()),
@@ -312,7 +298,7 @@ impl Asked<'_> {
         };
         // The first request of every client that is about to log in is no denial.
         if !anonymous || self.identity.token.is_some() || refusal.problem == Problem::Denied {
-            self.tell(Line {
+            self.audit(Line {
                 action: Some(permission.name()),
                 status: Some(refusal.problem.status().as_u16()),
                 rule: Some(rule),
@@ -358,8 +344,19 @@ impl Asked<'_> {
         }
     }
 
+    /// What the client, or a proxy before it, calls the request; else a name of our own.
+    fn request_id(&self) -> &str {
+        self.request_id.get_or_init(|| {
+            let given = self.header(REQUEST_ID).filter(|id| {
+                let word = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
+                (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(word)
+            });
+            given.map_or_else(|| UploadId::random().to_string(), str::to_owned)
+        })
+    }
+
     /// Writes a line of the audit log, with what is known of the request.
-    pub fn tell(&self, line: Line<'_>) {
+    pub fn audit(&self, line: Line<'_>) {
         let anonymous = self.identity.name().is_none();
         self.service.access.audit.tell(Line {
             user: line.user.or(self.identity.name()),
@@ -367,149 +364,40 @@ impl Asked<'_> {
             address: Some(self.connection.peer.ip()),
             repository: self.deed.repository.as_ref().map(RepositoryName::as_str),
             reference: self.deed.reference.as_deref(),
-            request: Some(&self.request_id),
+            request: Some(self.request_id()),
             ..line
         });
     }
 
     /// What is to be done once the handler is: the audit log, counts, limits.
-    pub fn settle(&self, status: u16, passed: bool, bytes: u64) {
-        let (limit, client) = self.limit();
-        self.service.access.buckets.sent(limit, client, bytes, Instant::now());
-        let done = (200..300).contains(&status);
-        let deleted = self.deed.happening == Some(Happening::Delete);
-        if let Some(name) = &self.deed.repository
-            && self.deed.counted
-            && (deleted || !done)
-        {
+    pub fn settle(&self, status: StatusCode, refusal: Option<&ApiError>, bytes: u64) {
+        self.count_sent(bytes);
+        let deed = &self.deed;
+        let Some(name) = deed.repository.as_ref().filter(|_| deed.passed) else {
+            return;
+        };
+        let done = status.is_success();
+        if deed.happening == Some(Happening::Delete) || (deed.happening.is_some() && !done) {
             self.service.access.quotas.forget(name);
         }
-        let Some(happening) = self.deed.happening else { return };
-        // A mount that could not be has become the start of an upload, and nothing has happened yet.
-        if !passed || (happening == Happening::Mount && status != 201) {
-            return;
-        }
-        self.tell(Line {
-            status: Some(status),
-            rule: self.because.map(|because| because.to_string()),
-            ..Line::new(happening, if done { Outcome::Done } else { Outcome::Failed })
-        });
-    }
-
-    /// Refuses early what will have no room: by the length that the client announces.
-    async fn announced(&self, endpoint: &Endpoint) -> Result<(), ApiError> {
-        use hyper::body::Body as _;
-        let (name, digest) = match endpoint {
-            Endpoint::StartUpload(name, Start::Monolithic(digest)) | Endpoint::FinishUpload(name, _, digest) => {
-                (name, Some(digest))
-            }
-            Endpoint::StartUpload(name, Start::Session) | Endpoint::AppendUpload(name, _) => (name, None),
-            _ => return Ok(()),
+        let happening = match deed.happening {
+            // A mount that could not be has become the start of an upload, and nothing has happened yet.
+            Some(Happening::Mount) if done && status != StatusCode::CREATED => return,
+            Some(happening) => happening,
+            None if status == StatusCode::FORBIDDEN => Happening::Denied,
+            None => return,
         };
-        // Of a blob that is there already nothing comes in.
-        let size = self.request.body().size_hint().lower();
-        let name = name.clone();
-        let digest = digest.map(ToString::to_string);
-        self.quota(move |admit, _| {
-            let announced = Added {
-                // Asked for, and not counted yet.
-                announced: size.max(1),
-                known: digest.as_deref(),
-                ..Added::default()
-            };
-            admit(&name, &announced)
-        })
-        .await
-    }
-
-    /// Counts a blob that is about to become one of the repository's.
-    pub async fn admit_blob(&self, name: &RepositoryName, digest: String, size: u64) -> Result<(), ApiError> {
-        let name = name.clone();
-        self.quota(move |admit, _| {
-            let added = Added {
-                content: Some((&digest, size)),
-                ..Added::default()
-            };
-            admit(&name, &added)
-        })
-        .await
-    }
-
-    /// Counts a blob of `from` that is about to be mounted.
-    pub async fn admit_mount(
-        &self,
-        name: &RepositoryName,
-        from: &RepositoryName,
-        digest: &crate::registry::digest::Digest,
-    ) -> Result<(), ApiError> {
-        let (name, from, digest) = (name.clone(), from.clone(), digest.clone());
-        self.quota(move |admit, registry| {
-            let size = match registry.blob(&from, &digest) {
-                Ok(blob) => blob.size(),
-                // Then there will be no mount.
-                Err(ContentError::BlobUnknown) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            let text = digest.to_string();
-            let added = Added {
-                content: Some((&text, size)),
-                ..Added::default()
-            };
-            admit(&name, &added)
-        })
-        .await
-    }
-
-    /// Counts a manifest and its tags.
-    pub async fn admit_manifest(
-        &self,
-        name: &RepositoryName,
-        reference: &Reference,
-        tags: &[Tag],
-        bytes: &bytes::Bytes,
-    ) -> Result<(), ApiError> {
-        use crate::registry::digest::{Algorithm, Digest};
-        let (name, reference, tags, bytes) = (name.clone(), reference.clone(), tags.to_vec(), bytes.clone());
-        self.quota(move |admit, _| {
-            let (digest, own) = match &reference {
-                Reference::Digest(digest) => (digest.clone(), None),
-                Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag)),
-            };
-            let added = Added {
-                content: Some((digest.as_str(), bytes.len() as u64)),
-                tags: own.into_iter().chain(&tags).map(Tag::as_str).collect(),
-                ..Added::default()
-            };
-            admit(&name, &added)
-        })
-        .await
-    }
-
-    /// Runs `work` with what admits to quotas, where there are any.
-    async fn quota(
-        &self,
-        work: impl FnOnce(
-            &dyn Fn(&RepositoryName, &Added<'_>) -> Result<(), QuotaError>,
-            &Registry,
-        ) -> Result<(), QuotaError>
-        + Send
-        + 'static,
-    ) -> Result<(), ApiError> {
-        if self.config.access.quotas.is_empty() {
-            return Ok(());
-        }
-        let service = Arc::clone(self.service);
-        self.content(move |registry| {
-            let config = service.config();
-            let admit = |name: &RepositoryName, added: &Added<'_>| {
-                service
-                    .access
-                    .quotas
-                    .admit(registry, &config.access.quotas, name, added)
-            };
-            work(&admit, registry)
-        })
-        .await
+        let outcome = match status {
+            StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => Outcome::Denied,
+            _ if done => Outcome::Done,
+            _ => Outcome::Failed,
+        };
+        self.audit(Line {
+            status: Some(status.as_u16()),
+            rule: self.because.map(|because| because.to_string()),
+            reason: refusal.map(|refusal| refusal.message().to_owned()),
+            ..Line::new(happening, outcome)
+        });
     }
 
     /// Up to `count` repositories after `last` that this client may know of.
@@ -537,22 +425,6 @@ fn visible(
         if ended || found.len() >= count {
             found.truncate(count);
             return Ok(found);
-        }
-    }
-}
-
-fn too_many(reason: &str, wait: Duration) -> ApiError {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    Problem::TooManyRequests
-        .detail(reason)
-        .header(header::RETRY_AFTER, &seconds.max(1).to_string())
-}
-
-impl From<QuotaError> for ApiError {
-    fn from(error: QuotaError) -> Self {
-        match error {
-            QuotaError::Exceeded(exceeded) => Problem::QuotaExceeded.because(exceeded.to_string()),
-            QuotaError::Content(error) => error.into(),
         }
     }
 }

@@ -4,18 +4,21 @@
 //! file is opened here: storage work runs in [`blocking`], on `content`.
 
 mod access;
+mod admission;
 mod base;
 mod blobs;
 mod body;
 mod listing;
 mod location;
 mod manifests;
+mod proxies;
 mod receive;
 mod referrers;
 mod respond;
+mod token;
 mod uploads;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
@@ -23,7 +26,10 @@ use hyper::{Method, Request, Response};
 pub use body::Body;
 pub use respond::error_response;
 
-use super::config::Config;
+use super::access::Access;
+use super::access::identity::Identity;
+use super::access::rules::Because;
+use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
 use super::route::{self, Endpoint};
@@ -32,7 +38,8 @@ use super::storage::StorageError;
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
-    pub config: Arc<Config>,
+    pub live: Live,
+    pub access: Access,
 }
 
 /// How the request came in.
@@ -52,38 +59,65 @@ impl Service {
         connection: Connection,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
+        let config = self.config();
         let mut asked = Asked {
             service: &self,
+            config: &config,
             request,
             connection,
+            request_id: OnceLock::new(),
+            identity: Identity::default(),
+            because: None,
+            deed: access::Deed::default(),
         };
         let response = match asked.answer().await {
-            Ok(response) => response,
+            Ok(response) => {
+                asked.settle(response.status(), None, response.body().remaining());
+                response
+            }
             Err(error) => {
+                asked.settle(error.problem.status(), Some(&error), 0);
                 asked.discard_body().await;
                 error_response(&error)
             }
         };
-        respond::finish(response, head, &self.config.http.headers)
+        respond::finish(response, head, &config.http.headers)
+    }
+
+    /// The configuration in force now.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
     }
 }
 
 /// A request in the hands of its handler.
 struct Asked<'a> {
     service: &'a Arc<Service>,
+    /// The one that was in force when the request came.
+    config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
+    request_id: OnceLock<String>,
+    /// Who asks, once `access` has let the request pass.
+    identity: Identity,
+    /// What let it pass.
+    because: Option<Because>,
+    deed: access::Deed,
 }
 
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
-        access::check(&self.service.config, &endpoint)?;
+        self.deed = access::Deed::of(&endpoint);
+        let endpoint = access::check(self, endpoint).await?;
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),
             Endpoint::Base => Ok(base::version()),
+            Endpoint::Token => token::get(asked).await,
+            Endpoint::PostToken => token::post(asked).await,
+            Endpoint::TokenKeys => token::keys(asked),
             Endpoint::Catalog(page) => listing::catalog(asked, page).await,
             Endpoint::Tags(name, page) => listing::tags(asked, name, page).await,
             Endpoint::GetManifest(name, reference) => manifests::get(asked, name, reference).await,

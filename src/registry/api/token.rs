@@ -127,7 +127,7 @@ fn invalid(reason: impl Into<String>) -> ApiError {
 async fn log_in(asked: &mut Asked<'_>, auth: &Auth, given: Option<Credentials>) -> Result<(), ApiError> {
     let address = asked.connection.peer.ip();
     let access = &asked.service.access;
-    match access.identify(auth, given, asked.certificate(), address).await {
+    match access.identify(auth, given, None, address).await {
         Ok(identity) => {
             asked.identity = Identity {
                 token: None,
@@ -183,7 +183,7 @@ fn answer(asked: &Asked<'_>, auth: &Auth, issuing: &Issuing, wanted: &Wanted) ->
         body["refresh_token"] = refresh.map_err(failed)?.into();
     }
     let granted: Vec<String> = grants.0.iter().map(ToString::to_string).collect();
-    asked.tell(Line {
+    asked.audit(Line {
         status: Some(StatusCode::OK.as_u16()),
         reason: (!granted.is_empty()).then(|| granted.join(" ")),
         ..Line::new(Happening::Token, Outcome::Done)

@@ -23,6 +23,7 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
+            asked.admit_mount(&name, &from, &digest).await?;
             let (into, wanted) = (name.clone(), digest.clone());
             let mounted = asked
                 .content(move |registry| registry.mount(&into, &from, &wanted))
@@ -64,7 +65,7 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     if limit.is_some_and(|limit| upload.size() - before != limit) {
         return Err(Problem::SizeInvalid.detail("the body is shorter than its Content-Range"));
@@ -103,8 +104,13 @@ async fn complete(
 ) -> Answer {
     upload.expect(digest.algorithm());
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
+    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
+        // What may not become a blob does not stay as an upload.
+        asked.content(move |registry| registry.cancel_upload(upload)).await?;
+        return Err(refusal);
+    }
     let claimed = digest.clone();
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))

@@ -89,7 +89,7 @@ impl Connections {
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD);
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let service = self.answerer(Connection { peer, secure });
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
@@ -108,7 +108,7 @@ impl Connections {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let service = self.answerer(Connection { peer, secure: true });
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
@@ -118,8 +118,9 @@ impl Connections {
     /// The function that turns one request into one answer, and its access line.
     fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
-        move |request| {
+        move |mut request| {
             let service = Arc::clone(&service);
+            let connection = connection.behind_proxies(&mut request, &service.config());
             Box::pin(async move {
                 let record = Record::new(&request, connection);
                 Ok(record.observe(service.answer(request, connection).await))
