@@ -43,6 +43,7 @@ use identity::Identity;
 use limits::Buckets;
 use passwords::{Passwords, Verdict};
 use quota::Quotas;
+use rules::Permission;
 use throttle::Throttle;
 use token::keys::{self, Keys};
 use token::signing::{SigningError, SigningKey};
@@ -85,6 +86,24 @@ pub enum Disbelief {
     Token(TokenError),
     /// There is no log-in of this kind here.
     Kind,
+}
+
+/// Why something is not done here, whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotOffered {
+    #[error("the registry is in read-only mode")]
+    ReadOnly,
+    #[error("deletion is disabled; `storage.delete.enabled` allows it")]
+    NoDeletion,
+}
+
+/// What this registry does at all.
+pub fn offered(config: &Config, read_only: bool, permission: Permission) -> Result<(), NotOffered> {
+    match permission {
+        Permission::Push | Permission::Delete if read_only => Err(NotOffered::ReadOnly),
+        Permission::Delete if !config.storage.delete_enabled => Err(NotOffered::NoDeletion),
+        _ => Ok(()),
+    }
 }
 
 /// After how long a log-in is tried again for which there was no processor.
@@ -274,6 +293,42 @@ impl Access {
         match self.read_only.load(Ordering::Relaxed) {
             0 => config.storage.read_only,
             value => value == 2,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn item_10_deletion_is_off_unless_enabled() {
+        let mut config = Config::default();
+        let not = |config: &Config, read_only, permission| offered(config, read_only, permission).err();
+        assert_eq!(not(&config, false, Permission::Delete), Some(NotOffered::NoDeletion));
+        assert_eq!(not(&config, false, Permission::Push), None);
+        config.storage.delete_enabled = true;
+        assert_eq!(not(&config, false, Permission::Delete), None);
+        for permission in Permission::ALL {
+            let writes = matches!(permission, Permission::Push | Permission::Delete);
+            assert_eq!(not(&config, true, permission), writes.then_some(NotOffered::ReadOnly));
+        }
+    }
+
+    #[test]
+    fn read_only_is_switched_while_it_runs() {
+        let mut config = Config::default();
+        let access = Access::open(&config).unwrap();
+        for (configured, to, expected) in [
+            (false, None, false),
+            (true, None, true),
+            (true, Some(false), false),
+            (false, Some(true), true),
+            (false, None, false),
+        ] {
+            config.storage.read_only = configured;
+            access.set_read_only(to);
+            assert_eq!(access.is_read_only(&config), expected);
         }
     }
 }

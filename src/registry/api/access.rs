@@ -17,7 +17,7 @@ use crate::registry::access::challenge::{BearerError, Challenge};
 use crate::registry::access::identity::Identity;
 use crate::registry::access::rules::{Because, Permission};
 use crate::registry::access::scope::Scope;
-use crate::registry::access::{Auth, Credentials, Disbelief};
+use crate::registry::access::{Auth, Credentials, Disbelief, NotOffered, offered};
 use crate::registry::config::Config;
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::error::{ApiError, Problem};
@@ -116,7 +116,8 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
         Err(denial) => return Err(asked.denied(&auth, &denial, permission, &scopes)),
     }
     asked.deed.passed = true;
-    offered(asked.config, asked.service.access.is_read_only(asked.config), action)?;
+    let read_only = asked.service.access.is_read_only(asked.config);
+    offered(asked.config, read_only, permission)?;
     asked.announced(&endpoint).await?;
     Ok(match endpoint {
         Endpoint::StartUpload(
@@ -134,15 +135,13 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
     })
 }
 
-/// What this registry does at all, whoever asks.
-fn offered(config: &Config, read_only: bool, action: Action) -> Result<(), ApiError> {
-    if read_only && matches!(action, Action::Push | Action::Delete) {
-        return Err(Problem::ReadOnly.into());
+impl From<NotOffered> for ApiError {
+    fn from(reason: NotOffered) -> Self {
+        match reason {
+            NotOffered::ReadOnly => Problem::ReadOnly.into(),
+            NotOffered::NoDeletion => Problem::Unsupported.detail(reason.to_string()),
+        }
     }
-    if action == Action::Delete && !config.storage.delete_enabled {
-        return Err(Problem::Unsupported.detail("deletion is disabled; `storage.delete.enabled` allows it"));
-    }
-    Ok(())
 }
 
 /// The scopes of a token that the endpoint would be satisfied with.
@@ -434,29 +433,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn item_10_deletion_is_off_unless_enabled() {
-        let name: RepositoryName = "a".parse().unwrap();
-        let delete = Endpoint::DeleteManifest(name.clone(), "v1".parse().unwrap());
-        let cancel = Endpoint::CancelUpload(name, crate::registry::name::UploadId::random());
-        let mut config = Config::default();
-        let status = |config: &Config, read_only, endpoint: &Endpoint| {
-            let offered = offered(config, read_only, endpoint.action());
-            offered.map_or_else(|error| error.problem.status().as_u16(), |()| 200)
-        };
-        assert_eq!(
-            (status(&config, false, &delete), status(&config, false, &cancel)),
-            (405, 200)
-        );
-        config.storage.delete_enabled = true;
-        assert_eq!(status(&config, false, &delete), 200);
-        assert_eq!(
-            (status(&config, true, &delete), status(&config, true, &cancel)),
-            (405, 405)
-        );
-        assert_eq!(status(&config, true, &Endpoint::Base), 200);
-    }
-
-    #[test]
     fn item_24_credentials_are_read() {
         let password = |user: &str, password: &str| {
             Some(Credentials::Password {
@@ -495,7 +471,7 @@ mod tests {
             (Endpoint::Catalog(Default::default()), "registry:catalog:*"),
             (Endpoint::GetBlob(name(), digest()), "repository:a/b:pull"),
             (Endpoint::DeleteBlob(name(), digest()), "repository:a/b:delete"),
-            (Endpoint::StartUpload(name(), Start::Session), "repository:a/b:pull,push"),
+            (Endpoint::StartUpload(name(), Start::Session(None)), "repository:a/b:pull,push"),
             (
                 Endpoint::StartUpload(name(), mount),
                 "repository:a/b:pull,push repository:c:pull",

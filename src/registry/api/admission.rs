@@ -48,7 +48,7 @@ impl Asked<'_> {
             Endpoint::StartUpload(name, Start::Monolithic(digest)) | Endpoint::FinishUpload(name, _, digest) => {
                 (name, Some(digest))
             }
-            Endpoint::StartUpload(name, Start::Session) | Endpoint::AppendUpload(name, _) => (name, None),
+            Endpoint::StartUpload(name, Start::Session(_)) | Endpoint::AppendUpload(name, _) => (name, None),
             _ => return Ok(()),
         };
         let size = self.request.body().size_hint().lower();

@@ -1,5 +1,7 @@
 //! `access`: rules, limits, quotas and the audit log. Also which proxies are believed.
 
+use std::path::Path;
+
 use ipnet::IpNet;
 
 use super::key::{Key, Section, in_list, in_map};
@@ -11,6 +13,7 @@ use crate::registry::access::limits::{Limit, Rate, shown_size, size};
 use crate::registry::access::pattern::Pattern;
 use crate::registry::access::quota::Quota;
 use crate::registry::access::rules::{Permission, Rules, Who};
+use crate::source::Source;
 
 /// Everything of `access`, and `http.trustedproxies`.
 #[derive(Debug, Clone, Default)]
@@ -214,6 +217,17 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
         }
     }
     errors
+}
+
+/// Where the rule at this index is written, `FILE:LINE`; none where the file does not have it.
+pub fn rule_place(file: &Path, index: usize) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let source = Source::new(file.display().to_string(), text);
+    let leaves = super::document::leaves(&source, &[]).ok()?;
+    let path = format!("access.rules.{index}");
+    let shown = Places(&leaves).error(&path, "");
+    let place = shown.span?.position();
+    Some(format!("{}:{}", file.display(), place.line))
 }
 
 fn patterns(values: &[String]) -> Result<Vec<Pattern>, String> {

@@ -34,7 +34,7 @@ mod tls;
 
 use std::sync::Arc;
 
-pub use access::{AccessConfig, Limits};
+pub use access::{AccessConfig, Limits, rule_place};
 pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
 pub use http::{Address, Http};
