@@ -4,7 +4,9 @@
 //! standard error. To add a verb: a file with its arguments and `run`, a variant of [`Verb`] and its arm.
 
 mod config;
+mod explain_access;
 mod serve;
+mod user;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -30,6 +32,11 @@ enum Verb {
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::Arguments),
+    /// Who may log in
+    #[command(subcommand)]
+    User(user::Arguments),
+    /// Say whether somebody may do something, by which rule, and why
+    ExplainAccess(explain_access::Arguments),
 }
 
 /// Runs the command line; `args` start with the program's name.
@@ -45,6 +52,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     match arguments.verb {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
+        Verb::User(arguments) => user::run(&arguments),
+        Verb::ExplainAccess(arguments) => explain_access::run(&arguments),
     }
 }
 

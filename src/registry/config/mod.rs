@@ -3,6 +3,7 @@
 //! | file | |
 //! |---|---|
 //! | `log`, `storage`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -13,7 +14,9 @@
 //! theirs. A section is added by its file, its field in [`Config`] and its row in `SECTIONS`.
 
 mod absent;
+mod access;
 mod apply;
+mod auth;
 mod catalog;
 mod document;
 mod environment;
@@ -31,6 +34,8 @@ pub mod tls;
 
 use std::sync::Arc;
 
+pub use access::{AccessConfig, Limits, rule_place};
+pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
 pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
@@ -55,6 +60,8 @@ pub struct Config {
     pub storage: StorageConfig,
     pub http: Http,
     pub catalog: Catalog,
+    pub auth: AuthConfig,
+    pub access: AccessConfig,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -64,6 +71,8 @@ const SECTIONS: &[&Section] = &[
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
+    &auth::SECTION,
+    &access::SECTION,
     &absent::SECTION,
 ];
 

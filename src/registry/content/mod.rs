@@ -13,6 +13,7 @@ mod referrers;
 mod repositories;
 mod tags;
 mod uploads;
+mod usage;
 mod watch;
 
 use std::collections::HashMap;

@@ -17,7 +17,23 @@ use crate::registry::config::{Config, Live};
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts every part.
-pub fn start(_background: &mut Background, _service: &Arc<Service>) {}
+pub fn start(background: &mut Background, service: &Arc<Service>) {
+    let reloaded = Arc::clone(service);
+    background.spawn("access", |life| access(life, reloaded));
+}
+
+/// Who may log in, and where the audit log is, follow the configuration.
+async fn access(mut life: Life, service: Arc<Service>) {
+    let mut end = life.clone();
+    loop {
+        let config = tokio::select! {
+            config = life.reconfigured() => config,
+            () = end.draining() => return,
+        };
+        let service = Arc::clone(&service);
+        let _ = tokio::task::spawn_blocking(move || service.access.reload(&config)).await;
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {

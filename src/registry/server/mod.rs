@@ -21,6 +21,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
+use super::access::{Access, AccessError};
 use super::api::Service;
 use super::config::{Config, Live, Origin};
 use super::content::Registry;
@@ -44,6 +45,8 @@ pub enum ServeError {
     Listen { address: String, source: io::Error },
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -62,6 +65,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         None => None,
         Some(address) => Some(Listener::bind(address).await?),
     };
+    let access = Access::open(&config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
@@ -76,6 +80,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     let service = Arc::new(Service {
         registry: Arc::new(Registry::new(Arc::new(storage))),
         live: live.clone(),
+        access,
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);
