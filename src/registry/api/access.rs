@@ -6,9 +6,9 @@ use crate::registry::config::Config;
 use crate::registry::error::{ApiError, Problem};
 use crate::registry::route::{Action, Endpoint};
 
-pub fn check(config: &Config, endpoint: &Endpoint) -> Result<(), ApiError> {
+pub fn check(config: &Config, read_only: bool, endpoint: &Endpoint) -> Result<(), ApiError> {
     let action = endpoint.action();
-    if config.storage.read_only && matches!(action, Action::Push | Action::Delete) {
+    if read_only && matches!(action, Action::Push | Action::Delete) {
         return Err(Problem::ReadOnly.into());
     }
     if action == Action::Delete && !config.storage.delete_enabled {
@@ -22,7 +22,8 @@ mod tests {
     use super::*;
 
     fn status(config: &Config, endpoint: &Endpoint) -> u16 {
-        check(config, endpoint).map_or_else(|error| error.problem.status().as_u16(), |()| 200)
+        check(config, config.storage.read_only, endpoint)
+            .map_or_else(|error| error.problem.status().as_u16(), |()| 200)
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod manifests;
 mod receive;
 mod referrers;
 mod respond;
+mod room;
 mod uploads;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use respond::error_response;
 
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
+use super::control::Override;
 use super::error::{ApiError, Problem};
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
@@ -33,6 +35,8 @@ use super::storage::StorageError;
 pub struct Service {
     pub registry: Arc<Registry>,
     pub live: Live,
+    /// Read-only while it runs, whatever the configuration says.
+    pub read_only: Override,
 }
 
 /// How the request came in.
@@ -88,7 +92,8 @@ impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
-        access::check(self.config, &endpoint)?;
+        let read_only = self.service.read_only.over(self.config.storage.read_only);
+        access::check(self.config, read_only, &endpoint)?;
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),

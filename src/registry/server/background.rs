@@ -12,12 +12,15 @@ use tokio::time::timeout;
 
 use crate::registry::api::Service;
 use crate::registry::config::{Config, Live};
+use crate::registry::control;
 
 /// How long parts may take to end after the last request.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts every part.
-pub fn start(_background: &mut Background, _service: &Arc<Service>) {}
+pub fn start(background: &mut Background, service: &Arc<Service>) {
+    control::start(background, service);
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {

@@ -10,7 +10,7 @@ mod reload;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use super::api::Service;
 use super::config::{Address, Config, Live, Origin};
 use super::content::Registry;
+use super::control::{Lock, LockError, Override};
 use super::storage::Filesystem;
 use super::tls::{self, TlsError};
 use background::Background;
@@ -42,6 +43,8 @@ pub enum ServeError {
     #[error("listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
     #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
@@ -55,6 +58,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         path: config.storage.root.clone(),
         source,
     })?;
+    let _lock = lock(&config.storage.root)?;
     let tls = match (&config.http.tls.certificate, &config.http.tls.key) {
         (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.tls.minimum)?),
         _ => None,
@@ -75,6 +79,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     let service = Arc::new(Service {
         registry: Arc::new(Registry::new(Arc::new(storage))),
         live: live.clone(),
+        read_only: Override::default(),
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);
@@ -108,6 +113,22 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// Takes the data folder for this process. One that cannot be written to needs no lock, and is served.
+fn lock(root: &Path) -> Result<Option<Lock>, LockError> {
+    match Lock::take(root, "a server") {
+        Err(LockError::Failed { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            tracing::warn!(path = %path.display(), error = %source, "the data folder is not locked");
+            Ok(None)
+        }
+        taken => taken.map(Some),
+    }
 }
 
 async fn listen(address: &Address) -> Result<TcpListener, ServeError> {
