@@ -7,6 +7,7 @@
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
 //! | outside | `outbound` | HTTP as a client; no registry, no storage |
+//! | care | `control`, `exchange` | verbs on a data folder, in a running server or without one |
 //! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
 //!
 //! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
@@ -17,8 +18,10 @@ pub mod access_log;
 pub mod api;
 pub mod config;
 pub mod content;
+pub mod control;
 pub mod digest;
 pub mod error;
+pub mod exchange;
 pub mod manifest;
 pub mod name;
 pub mod outbound;

@@ -16,6 +16,7 @@ mod proxies;
 mod receive;
 mod referrers;
 mod respond;
+mod room;
 mod token;
 mod uploads;
 

@@ -3,6 +3,7 @@
 //! Monolithic (POST with a digest, or POST and PUT), in chunks with `Content-Range`, streamed without,
 //! or mounted from another repository.
 
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderName};
 use hyper::{Response, StatusCode};
 
@@ -68,6 +69,7 @@ pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    asked.room().await?;
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
@@ -80,6 +82,9 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
 }
 
 pub async fn finish(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
+    if !asked.request.body().is_end_stream() {
+        asked.room().await?;
+    }
     let upload = turn(asked, &name, &id).await?;
     complete(asked, upload, &name, digest).await
 }
@@ -93,6 +98,7 @@ pub async fn cancel(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 async fn begin(asked: &Asked<'_>, name: &RepositoryName) -> Result<UploadId, ApiError> {
+    asked.room().await?;
     let name = name.clone();
     asked.content(move |registry| registry.start_upload(&name)).await
 }

@@ -2,8 +2,8 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `log`, `storage`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
 //! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
+//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -24,8 +24,10 @@ mod http;
 mod key;
 mod live;
 mod log;
+mod maintenance;
 mod origin;
 mod path;
+mod retention;
 mod scalar;
 mod secret;
 mod show;
@@ -41,7 +43,10 @@ pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
+pub use maintenance::{Maintenance, MinFree, size};
 pub use origin::Origin;
+pub use retention::{Pattern, Retention, Rule};
+pub use scalar::duration;
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
@@ -58,6 +63,8 @@ use crate::source::{Source, Span};
 pub struct Config {
     pub log: Log,
     pub storage: StorageConfig,
+    pub maintenance: Maintenance,
+    pub retention: Retention,
     pub http: Http,
     pub catalog: Catalog,
     pub auth: AuthConfig,
@@ -68,6 +75,8 @@ const SECTIONS: &[&Section] = &[
     &VERSION_SECTION,
     &log::SECTION,
     &storage::SECTION,
+    &maintenance::SECTION,
+    &retention::SECTION,
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,

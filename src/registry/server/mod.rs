@@ -13,7 +13,7 @@ mod reload;
 mod service_manager;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use super::access::{Access, AccessError};
 use super::api::Service;
 use super::config::{Config, Live, Origin};
 use super::content::Registry;
+use super::control::{Lock, LockError};
 use super::storage::Filesystem;
 use super::tls::{Keeper, TlsError};
 use background::Background;
@@ -44,6 +45,8 @@ pub enum ServeError {
     #[error("listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
     #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -59,6 +62,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         path: config.storage.root.clone(),
         source,
     })?;
+    let _lock = lock(&config.storage.root)?;
     let keeper = Keeper::start(&config)?;
     let listener = Listener::bind(&config.http.address).await?;
     let second = match &config.http.debug.address {
@@ -126,6 +130,22 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// Takes the data folder for this process. One that cannot be written to needs no lock, and is served.
+fn lock(root: &Path) -> Result<Option<Lock>, LockError> {
+    match Lock::take(root, "a server") {
+        Err(LockError::Failed { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            tracing::warn!(path = %path.display(), error = %source, "the data folder is not locked");
+            Ok(None)
+        }
+        taken => taken.map(Some),
+    }
 }
 
 /// Takes connections for ever, no more than `limit` at a time: the others wait in the kernel's queue.
