@@ -103,6 +103,8 @@ pub struct Manifest {
     pub media_type: MediaType,
     /// Config and layers that must be in the repository.
     pub blobs: Vec<Digest>,
+    /// Layers that need not be there: clients fetch them from their vendor. Some push them all the same.
+    pub elsewhere: Vec<Digest>,
     /// What an index lists: manifests, or blobs (buildkit keeps its cache so).
     pub manifests: Vec<Digest>,
     pub subject: Option<Digest>,
@@ -171,6 +173,7 @@ impl Manifest {
         let mut manifest = Self {
             media_type,
             blobs: Vec::new(),
+            elsewhere: Vec::new(),
             manifests: Vec::new(),
             subject: document.subject.map(|subject| digest(&subject)).transpose()?,
             artifact_type: document.artifact_type.filter(|text| !text.is_empty()),
@@ -185,7 +188,9 @@ impl Manifest {
             // Go writes an empty list as null, and distribution takes a manifest without one.
             for layer in &document.layers.unwrap_or_default() {
                 let named = digest(layer)?;
-                if !is_elsewhere(layer) {
+                if is_elsewhere(layer) {
+                    manifest.elsewhere.push(named);
+                } else {
                     manifest.blobs.push(named);
                 }
             }
@@ -247,7 +252,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(manifest.media_type, MediaType::OciManifest);
-        assert_eq!(manifest.blobs.len(), 2);
+        assert_eq!((manifest.blobs.len(), manifest.elsewhere.len()), (2, 1));
         assert_eq!(manifest.artifact_type.as_deref(), Some("x/y"));
     }
 
