@@ -21,8 +21,14 @@ mod crash;
 mod fuzz;
 #[path = "registry/hardening.rs"]
 mod hardening;
+#[path = "registry/http2.rs"]
+mod http2;
+#[path = "registry/kills.rs"]
+mod kills;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/load.rs"]
+mod load;
 #[path = "registry/probe.rs"]
 mod probe;
 #[path = "registry/properties.rs"]

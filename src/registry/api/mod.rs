@@ -14,6 +14,7 @@ mod receive;
 mod referrers;
 mod respond;
 mod uploads;
+mod warning;
 
 use std::sync::Arc;
 
@@ -66,7 +67,11 @@ impl Service {
                 error_response(&error)
             }
         };
-        respond::finish(response, head, &config.http.headers)
+        let mut response = respond::finish(response, head, &config.http.headers);
+        if let Some(text) = &config.http.warning {
+            warning::add(&mut response, text);
+        }
+        response
     }
 
     /// The configuration in force now.

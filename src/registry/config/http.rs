@@ -23,6 +23,10 @@ pub struct Http {
     pub max_connections: usize,
     /// Largest manifest that is taken, in bytes.
     pub manifest_limit: usize,
+    /// What clients are asked to make the chunks of an upload no smaller than, in bytes.
+    pub chunk_minimum: Option<usize>,
+    /// What every answer warns of.
+    pub warning: Option<String>,
     pub tls: Tls,
 }
 
@@ -45,6 +49,8 @@ impl Default for Http {
             idle_timeout: Duration::from_mins(1),
             max_connections: 4096,
             manifest_limit: 4 << 20,
+            chunk_minimum: None,
+            warning: None,
             tls: Tls::default(),
         }
     }
@@ -108,6 +114,21 @@ pub const SECTION: Section = Section {
             "the largest manifest in bytes; more is answered 413",
             |c, text| count(text).map(|value| c.http.manifest_limit = value),
             |c| Some(c.http.manifest_limit.to_string()),
+        ),
+        Key::one(
+            "http.chunkminlength",
+            "bytes that a chunk of an upload should have at least; clients are told, smaller ones are taken",
+            |c, text| count(text).map(|value| c.http.chunk_minimum = Some(value)),
+            |c| c.http.chunk_minimum.map(|value| value.to_string()),
+        ),
+        Key::one(
+            "http.warning",
+            "a text that every answer carries and some clients show, such as containerd and oras",
+            |c, text| {
+                c.http.warning = Some(text.to_owned()).filter(|text| !text.is_empty());
+                Ok(())
+            },
+            |c| c.http.warning.clone(),
         ),
     ],
     without_effect: &[

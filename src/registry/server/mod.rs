@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,6 +60,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.tls.minimum)?),
         _ => None,
     };
+    raise_descriptor_limit();
     let listener = listen(&config.http.address).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
@@ -108,6 +110,19 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// As many descriptors as the system lets it have: each connection is one, and so is the file that it reads.
+/// The limit that a shell starts with keeps to the 1024 that `select` can count.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 async fn listen(address: &Address) -> Result<TcpListener, ServeError> {
