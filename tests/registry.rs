@@ -2,6 +2,8 @@
 
 #[path = "registry/client.rs"]
 mod client;
+#[path = "registry/dice.rs"]
+mod dice;
 #[path = "registry/server.rs"]
 mod server;
 
@@ -15,11 +17,21 @@ mod conformance;
 mod content;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/fuzz.rs"]
+mod fuzz;
 #[path = "registry/hardening.rs"]
 mod hardening;
+#[path = "registry/http2.rs"]
+mod http2;
+#[path = "registry/kills.rs"]
+mod kills;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/load.rs"]
+mod load;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/properties.rs"]
+mod properties;
 #[path = "registry/uploads.rs"]
 mod uploads;

@@ -19,6 +19,7 @@ mod respond;
 mod room;
 mod token;
 mod uploads;
+mod warning;
 
 use std::sync::{Arc, OnceLock};
 
@@ -87,7 +88,11 @@ impl Service {
             }
         };
         prefix::add_to_link(&mut response, &config.http.prefix);
-        respond::finish(response, head, &config.http.headers)
+        let mut response = respond::finish(response, head, &config.http.headers);
+        if let Some(text) = &config.http.warning {
+            warning::add(&mut response, text);
+        }
+        response
     }
 
     /// The configuration in force now.

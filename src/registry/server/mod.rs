@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
@@ -70,6 +71,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         Some(address) => Some(Listener::bind(address).await?),
     };
     let access = Access::open(&config)?;
+    raise_descriptor_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
@@ -130,6 +132,19 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// As many descriptors as the system lets it have: each connection is one, and so is the file that it reads.
+/// The limit that a shell starts with keeps to the 1024 that `select` can count.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Takes the data folder for this process. One that cannot be written to needs no lock, and is served.
