@@ -7,7 +7,8 @@
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
 //! | outside | `outbound` | HTTP as a client; no registry, no storage |
-//! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
+//! | service | `config`, `tls`, `server` | sockets, signals, certificates |
+//! | operation | `access_log`, `events`, `health`, `metrics`, `telemetry`, `webhooks`, `page` | what is seen from outside |
 //!
 //! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
 //! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
@@ -18,11 +19,17 @@ pub mod config;
 pub mod content;
 pub mod digest;
 pub mod error;
+pub mod events;
+pub mod health;
 pub mod manifest;
+pub mod metrics;
 pub mod name;
 pub mod outbound;
+pub mod page;
 pub mod range;
 pub mod route;
 pub mod server;
 pub mod storage;
+pub mod telemetry;
 pub mod tls;
+pub mod webhooks;

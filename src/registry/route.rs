@@ -9,7 +9,9 @@ use url::form_urlencoded;
 
 use super::digest::Digest;
 use super::error::{ApiError, Problem};
+use super::health::Probe;
 use super::name::{NameError, Reference, RepositoryName, Tag, UploadId};
+use super::page;
 
 /// One request, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,12 @@ pub enum Endpoint {
     FinishUpload(RepositoryName, UploadId, Digest),
     CancelUpload(RepositoryName, UploadId),
     Referrers(RepositoryName, Digest, ReferrersFilter),
+    /// `/healthz` and its like
+    Probe(Probe),
+    /// `/metrics`
+    Metrics,
+    /// `/ui/`
+    Page(page::Wanted),
 }
 
 /// Part of a listing: up to `count` entries that come after `last`.
@@ -71,11 +79,36 @@ pub enum Action {
 }
 
 impl Endpoint {
+    /// The repository that it is about.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Root | Self::Base | Self::Catalog(_) | Self::Probe(_) | Self::Metrics => None,
+            Self::Page(wanted) => wanted.repository(),
+            Self::Tags(name, ..)
+            | Self::GetManifest(name, ..)
+            | Self::PutManifest(name, ..)
+            | Self::DeleteManifest(name, ..)
+            | Self::GetBlob(name, ..)
+            | Self::DeleteBlob(name, ..)
+            | Self::StartUpload(name, ..)
+            | Self::UploadStatus(name, ..)
+            | Self::AppendUpload(name, ..)
+            | Self::FinishUpload(name, ..)
+            | Self::CancelUpload(name, ..)
+            | Self::Referrers(name, ..) => Some(name),
+        }
+    }
+
     pub fn action(&self) -> Action {
         match self {
-            Self::Root | Self::Base => Action::Base,
-            Self::Catalog(_) => Action::Catalog,
-            Self::Tags(..) | Self::GetManifest(..) | Self::GetBlob(..) | Self::Referrers(..) => Action::Pull,
+            Self::Root | Self::Base | Self::Probe(_) | Self::Metrics => Action::Base,
+            Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Base,
+            Self::Catalog(_) | Self::Page(page::Wanted::Repositories { .. }) => Action::Catalog,
+            Self::Page(_)
+            | Self::Tags(..)
+            | Self::GetManifest(..)
+            | Self::GetBlob(..)
+            | Self::Referrers(..) => Action::Pull,
             // Cancelling one's own upload is part of pushing: podman does it after a refused mount.
             Self::PutManifest(..)
             | Self::StartUpload(..)
@@ -96,7 +129,7 @@ pub fn route(method: &Method, path: &str, query: Option<&str>) -> Result<Endpoin
         return only_get(method, || Ok(Endpoint::Root));
     }
     let Some(rest) = path.strip_prefix("/v2") else {
-        return Err(Problem::NoSuchEndpoint.into());
+        return beside(method, &path, &query);
     };
     match rest {
         "" | "/" => return only_get(method, || Ok(Endpoint::Base)),
@@ -131,6 +164,19 @@ pub fn route(method: &Method, path: &str, query: Option<&str>) -> Result<Endpoin
             ))
         }),
         _ => Err(Problem::NoSuchEndpoint.into()),
+    }
+}
+
+/// What is no part of the protocol.
+fn beside(method: &Method, path: &str, query: &Query) -> Result<Endpoint, ApiError> {
+    let page = || page::parse(path.strip_prefix("/ui")?, |key| query.get(key)).map(Endpoint::Page);
+    let endpoint = match path {
+        "/metrics" => Some(Endpoint::Metrics),
+        _ => Probe::at(path).map(Endpoint::Probe).or_else(page),
+    };
+    match endpoint {
+        Some(endpoint) => only_get(method, || Ok(endpoint)),
+        None => Err(Problem::NoSuchEndpoint.into()),
     }
 }
 
@@ -318,6 +364,14 @@ mod tests {
             ("HEAD", "/v2/", "Base"),
             ("POST", "/v2/", "405 UNSUPPORTED"),
             ("GET", "/v3/", "404 UNSUPPORTED"),
+            ("GET", "/healthz", "Probe(Alive)"),
+            ("PUT", "/metrics", "405 UNSUPPORTED"),
+            (
+                "GET",
+                "/ui/r/a/b:v1",
+                r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
+            ),
+            ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

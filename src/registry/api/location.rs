@@ -12,23 +12,31 @@ use super::{Asked, respond};
 impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
-        let http = &self.service.config.http;
-        if http.relative_urls {
+        if self.service.config.http.relative_urls {
             return path.to_owned();
         }
+        self.absolute(path)
+    }
+
+    /// `path` as those write it who are somewhere else.
+    pub fn absolute(&self, path: &str) -> String {
+        let http = &self.service.config.http;
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }
-        let authority = self
-            .request
-            .uri()
-            .authority()
-            .map(hyper::http::uri::Authority::as_str);
         let scheme = if self.connection.secure { "https" } else { "http" };
-        match authority.or_else(|| self.header(header::HOST)) {
+        match self.host() {
             Some(host) => format!("{scheme}://{host}{path}"),
             None => path.to_owned(),
         }
+    }
+
+    /// What the client calls this server.
+    pub fn host(&self) -> Option<&str> {
+        let authority = self.request.uri().authority();
+        authority
+            .map(hyper::http::uri::Authority::as_str)
+            .or_else(|| self.header(header::HOST))
     }
 
     pub fn set_location(&self, response: &mut Response<Body>, path: &str) {

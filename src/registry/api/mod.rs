@@ -10,6 +10,8 @@ mod body;
 mod listing;
 mod location;
 mod manifests;
+mod operation;
+mod page;
 mod receive;
 mod referrers;
 mod respond;
@@ -23,16 +25,24 @@ use hyper::{Method, Request, Response};
 pub use body::Body;
 pub use respond::error_response;
 
+use super::access_log::Record;
 use super::config::Config;
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
+use super::events::Events;
+use super::health::Health;
+use super::metrics;
+use super::name::RepositoryName;
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
+use super::telemetry::Span;
 
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
     pub config: Arc<Config>,
+    pub events: Events,
+    pub health: Arc<Health>,
 }
 
 /// How the request came in.
@@ -50,18 +60,21 @@ impl Service {
         self: Arc<Self>,
         request: Request<Incoming>,
         connection: Connection,
+        record: &mut Record,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let mut asked = Asked {
             service: &self,
             request,
             connection,
+            record,
+            told: None,
         };
         let response = match asked.answer().await {
             Ok(response) => response,
             Err(error) => {
                 asked.discard_body().await;
-                error_response(&error)
+                asked.refused(&error)
             }
         };
         respond::finish(response, head, &self.config.http.headers)
@@ -73,13 +86,20 @@ struct Asked<'a> {
     service: &'a Arc<Service>,
     request: Request<Incoming>,
     connection: Connection,
+    record: &'a mut Record,
+    /// The repository, where somebody listens to what happens to it.
+    told: Option<RepositoryName>,
 }
 
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        self.record.handler = metrics::handler(&endpoint);
         access::check(&self.service.config, &endpoint)?;
+        if self.service.events.wanted() {
+            self.told = endpoint.repository().cloned();
+        }
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),
@@ -99,6 +119,9 @@ impl Asked<'_> {
             Endpoint::FinishUpload(name, id, digest) => uploads::finish(asked, name, id, digest).await,
             Endpoint::CancelUpload(name, id) => uploads::cancel(asked, name, id).await,
             Endpoint::Referrers(name, digest, filter) => referrers::list(asked, name, digest, filter).await,
+            Endpoint::Probe(probe) => Ok(operation::probe(asked, probe)),
+            Endpoint::Metrics => operation::metrics(asked).await,
+            Endpoint::Page(wanted) => page::get(asked, wanted).await,
         }
     }
 
@@ -116,6 +139,7 @@ impl Asked<'_> {
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
+        let _span = self.record.span.as_ref().map(Span::storage);
         let registry = Arc::clone(&self.service.registry);
         blocking(move || work(&registry)).await
     }

@@ -5,7 +5,10 @@
 //! have a counterpart, so that people can bring theirs.
 
 mod document;
+mod health;
 mod keys;
+mod notifications;
+mod observability;
 mod scalar;
 
 use std::net::SocketAddr;
@@ -14,7 +17,10 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+pub use health::{FileCheck, HealthConfig, HttpCheck, StorageCheck, TcpCheck};
 pub use keys::{KEYS, show};
+pub use notifications::{Endpoint, Notifications};
+pub use observability::Observability;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
@@ -26,6 +32,9 @@ pub struct Config {
     pub storage: StorageConfig,
     pub http: Http,
     pub catalog: Catalog,
+    pub notifications: Notifications,
+    pub observability: Observability,
+    pub health: HealthConfig,
 }
 
 #[derive(Debug, Clone)]

@@ -118,11 +118,12 @@ impl Connections {
     /// The function that turns one request into one answer, and its access line.
     fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
-        move |request| {
+        move |mut request| {
             let service = Arc::clone(&service);
             Box::pin(async move {
-                let record = Record::new(&request, connection);
-                Ok(record.observe(service.answer(request, connection).await))
+                let mut record = Record::new(&mut request, connection);
+                let response = service.answer(request, connection, &mut record).await;
+                Ok(record.observe(response))
             })
         }
     }

@@ -4,6 +4,7 @@
 //! the connection that it happened on and nothing else.
 
 mod connection;
+mod observers;
 mod patience;
 
 use std::io;
@@ -22,9 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use super::api::Service;
 use super::config::{Address, Config};
 use super::content::Registry;
-use super::storage::Filesystem;
+use super::metrics::Measured;
+use super::storage::{Filesystem, Storage};
 use super::tls::{self, TlsError};
+use super::webhooks::WebhookError;
 use connection::Connections;
+use observers::Observers;
 
 /// How long accepting rests when the system has no descriptor left: connections that end give some back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +44,8 @@ pub enum ServeError {
     Listen { address: String, source: io::Error },
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -64,14 +70,19 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
             if tls.is_some() { "TLS" } else { "without TLS" }
         );
     }
+    let storage: Arc<dyn Storage> = Arc::new(Measured(storage));
+    let (events, observers) = Observers::start(&config, &listener, &storage)?;
+    let service = Arc::new(Service {
+        registry: Arc::new(Registry::new(storage)),
+        config: Arc::clone(&config),
+        events,
+        health: Arc::clone(&observers.health),
+    });
     notify(NotifyState::Ready);
 
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Connections {
-        service: Arc::new(Service {
-            registry: Arc::new(Registry::new(Arc::new(storage))),
-            config: Arc::clone(&config),
-        }),
+        service,
         tls: tls.map(TlsAcceptor::from),
     });
     tokio::select! {
@@ -81,6 +92,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
     drop(listener);
     notify(NotifyState::Stopping);
+    observers.health.drain();
     tracing::info!(requests = graceful.count(), "stopping");
     if tokio::time::timeout(config.http.drain_timeout, graceful.shutdown())
         .await
@@ -88,6 +100,7 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     {
         tracing::warn!("the drain timeout is over; what is still under way is cut off");
     }
+    observers.finish().await;
     Ok(())
 }
 

@@ -56,6 +56,11 @@ pub fn blob(digest: &Digest) -> Key {
     Key(format!("{ROOT}/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
 }
 
+/// What is written now and then to see that writing works; beside the layout, as all that is ours.
+pub fn probe() -> Key {
+    Key("regdeploy/health".to_owned())
+}
+
 /// The folder of all repositories.
 pub fn repositories() -> Key {
     Key(format!("{ROOT}/repositories"))
