@@ -99,6 +99,8 @@ pub struct Manifest {
     pub media_type: MediaType,
     /// Config and layers that must be in the repository.
     pub blobs: Vec<Digest>,
+    /// Layers that need not be there: clients fetch them from their vendor. Some push them all the same.
+    pub elsewhere: Vec<Digest>,
     /// Manifests that an index lists.
     pub manifests: Vec<Digest>,
     pub subject: Option<Digest>,
@@ -156,6 +158,7 @@ impl Manifest {
         let mut manifest = Self {
             media_type,
             blobs: Vec::new(),
+            elsewhere: Vec::new(),
             manifests: Vec::new(),
             subject: document.subject.map(|subject| digest(&subject)).transpose()?,
             artifact_type: document.artifact_type.filter(|text| !text.is_empty()),
@@ -170,7 +173,9 @@ impl Manifest {
             manifest.blobs.push(digest(&config)?);
             for layer in &layers {
                 let named = digest(layer)?;
-                if !is_elsewhere(layer) {
+                if is_elsewhere(layer) {
+                    manifest.elsewhere.push(named);
+                } else {
                     manifest.blobs.push(named);
                 }
             }
@@ -227,7 +232,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(manifest.media_type, MediaType::OciManifest);
-        assert_eq!(manifest.blobs.len(), 2);
+        assert_eq!((manifest.blobs.len(), manifest.elsewhere.len()), (2, 1));
         assert_eq!(manifest.artifact_type.as_deref(), Some("x/y"));
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::load;
-use crate::registry::config::show;
+use crate::registry::config::{Origin, show};
 
 #[derive(Subcommand)]
 pub enum Arguments {
@@ -21,8 +21,11 @@ pub enum Arguments {
 
 pub fn run(arguments: &Arguments) -> ExitCode {
     match arguments {
-        Arguments::Check { file } => load(Some(file)).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS),
-        Arguments::Show { file } => match load(file.as_deref()) {
+        Arguments::Check { file } => {
+            let file = Some(file.clone());
+            load(&Origin { file }).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+        }
+        Arguments::Show { file } => match load(&Origin { file: file.clone() }) {
             Some(config) => {
                 print!("{}", show(&config));
                 ExitCode::SUCCESS

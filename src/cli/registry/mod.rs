@@ -8,14 +8,12 @@ mod serve;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Diagnostic;
-use crate::registry::config::{self as settings, Config};
-use crate::source::Source;
+use crate::registry::config::{Config, Origin};
 
 /// A container registry: the OCI distribution protocol on a local folder.
 #[derive(Parser)]
@@ -51,23 +49,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 /// Reads a configuration and says on standard error what there is to say of it.
-fn load(file: Option<&Path>) -> Option<Config> {
-    let text = match file.map(std::fs::read_to_string).transpose() {
-        Ok(text) => text.unwrap_or_default(),
-        Err(error) => {
-            let file = file.unwrap_or(Path::new("-"));
-            say(&Diagnostic::error(format!(
-                "read the configuration {}: {error}",
-                file.display()
-            )));
-            return None;
-        }
-    };
-    let name = file.map_or_else(|| "<defaults>".to_owned(), |file| file.display().to_string());
-    // A variable that is no text is none of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    match settings::load(&Source::new(name, text), environment) {
+fn load(origin: &Origin) -> Option<Config> {
+    match origin.read() {
         Ok(loaded) => {
             loaded.warnings.iter().for_each(say);
             Some(loaded.config)

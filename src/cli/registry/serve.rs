@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::{fail, load};
+use crate::registry::config::Origin;
 use crate::registry::{access_log, server};
 
 #[derive(Args)]
@@ -16,7 +17,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let Some(config) = load(Some(&arguments.config)) else {
+    let origin = Origin {
+        file: Some(arguments.config.clone()),
+    };
+    let Some(config) = load(&origin) else {
         return ExitCode::FAILURE;
     };
     if let Err(error) = access_log::start(&config) {
@@ -27,7 +31,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         .max_blocking_threads(server::STORAGE_THREADS)
         .build();
     match runtime {
-        Ok(runtime) => match runtime.block_on(server::serve(config)) {
+        Ok(runtime) => match runtime.block_on(server::serve(config, origin)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         },

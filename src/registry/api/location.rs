@@ -12,7 +12,7 @@ use super::{Asked, respond};
 impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
-        if self.service.config.http.relative_urls {
+        if self.config.http.relative_urls {
             return path.to_owned();
         }
         self.absolute(path)
@@ -20,7 +20,7 @@ impl Asked<'_> {
 
     /// `path` as those write it who are somewhere else.
     pub fn absolute(&self, path: &str) -> String {
-        let http = &self.service.config.http;
+        let http = &self.config.http;
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }

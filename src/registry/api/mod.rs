@@ -26,7 +26,7 @@ pub use body::Body;
 pub use respond::error_response;
 
 use super::access_log::Record;
-use super::config::Config;
+use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
 use super::events::Events;
@@ -40,7 +40,7 @@ use super::telemetry::Span;
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
-    pub config: Arc<Config>,
+    pub live: Live,
     pub events: Events,
     pub health: Arc<Health>,
 }
@@ -63,8 +63,10 @@ impl Service {
         record: &mut Record,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
+        let config = self.config();
         let mut asked = Asked {
             service: &self,
+            config: &config,
             request,
             connection,
             record,
@@ -77,13 +79,20 @@ impl Service {
                 asked.refused(&error)
             }
         };
-        respond::finish(response, head, &self.config.http.headers)
+        respond::finish(response, head, &config.http.headers)
+    }
+
+    /// The configuration in force now.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
     }
 }
 
 /// A request in the hands of its handler.
 struct Asked<'a> {
     service: &'a Arc<Service>,
+    /// The one that was in force when the request came.
+    config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
     record: &'a mut Record,
@@ -96,7 +105,7 @@ impl Asked<'_> {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
         self.record.handler = metrics::handler(&endpoint);
-        access::check(&self.service.config, &endpoint)?;
+        access::check(self.config, &endpoint)?;
         if self.service.events.wanted() {
             self.told = endpoint.repository().cloned();
         }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::body::Body;
 use super::{Answer, Asked, respond};
-use crate::registry::error::Problem;
+use crate::registry::error::{ApiError, Problem};
 use crate::registry::events::{Action, Actor, RequestRecord, Target};
 use crate::registry::health::Probe;
 use crate::registry::metrics::{self, Form};
@@ -39,12 +39,14 @@ pub fn probe(asked: &Asked<'_>, probe: Probe) -> Response<Body> {
 }
 
 pub async fn metrics(asked: &Asked<'_>) -> Answer {
-    if !asked.service.config.observability.metrics {
+    if !asked.config.observability.metrics {
         return Err(Problem::NoSuchEndpoint.into());
     }
     let form = Form::wanted(asked.header(header::ACCEPT));
-    let extra = asked.service.gauges();
-    let text = metrics::text(metrics::metrics(), form, &extra);
+    let service = std::sync::Arc::clone(asked.service);
+    let text = asked
+        .content(move |_| Ok::<_, ApiError>(metrics::text(metrics::metrics(), form, &service.gauges())))
+        .await?;
     let mut response = respond::typed(StatusCode::OK, form.media_type(), text.into_bytes());
     response.headers_mut().insert(header::CACHE_CONTROL, NO_STORE);
     Ok(response)

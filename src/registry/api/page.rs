@@ -23,7 +23,7 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 pub async fn get(asked: &Asked<'_>, wanted: Wanted) -> Answer {
-    if !asked.service.config.observability.page {
+    if !asked.config.observability.page {
         return Err(Problem::NoSuchEndpoint.into());
     }
     let host = host(asked);
@@ -59,7 +59,7 @@ pub async fn get(asked: &Asked<'_>, wanted: Wanted) -> Answer {
 
 /// What people write before the name when they pull.
 fn host(asked: &Asked<'_>) -> String {
-    let configured = asked.service.config.http.host.as_deref();
+    let configured = asked.config.http.host.as_deref();
     let configured = configured
         .and_then(|url| url.split_once("://"))
         .map(|(_, rest)| rest);

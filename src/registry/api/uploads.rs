@@ -66,7 +66,7 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     if limit.is_some_and(|limit| upload.size() - before != limit) {
         return Err(Problem::SizeInvalid.detail("the body is shorter than its Content-Range"));
@@ -105,7 +105,7 @@ async fn complete(
 ) -> Answer {
     upload.expect(digest.algorithm());
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     let (claimed, size) = (digest.clone(), upload.size());
     asked

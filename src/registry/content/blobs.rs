@@ -13,6 +13,7 @@ use crate::registry::storage::{Content, StorageError, paths};
 impl Registry {
     /// Opens a blob of a repository.
     pub fn blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Arc<dyn Content>, ContentError> {
+        self.using_blob(name, digest);
         // The link may name another digest of the same bytes: distribution stores under sha256 what was
         // pushed by sha512.
         let stored = self
@@ -25,6 +26,7 @@ impl Registry {
     }
 
     pub fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        self.using_blob(name, digest);
         match self.link(&paths::layer_link(name, digest))? {
             Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
             None => Ok(false),
@@ -48,15 +50,17 @@ impl Registry {
         from: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, ContentError> {
+        self.using_blob(from, digest);
         let Some(stored) = self.link(&paths::layer_link(from, digest))? else {
             return Ok(false);
         };
-        if !self.storage.exists(&paths::blob(&stored))? {
-            return Ok(false);
-        }
         self.shared(name, || {
-            self.write_link(&paths::layer_link(name, digest), &stored)
-        })?;
-        Ok(true)
+            self.pushing_blob(name, digest, &stored);
+            if !self.storage.exists(&paths::blob(&stored))? {
+                return Ok(false);
+            }
+            self.write_link(&paths::layer_link(name, digest), &stored)?;
+            Ok(true)
+        })
     }
 }

@@ -9,7 +9,7 @@ use crate::registry::name::{Reference, RepositoryName, Tag};
 use crate::registry::storage::{StorageError, paths};
 
 /// No manifest in an adopted data directory is larger than this, whatever the limit for pushes is.
-const MAX_STORED_MANIFEST: u64 = 64 << 20;
+pub(super) const MAX_STORED_MANIFEST: u64 = 64 << 20;
 
 /// A manifest as it is served.
 #[derive(Debug, Clone)]
@@ -34,6 +34,7 @@ impl Registry {
                 .link(&paths::tag_current(name, tag))?
                 .ok_or(ContentError::ManifestUnknown)?,
         };
+        self.using_manifest(name, &digest);
         let stored = self
             .link(&paths::revision_link(name, &digest))?
             .ok_or(ContentError::ManifestUnknown)?;
@@ -53,6 +54,7 @@ impl Registry {
     }
 
     pub fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        self.using_manifest(name, digest);
         match self.link(&paths::revision_link(name, digest))? {
             Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
             None => Ok(false),
@@ -87,6 +89,7 @@ impl Registry {
         };
         self.shared(name, || {
             self.check_references(name, &manifest)?;
+            self.pushing_manifest(name, &digest, manifest.subject.as_ref());
             self.storage.write(&paths::blob(&digest), bytes)?;
             self.write_link(&paths::revision_link(name, &digest), &digest)?;
             for tag in named.into_iter().chain(tags) {

@@ -6,10 +6,15 @@
 
 mod blobs;
 mod catalog;
+pub mod collect;
+mod figures;
 mod manifests;
+pub mod purge;
 mod referrers;
+mod repositories;
 mod tags;
 mod uploads;
+mod watch;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -18,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 pub use manifests::StoredManifest;
 pub use referrers::Referrer;
 pub use uploads::{Upload, UploadError};
+pub use watch::{CareError, Unwatched, Watch};
 
 use super::digest::{Digest, DigestError};
 use super::manifest::ManifestError;
@@ -37,6 +43,7 @@ pub struct Registry {
     locks: [RwLock<()>; REPOSITORY_LOCKS],
     /// What is known of manifests' subjects. A manifest never changes, so neither does this.
     subjects: Mutex<HashMap<Digest, Option<Arc<Referrer>>>>,
+    uses: collect::Uses,
 }
 
 /// Why something could not be done with content.
@@ -65,6 +72,7 @@ pub enum ContentError {
 impl Registry {
     pub fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
+            uses: collect::Uses::new(Arc::clone(&storage)),
             storage,
             uploads: uploads::Sessions::default(),
             locks: std::array::from_fn(|_| RwLock::new(())),
@@ -72,9 +80,14 @@ impl Registry {
         }
     }
 
-    fn lock(&self, name: &RepositoryName) -> &RwLock<()> {
+    /// Which of the locks is a repository's.
+    fn slot(name: &RepositoryName) -> usize {
         let slot = BuildHasherDefault::<DefaultHasher>::new().hash_one(name);
-        &self.locks[usize::try_from(slot % REPOSITORY_LOCKS as u64).unwrap_or(0)]
+        usize::try_from(slot % REPOSITORY_LOCKS as u64).unwrap_or(0)
+    }
+
+    fn lock(&self, name: &RepositoryName) -> &RwLock<()> {
+        &self.locks[Self::slot(name)]
     }
 
     /// Runs with others that add to the same repository.

@@ -27,6 +27,12 @@ const REHASH_BUFFER: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<UploadId, Arc<tokio::sync::Mutex<Progress>>>>);
 
+impl Sessions {
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 /// A hash of the first `hashed` bytes.
 #[derive(Default)]
 struct Progress {
@@ -108,7 +114,12 @@ impl Sessions {
         Arc::clone(sessions.entry(id.clone()).or_default())
     }
 
-    fn forget(&self, id: &UploadId) {
+    /// One's turn, if nobody has it.
+    pub(super) fn turn_now(&self, id: &UploadId) -> Option<impl Drop + use<>> {
+        self.session(id).try_lock_owned().ok()
+    }
+
+    pub(super) fn forget(&self, id: &UploadId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
@@ -173,6 +184,7 @@ impl Registry {
             }));
         }
         self.shared(name, || {
+            self.pushing_blob(name, claimed, claimed);
             // Over a blob that is there already too: should that one be damaged, this heals it.
             self.storage
                 .publish(&paths::upload_data(name, id), &paths::blob(claimed))?;

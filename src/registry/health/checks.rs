@@ -38,7 +38,7 @@ pub struct Check {
 
 enum Subject {
     Storage(Arc<dyn Storage>),
-    Space(PathBuf),
+    Space(Arc<dyn Storage>),
     Certificate(PathBuf),
     File(PathBuf),
     Http {
@@ -63,14 +63,13 @@ pub fn all(config: &Config, storage: &Arc<dyn Storage>) -> Vec<Check> {
         failures: 0,
         subject,
     };
-    let root = &config.storage.root;
     let mut checks = vec![check(
         "space".to_owned(),
         OWN_INTERVAL,
         1,
-        Subject::Space(root.clone()),
+        Subject::Space(Arc::clone(storage)),
     )];
-    if let Some(certificate) = &config.http.certificate {
+    if let Some(certificate) = &config.http.tls.certificate {
         let subject = Subject::Certificate(certificate.clone());
         checks.push(check("certificate".to_owned(), OWN_INTERVAL, 1, subject));
     }
@@ -160,9 +159,9 @@ impl Subject {
                 let storage = Arc::clone(storage);
                 blocking(move || write(storage.as_ref())).await
             }
-            Self::Space(root) => {
-                let root = root.clone();
-                blocking(move || space(&root)).await
+            Self::Space(storage) => {
+                let storage = Arc::clone(storage);
+                blocking(move || space(storage.as_ref())).await
             }
             Self::Certificate(path) => {
                 let path = path.clone();
@@ -209,17 +208,16 @@ fn write(storage: &dyn Storage) -> Outcome {
     }
 }
 
-/// Bytes that this process may still write below `root`.
-pub fn free_bytes(root: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(root).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
-}
-
-fn space(root: &Path) -> Outcome {
-    match free_bytes(root) {
-        Some(free) if free < LITTLE_SPACE => Outcome::Warning(format!("{free} bytes are free")),
-        Some(_) => Outcome::Well,
-        None => Outcome::Failing("the storage's file system does not answer".to_owned()),
+fn space(storage: &dyn Storage) -> Outcome {
+    match storage.space() {
+        Ok(Some(space)) if space.free < LITTLE_SPACE => {
+            Outcome::Warning(format!("{} bytes are free", space.free))
+        }
+        Ok(_) => Outcome::Well,
+        Err(error) => {
+            tracing::error!(%error, "the storage does not tell its free space");
+            Outcome::Failing("the storage does not answer".to_owned())
+        }
     }
 }
 
@@ -306,12 +304,5 @@ mod tests {
             certificate(Path::new("/nonexistent")),
             Outcome::Failing("the certificate cannot be read".to_owned())
         );
-    }
-
-    #[test]
-    fn space_is_seen() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(free_bytes(folder.path()).is_some());
-        assert!(free_bytes(Path::new("/nonexistent/x")).is_none());
     }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-pub use checks::{Check, all, free_bytes};
+pub use checks::{Check, all};
 
 /// The questions, by path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,11 @@ impl Health {
     /// From now on the server is not ready.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets what was found: other checks begin.
+    pub fn forget(&self) {
+        *self.notes.lock().unwrap_or_else(PoisonError::into_inner) = Report::default();
     }
 
     pub fn report(&self) -> Report {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::metrics;
-use crate::registry::storage::{Content, Growing, Key, Storage, StorageError};
+use crate::registry::storage::{Content, Growing, Key, Space, Stat, Storage, StorageError};
 
 pub struct Measured<S>(pub S);
 
@@ -64,5 +64,21 @@ impl<S: Storage> Storage for Measured<S> {
 
     fn delete(&self, key: &Key) -> Result<(), StorageError> {
         measured("delete", || self.0.delete(key))
+    }
+
+    fn discard(&self, key: &Key) -> Result<(), StorageError> {
+        measured("discard", || self.0.discard(key))
+    }
+
+    fn settle(&self, key: &Key) -> Result<(), StorageError> {
+        measured("settle", || self.0.settle(key))
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError> {
+        measured("stat", || self.0.stat(key))
+    }
+
+    fn space(&self) -> Result<Option<Space>, StorageError> {
+        measured("space", || self.0.space())
     }
 }

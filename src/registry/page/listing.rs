@@ -122,10 +122,15 @@ fn row(registry: &Registry, name: &RepositoryName, tag: &Tag, now: Timestamp) ->
         return Some(row);
     };
     row.digest = stored.digest.to_string();
+    let pushed = registry.pushed(name, tag).ok().flatten();
+    if let Some(pushed) = pushed.and_then(|pushed| Timestamp::from_second(i64::try_from(pushed).ok()?).ok()) {
+        row.age = shown::age(pushed, now);
+        row.moment = shown::moment(pushed);
+    }
     let mut document = Document::read(&stored.bytes);
     if stored.manifest.media_type.is_list() {
         row.platforms = document.manifests.iter().filter_map(platform).collect();
-        // The age of an index is that of its first image, and so is the size that people think of.
+        // The size that people think of is that of one image.
         let first = document.manifests.first()?.digest.parse().ok()?;
         match registry.manifest(name, &Reference::Digest(first)) {
             Ok(first) => document = Document::read(&first.bytes),
@@ -140,10 +145,6 @@ fn row(registry: &Registry, name: &RepositoryName, tag: &Tag, now: Timestamp) ->
     if let Some(image) = image {
         if row.platforms.is_empty() && !image.os.is_empty() {
             row.platforms.push(format!("{}/{}", image.os, image.architecture));
-        }
-        if let Some(created) = image.created.as_deref().and_then(shown::time) {
-            row.age = shown::age(created, now);
-            row.moment = shown::moment(created);
         }
     }
     Some(row)

@@ -89,7 +89,7 @@ impl Connections {
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD);
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let service = self.answerer(Connection { peer, secure });
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
@@ -108,7 +108,7 @@ impl Connections {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let service = self.answerer(Connection { peer, secure: true });
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))

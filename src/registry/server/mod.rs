@@ -1,11 +1,13 @@
 //! The process's life: listen, take connections, stop when told to.
 //!
-//! SIGTERM or SIGINT ends the accepting; requests under way have `http.draintimeout` to end. A panic ends
-//! the connection that it happened on and nothing else.
+//! SIGTERM or SIGINT ends the accepting; requests under way have `http.draintimeout` to end. SIGHUP reads the
+//! configuration again. A panic ends the connection that it happened on and nothing else.
 
+pub mod background;
 mod connection;
 mod observers;
 mod patience;
+mod reload;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,12 +23,13 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::api::Service;
-use super::config::{Address, Config};
+use super::config::{Address, Config, Live, Origin};
 use super::content::Registry;
 use super::metrics::Measured;
 use super::storage::{Filesystem, Storage};
 use super::tls::{self, TlsError};
 use super::webhooks::WebhookError;
+use background::Background;
 use connection::Connections;
 use observers::Observers;
 
@@ -50,20 +53,22 @@ pub enum ServeError {
     Signals(io::Error),
 }
 
-/// Serves until a signal says stop.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
-    let config = Arc::new(config);
+/// Serves until a signal says stop. `origin` is where `config` came from, and newer ones will.
+pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
+    let (sender, live) = Live::new(config);
+    let config = live.now();
     let storage = Filesystem::new(&config.storage.root).map_err(|source| ServeError::Storage {
         path: config.storage.root.clone(),
         source,
     })?;
-    let tls = match (&config.http.certificate, &config.http.key) {
-        (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.minimum_tls)?),
+    let tls = match (&config.http.tls.certificate, &config.http.tls.key) {
+        (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.tls.minimum)?),
         _ => None,
     };
     let listener = listen(&config.http.address).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(
             "listening on {address}, {}",
@@ -72,35 +77,47 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     }
     let storage: Arc<dyn Storage> = Arc::new(Measured(storage));
     let (events, observers) = Observers::start(&config, &listener, &storage)?;
-    let service = Arc::new(Service {
-        registry: Arc::new(Registry::new(storage)),
-        config: Arc::clone(&config),
-        events,
-        health: Arc::clone(&observers.health),
-    });
     notify(NotifyState::Ready);
 
     let graceful = GracefulShutdown::new();
+    let service = Arc::new(Service {
+        registry: Arc::new(Registry::new(storage)),
+        live: live.clone(),
+        events,
+        health: observers.health(),
+    });
+    let mut background = Background::new(live);
+    background::start(&mut background, &service);
+    observers.observe(&mut background);
     let connections = Arc::new(Connections {
         service,
         tls: tls.map(TlsAcceptor::from),
     });
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            // Files are read, and secrets among them.
+            let (origin, sender) = (origin.clone(), sender.clone());
+            let _ = tokio::task::spawn_blocking(move || reload::reload(&origin, &sender)).await;
+        }
+    };
     tokio::select! {
         () = accept(&listener, &connections, &graceful, config.http.max_connections) => {}
+        () = reloads => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     drop(listener);
     notify(NotifyState::Stopping);
-    observers.health.drain();
+    background.drain();
     tracing::info!(requests = graceful.count(), "stopping");
-    if tokio::time::timeout(config.http.drain_timeout, graceful.shutdown())
+    let drain_timeout = connections.service.config().http.drain_timeout;
+    if tokio::time::timeout(drain_timeout, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("the drain timeout is over; what is still under way is cut off");
     }
-    observers.finish().await;
+    background.end().await;
     Ok(())
 }
 

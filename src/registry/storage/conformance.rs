@@ -104,6 +104,22 @@ fn deleting(storage: &dyn Storage) {
     storage.write(&link, b"y").unwrap();
     storage.delete(&link).unwrap();
     assert!(storage.read(&link, 9).unwrap_err().is_not_found());
+
+    storage.write(&link, b"zz").unwrap();
+    let stat = storage.stat(&link).unwrap().unwrap();
+    assert!(stat.size == 2 && stat.modified > 1_500_000_000, "{stat:?}");
+    storage.discard(&paths::layer(&repository, &digest)).unwrap();
+    storage.discard(&paths::layer(&repository, &digest)).unwrap();
+    assert_eq!(storage.stat(&link).unwrap(), None);
+    for folder in [
+        paths::layers_of(&repository, Algorithm::Sha256),
+        paths::layers_of(&name("never"), Algorithm::Sha256),
+    ] {
+        storage.settle(&folder).unwrap();
+    }
+    if let Some(space) = storage.space().unwrap() {
+        assert!(space.free <= space.total, "{space:?}");
+    }
 }
 
 /// Writers of one key at the same time: each succeeds, and one of them wins whole.

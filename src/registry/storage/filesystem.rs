@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -14,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
-use super::{Content, Growing, Key, Storage, StorageError};
+use super::{Content, Growing, Key, Space, Stat, Storage, StorageError};
 
 /// Folders of different names rarely wait for each other's creation.
 const FOLDER_LOCKS: usize = 64;
@@ -198,18 +199,62 @@ impl Storage for Filesystem {
 
     fn delete(&self, key: &Key) -> Result<(), StorageError> {
         let path = self.path(key);
-        let removed = match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(&path),
-            removed => removed,
-        };
-        match removed {
-            Ok(()) => path
-                .parent()
+        if remove(&path).map_err(|error| StorageError::from_io("delete", key, error))? {
+            path.parent()
                 .map_or(Ok(()), sync_folder)
-                .map_err(|error| StorageError::from_io("delete", key, error)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(StorageError::from_io("delete", key, error)),
+                .map_err(|error| StorageError::from_io("delete", key, error))?;
         }
+        Ok(())
+    }
+
+    fn discard(&self, key: &Key) -> Result<(), StorageError> {
+        remove(&self.path(key))
+            .map(drop)
+            .map_err(|error| StorageError::from_io("discard", key, error))
+    }
+
+    fn settle(&self, key: &Key) -> Result<(), StorageError> {
+        match sync_folder(&self.path(key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StorageError::from_io("settle", key, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError> {
+        match fs::symlink_metadata(self.path(key)) {
+            Ok(found) => Ok(Some(Stat {
+                size: found.len(),
+                modified: u64::try_from(found.mtime()).unwrap_or(0),
+            })),
+            Err(error) => match StorageError::from_io("look at", key, error) {
+                StorageError::NotFound { .. } => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn space(&self) -> Result<Option<Space>, StorageError> {
+        let found = rustix::fs::statvfs(&self.root)
+            .map_err(|error| StorageError::from_io("look at", &super::paths::repositories(), error.into()))?;
+        Ok(Some(Space {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+        }))
+    }
+}
+
+/// Removes a file or folder; false where there is none.
+fn remove(path: &Path) -> io::Result<bool> {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        removed => removed,
+    };
+    match removed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

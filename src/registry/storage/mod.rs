@@ -45,6 +45,34 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Removes an object, or everything under a key; fine where there is nothing.
     fn delete(&self, key: &Key) -> Result<(), StorageError>;
+
+    /// As [`Storage::delete`], for many: after a crash it may be there again, unless its folder was settled.
+    fn discard(&self, key: &Key) -> Result<(), StorageError>;
+
+    /// Makes durable what was discarded right under `key`.
+    fn settle(&self, key: &Key) -> Result<(), StorageError>;
+
+    /// An object's size and the time of its last change; none where there is no such object.
+    fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError>;
+
+    /// What is left of the place that everything shares; none where there is no telling.
+    fn space(&self) -> Result<Option<Space>, StorageError>;
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: u64,
+}
+
+/// Bytes of the place where everything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub total: u64,
+    /// What this process may still write.
+    pub free: u64,
 }
 
 /// An open object.
