@@ -9,6 +9,8 @@ mod server;
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/conformance.rs"]
+mod conformance;
 #[path = "registry/content.rs"]
 mod content;
 #[path = "registry/crash.rs"]

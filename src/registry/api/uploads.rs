@@ -47,8 +47,14 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             }
             return answer;
         }
+        Start::Session(Some(algorithm)) => {
+            let id = begin(asked, &name).await?;
+            // Hashed by it from the first byte on, instead of once more at the end.
+            turn(asked, &name, &id).await?.expect(algorithm);
+            return Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0));
+        }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
-        Start::Mount { from: None, .. } | Start::Session => {}
+        Start::Mount { from: None, .. } | Start::Session(None) => {}
     }
     let id = begin(asked, &name).await?;
     Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
@@ -144,7 +150,7 @@ fn chunk_limit(
     match range::chunk(header) {
         Some((start, end)) if start == upload.size() => Ok(Some(end - start)),
         _ => {
-            let mut error = Problem::RangeInvalid.detail(format!(
+            let mut error = Problem::ChunkInvalid.detail(format!(
                 "{} bytes have come; the next chunk starts there",
                 upload.size()
             ));

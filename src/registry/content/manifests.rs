@@ -108,7 +108,8 @@ impl Registry {
             }
         }
         for digest in &manifest.manifests {
-            if !self.has_manifest(name, digest)? {
+            // Buildkit lists the layers of its cache in an index.
+            if !self.has_manifest(name, digest)? && !self.has_blob(name, digest)? {
                 missing.push(digest.clone());
             }
         }

@@ -23,17 +23,6 @@ pub enum Probe {
     Debug,
 }
 
-impl Probe {
-    pub fn at(path: &str) -> Option<Self> {
-        match path {
-            "/healthz" => Some(Self::Alive),
-            "/readyz" => Some(Self::Ready),
-            "/debug/health" => Some(Self::Debug),
-            _ => None,
-        }
-    }
-}
-
 /// What the checks have found.
 #[derive(Debug, Default)]
 pub struct Health {
