@@ -5,10 +5,14 @@ mod client;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/acme.rs"]
+mod acme;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/config.rs"]
+mod config;
 #[path = "registry/conformance.rs"]
 mod conformance;
 #[path = "registry/content.rs"]
@@ -21,5 +25,9 @@ mod hardening;
 mod listing;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/reload.rs"]
+mod reload;
+#[path = "registry/tls.rs"]
+mod tls;
 #[path = "registry/uploads.rs"]
 mod uploads;
