@@ -12,11 +12,16 @@ use super::{Asked, respond};
 impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
+        if self.config.http.relative_urls {
+            return format!("{}{path}", self.config.http.prefix);
+        }
+        self.absolute(path)
+    }
+
+    /// `path` as those write it who are somewhere else.
+    pub fn absolute(&self, path: &str) -> String {
         let http = &self.config.http;
         let path = format!("{}{path}", http.prefix);
-        if http.relative_urls {
-            return path;
-        }
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }

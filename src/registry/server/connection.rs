@@ -143,8 +143,9 @@ impl Connections {
     /// The function that turns one request into one answer, and its access line.
     fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
-        move |request| {
-            let (service, connection) = (Arc::clone(&service), connection.clone());
+        move |mut request| {
+            let service = Arc::clone(&service);
+            let connection = connection.clone().behind_proxies(&mut request, &service.config());
             Box::pin(async move {
                 let record = Record::new(&request, connection.clone());
                 Ok(record.observe(service.answer(request, connection).await))

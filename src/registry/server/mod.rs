@@ -13,7 +13,7 @@ mod reload;
 mod service_manager;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,11 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
+use super::access::{Access, AccessError};
 use super::api::Service;
 use super::config::{Config, Live, Origin};
 use super::content::Registry;
+use super::control::{Lock, LockError};
 use super::storage::Filesystem;
 use super::tls::{Keeper, TlsError};
 use background::Background;
@@ -43,7 +45,11 @@ pub enum ServeError {
     #[error("listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
     #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Access(#[from] AccessError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -56,12 +62,14 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         path: config.storage.root.clone(),
         source,
     })?;
+    let _lock = lock(&config.storage.root)?;
     let keeper = Keeper::start(&config)?;
     let listener = Listener::bind(&config.http.address).await?;
     let second = match &config.http.debug.address {
         None => None,
         Some(address) => Some(Listener::bind(address).await?),
     };
+    let access = Access::open(&config)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
@@ -76,6 +84,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     let service = Arc::new(Service {
         registry: Arc::new(Registry::new(Arc::new(storage))),
         live: live.clone(),
+        access,
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);
@@ -121,6 +130,22 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// Takes the data folder for this process. One that cannot be written to needs no lock, and is served.
+fn lock(root: &Path) -> Result<Option<Lock>, LockError> {
+    match Lock::take(root, "a server") {
+        Err(LockError::Failed { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            tracing::warn!(path = %path.display(), error = %source, "the data folder is not locked");
+            Ok(None)
+        }
+        taken => taken.map(Some),
+    }
 }
 
 /// Takes connections for ever, no more than `limit` at a time: the others wait in the kernel's queue.
