@@ -7,10 +7,14 @@ mod dice;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/acme.rs"]
+mod acme;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/config.rs"]
+mod config;
 #[path = "registry/conformance.rs"]
 mod conformance;
 #[path = "registry/content.rs"]
@@ -33,5 +37,9 @@ mod load;
 mod probe;
 #[path = "registry/properties.rs"]
 mod properties;
+#[path = "registry/reload.rs"]
+mod reload;
+#[path = "registry/tls.rs"]
+mod tls;
 #[path = "registry/uploads.rs"]
 mod uploads;
