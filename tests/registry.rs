@@ -5,6 +5,8 @@ mod client;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/access.rs"]
+mod access;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
@@ -17,9 +19,13 @@ mod content;
 mod crash;
 #[path = "registry/hardening.rs"]
 mod hardening;
+#[path = "registry/limits.rs"]
+mod limits;
 #[path = "registry/listing.rs"]
 mod listing;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/token.rs"]
+mod token;
 #[path = "registry/uploads.rs"]
 mod uploads;

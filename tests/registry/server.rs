@@ -46,6 +46,23 @@ impl Server {
         (self.child, self.address) = spawn(self.folder.path(), &self.extra);
     }
 
+    /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
+    pub fn reconfigure(&mut self, extra: &str) {
+        extra.clone_into(&mut self.extra);
+        std::fs::write(
+            self.folder.path().join("registry.yml"),
+            configuration(self.folder.path(), extra),
+        )
+        .unwrap();
+        self.hang_up();
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -136,14 +153,31 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
-    let config = folder.join("registry.yml");
-    let text = format!(
+fn configuration(folder: &Path, extra: &str) -> String {
+    format!(
         "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
          delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n{extra}",
         folder.display()
-    );
-    std::fs::write(&config, text).unwrap();
+    )
+}
+
+/// Repeats a question until its answer is this: what happens beside the requests takes its time.
+#[track_caller]
+pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) {
+    let start = Instant::now();
+    loop {
+        let found = ask();
+        if found == *expected {
+            return;
+        }
+        assert!(start.elapsed() < START, "{found:?} instead of {expected:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
+    let config = folder.join("registry.yml");
+    std::fs::write(&config, configuration(folder, extra)).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
         .args(["registry", "serve", "--config"])
         .arg(&config)
