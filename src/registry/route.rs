@@ -84,7 +84,9 @@ impl Endpoint {
     /// The repository that it is about.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Root | Self::Base | Self::Token | Self::PostToken | Self::TokenKeys | Self::Catalog(_) => None,
+            Self::Root | Self::Base | Self::Token | Self::PostToken | Self::TokenKeys | Self::Catalog(_) => {
+                None
+            }
             Self::Tags(name, ..)
             | Self::GetManifest(name, ..)
             | Self::PutManifest(name, ..)
@@ -427,7 +429,11 @@ mod tests {
             ("POST", "/v2/token", "PostToken"),
             ("PUT", "/v2/token", "405 UNSUPPORTED"),
             ("GET", "/v2/token/keys", "TokenKeys"),
-            ("GET", "/v2/token/tags/list", r#"Tags("token", Page { count: None, last: None })"#),
+            (
+                "GET",
+                "/v2/token/tags/list",
+                r#"Tags("token", Page { count: None, last: None })"#,
+            ),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

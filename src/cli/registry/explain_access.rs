@@ -83,11 +83,18 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         if allowed { "allowed" } else { "denied" },
         if allowed { "" } else { " not" },
     );
-    println!("  {}", reason(&config, arguments.config.as_ref(), decision.because));
+    println!(
+        "  {}",
+        reason(&config, arguments.config.as_ref(), decision.because)
+    );
     if let Some(not) = not_offered {
         println!("  {not}");
     }
-    if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if allowed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn reason(config: &Config, file: Option<&PathBuf>, because: Because) -> String {
@@ -102,7 +109,10 @@ fn reason(config: &Config, file: Option<&PathBuf>, because: Because) -> String {
 /// A rule in one line, as it is written.
 fn shown(rule: &Rule) -> String {
     fn list<T: ToString>(list: &[T]) -> String {
-        list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        list.iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
     let parts = [
         ("who", list(&rule.who)),
@@ -111,7 +121,10 @@ fn shown(rule: &Rule) -> String {
         ("deny", list(&rule.deny)),
     ];
     let parts = parts.iter().filter(|(_, text)| !text.is_empty());
-    parts.map(|(key, text)| format!("{key} {text}")).collect::<Vec<_>>().join("; ")
+    parts
+        .map(|(key, text)| format!("{key} {text}"))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Rules may speak of users that cannot log in: a slip, more often than not.

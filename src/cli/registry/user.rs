@@ -118,7 +118,9 @@ fn ask(name: &str) -> Result<Secret, String> {
     }
     let prompt = |question: String| {
         let answer = rpassword::prompt_password(question);
-        answer.map(Secret::new).map_err(|error| format!("ask for the password: {error}"))
+        answer
+            .map(Secret::new)
+            .map_err(|error| format!("ask for the password: {error}"))
     };
     let password = prompt(format!("Password of {name}: "))?;
     if password != prompt("Once more: ".to_owned())? {
@@ -129,7 +131,10 @@ fn ask(name: &str) -> Result<Secret, String> {
 
 /// Into the audit log's file; there is no log to go to where no server runs.
 fn told(config: Option<&Config>, action: &str, name: &str) {
-    let Some(audit) = config.map(|config| &config.access.audit).filter(|audit| audit.file.is_some()) else {
+    let Some(audit) = config
+        .map(|config| &config.access.audit)
+        .filter(|audit| audit.file.is_some())
+    else {
         return;
     };
     let who = format!("uid {}", rustix::process::getuid().as_raw());

@@ -166,7 +166,10 @@ impl Audit {
             Sink::File(path, file) => {
                 text.push('\n');
                 if let Err(error) = rotated(path, file).and_then(|()| file.write_all(text.as_bytes())) {
-                    tracing::error!("write the audit log {}: {error}; the line was {text}", path.display());
+                    tracing::error!(
+                        "write the audit log {}: {error}; the line was {text}",
+                        path.display()
+                    );
                 }
             }
         }
@@ -176,7 +179,8 @@ impl Audit {
 /// Goes on in a new file where the old one was renamed.
 fn rotated(path: &Path, file: &mut File) -> io::Result<()> {
     let held = file.metadata()?;
-    let same = std::fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
+    let same =
+        std::fs::metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino()));
     if !same {
         *file = append(path)?;
     }
@@ -188,7 +192,10 @@ fn append(path: &Path) -> io::Result<File> {
 }
 
 fn cut(text: &str) -> &str {
-    let end = text.char_indices().nth(MAX_TEXT).map_or(text.len(), |(end, _)| end);
+    let end = text
+        .char_indices()
+        .nth(MAX_TEXT)
+        .map_or(text.len(), |(end, _)| end);
     &text[..end]
 }
 
@@ -220,7 +227,10 @@ mod tests {
             serde_json::from_str::<serde_json::Value>(&text).unwrap()
         };
         let first = read("audit.log.1");
-        assert_eq!((&first["event"], &first["address"]), (&"push".into(), &"192.0.2.1".into()));
+        assert_eq!(
+            (&first["event"], &first["address"]),
+            (&"push".into(), &"192.0.2.1".into())
+        );
         assert_eq!(first["user"].as_str().unwrap().len(), MAX_TEXT);
         assert!(first.get("repository").is_none(), "{first}");
         assert_eq!(read("audit.log")["event"], "login-failed");
@@ -232,6 +242,12 @@ mod tests {
             enabled: true,
             file: Some("/nowhere/audit.log".into()),
         };
-        assert!(audit.reopen(&nowhere).unwrap_err().to_string().starts_with("open the audit log /nowhere"));
+        assert!(
+            audit
+                .reopen(&nowhere)
+                .unwrap_err()
+                .to_string()
+                .starts_with("open the audit log /nowhere")
+        );
     }
 }

@@ -94,14 +94,22 @@ mod tests {
         );
         assert_eq!(
             bearer(&scopes, Some(BearerError::InsufficientScope)),
-            format!("{start},scope=\"repository:some/name:pull,push repository:other:pull\",error=\"insufficient_scope\"")
+            format!(
+                "{start},scope=\"repository:some/name:pull,push repository:other:pull\",error=\"insufficient_scope\""
+            )
         );
         assert_eq!(
-            bearer(&[Scope::needed(Permission::Catalog, None)], Some(BearerError::InvalidToken)),
+            bearer(
+                &[Scope::needed(Permission::Catalog, None)],
+                Some(BearerError::InvalidToken)
+            ),
             format!("{start},scope=\"registry:catalog:*\",error=\"invalid_token\"")
         );
         assert_eq!(
-            Challenge::Basic { realm: "the \"registry\"" }.to_string(),
+            Challenge::Basic {
+                realm: "the \"registry\""
+            }
+            .to_string(),
             r#"Basic realm="the \"registry\"", charset="UTF-8""#
         );
     }

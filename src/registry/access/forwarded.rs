@@ -58,7 +58,9 @@ impl Forwarded {
                 // The proxy nearest to the client knows how the client came.
                 found.secure = parameter("proto").and_then(secure).or(found.secure);
                 found.host = parameter("host").and_then(host).or(found.host);
-                let Some(address) = parameter("for").and_then(address) else { break };
+                let Some(address) = parameter("for").and_then(address) else {
+                    break;
+                };
                 found.address = Some(address);
                 if !is_trusted(address) {
                     break;
@@ -115,7 +117,11 @@ mod tests {
             ("::1", "198.51.100.1", Some("198.51.100.1")),
             // What the client has written itself stands before what the proxy has added.
             ("10.0.0.1", "1.1.1.1, 198.51.100.1", Some("198.51.100.1")),
-            ("10.0.0.1", "1.1.1.1, 198.51.100.1, 10.0.0.2", Some("198.51.100.1")),
+            (
+                "10.0.0.1",
+                "1.1.1.1, 198.51.100.1, 10.0.0.2",
+                Some("198.51.100.1"),
+            ),
             ("10.0.0.1", "10.0.0.3,10.0.0.2", Some("10.0.0.3")),
             ("10.0.0.1", "[2001:db8::1]:1234", Some("2001:db8::1")),
             ("10.0.0.1", "2001:db8::1", Some("2001:db8::1")),
@@ -170,7 +176,10 @@ mod tests {
             let found = Forwarded::read(peer.parse().unwrap(), &trusted, &said);
             (found.secure, found.host)
         };
-        assert_eq!(read("10.0.0.1", "https", "a.example:443"), (Some(true), Some("a.example:443".to_owned())));
+        assert_eq!(
+            read("10.0.0.1", "https", "a.example:443"),
+            (Some(true), Some("a.example:443".to_owned()))
+        );
         assert_eq!(read("10.0.0.1", "gopher", "a\r\nb"), (None, None));
         assert_eq!(read("192.0.2.1", "https", "a"), (None, None));
     }

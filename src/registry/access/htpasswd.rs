@@ -34,9 +34,13 @@ pub enum HtpasswdError {
         line: usize,
         fault: Fault,
     },
-    #[error("a user's name has 1 to {MAX_NAME} characters, and none of them is a colon or a control character")]
+    #[error(
+        "a user's name has 1 to {MAX_NAME} characters, and none of them is a colon or a control character"
+    )]
     Name,
-    #[error("bcrypt takes no more than {MAX_PASSWORD} bytes of a password into account: choose a shorter one")]
+    #[error(
+        "bcrypt takes no more than {MAX_PASSWORD} bytes of a password into account: choose a shorter one"
+    )]
     LongPassword,
     #[error("a password of a user must not be empty")]
     NoPassword,
@@ -51,7 +55,9 @@ pub enum HtpasswdError {
 pub enum Fault {
     #[error("a line is NAME:HASH")]
     Form,
-    #[error("the hash of `{0}` is not of bcrypt; make it anew with `regdeploy-registry user add` or `htpasswd -B`")]
+    #[error(
+        "the hash of `{0}` is not of bcrypt; make it anew with `regdeploy-registry user add` or `htpasswd -B`"
+    )]
     Kind(String),
     #[error("the hash of `{0}` is damaged")]
     Damaged(String),
@@ -201,7 +207,8 @@ fn edit<T>(
         _ => Path::new("."),
     };
     let lock = File::open(folder).map_err(failed)?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .map_err(|error| failed(error.into()))?;
     let before = std::fs::metadata(&target).ok();
     let old = match &before {
         Some(_) => text(&target)?,
@@ -209,7 +216,9 @@ fn edit<T>(
     };
     let (new, result) = change(&old)?;
     let write = || {
-        let mut file = tempfile::Builder::new().prefix(".htpasswd-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".htpasswd-")
+            .tempfile_in(folder)?;
         file.write_all(new.as_bytes())?;
         if let Some(before) = &before {
             let now = file.as_file().metadata()?;
@@ -238,7 +247,10 @@ mod tests {
     fn lines_that_are_wrong_are_named() {
         let good = format!("# users\n\nalice:{HASH}\n  bob:{HASH}  \n");
         let users = parse(&good).unwrap();
-        assert_eq!(users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert_eq!(
+            users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(),
+            ["alice", "bob"]
+        );
         for (line, fault) in [
             ("alice", Fault::Form),
             (":x", Fault::Form),
@@ -274,7 +286,10 @@ mod tests {
         assert!(fits(0, "third") && !fits(0, "first") && fits(1, "second"));
         remove(&link, "alice").unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("# ours\nbob:$2y$04$") && text.lines().count() == 2, "{text}");
+        assert!(
+            text.starts_with("# ours\nbob:$2y$04$") && text.lines().count() == 2,
+            "{text}"
+        );
         assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o640);
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);

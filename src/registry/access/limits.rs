@@ -277,7 +277,10 @@ mod tests {
         assert_eq!(buckets.admit(limit, client, start), Ok(()));
         buckets.sent(limit, client, 5 << 10, start);
         assert_eq!(buckets.admit(limit, client, start), Err(Duration::from_secs(4)));
-        assert_eq!(buckets.admit(limit, client, start + Duration::from_secs(4)), Ok(()));
+        assert_eq!(
+            buckets.admit(limit, client, start + Duration::from_secs(4)),
+            Ok(())
+        );
     }
 
     #[test]

@@ -228,7 +228,9 @@ impl Access {
     ) -> Result<Identity, Disbelief> {
         let identity = match credentials {
             // Some clients send an empty log-in where they have none.
-            Some(Credentials::Password { user, password }) if user.is_empty() && password.reveal().is_empty() => {
+            Some(Credentials::Password { user, password })
+                if user.is_empty() && password.reveal().is_empty() =>
+            {
                 Identity::default()
             }
             // Where nobody can log in, nobody has to.
@@ -305,13 +307,19 @@ mod tests {
     fn item_10_deletion_is_off_unless_enabled() {
         let mut config = Config::default();
         let not = |config: &Config, read_only, permission| offered(config, read_only, permission).err();
-        assert_eq!(not(&config, false, Permission::Delete), Some(NotOffered::NoDeletion));
+        assert_eq!(
+            not(&config, false, Permission::Delete),
+            Some(NotOffered::NoDeletion)
+        );
         assert_eq!(not(&config, false, Permission::Push), None);
         config.storage.delete_enabled = true;
         assert_eq!(not(&config, false, Permission::Delete), None);
         for permission in Permission::ALL {
             let writes = matches!(permission, Permission::Push | Permission::Delete);
-            assert_eq!(not(&config, true, permission), writes.then_some(NotOffered::ReadOnly));
+            assert_eq!(
+                not(&config, true, permission),
+                writes.then_some(NotOffered::ReadOnly)
+            );
         }
     }
 

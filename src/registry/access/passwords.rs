@@ -167,24 +167,45 @@ mod tests {
         let set = |name, password| htpasswd::add(&path, name, password, 4).unwrap();
         set("alice", "secret");
         let passwords = Passwords::open(path.clone()).unwrap();
-        assert_eq!(verdict(&passwords, "alice", "wrong").await, (Verdict::Wrong, true));
-        assert_eq!(verdict(&passwords, "nobody", "secret").await, (Verdict::Wrong, true));
-        assert_eq!(verdict(&passwords, "alice", "secret").await, (Verdict::Right, true));
-        assert_eq!(verdict(&passwords, "alice", "secret").await, (Verdict::Right, false));
+        assert_eq!(
+            verdict(&passwords, "alice", "wrong").await,
+            (Verdict::Wrong, true)
+        );
+        assert_eq!(
+            verdict(&passwords, "nobody", "secret").await,
+            (Verdict::Wrong, true)
+        );
+        assert_eq!(
+            verdict(&passwords, "alice", "secret").await,
+            (Verdict::Right, true)
+        );
+        assert_eq!(
+            verdict(&passwords, "alice", "secret").await,
+            (Verdict::Right, false)
+        );
         assert!(passwords.is_remembered("alice", &Secret::new("secret")));
         assert!(!passwords.is_remembered("alic", &Secret::new("esecret")));
         // What is wrong is hashed every time.
-        assert_eq!(verdict(&passwords, "alice", "wrong").await, (Verdict::Wrong, true));
+        assert_eq!(
+            verdict(&passwords, "alice", "wrong").await,
+            (Verdict::Wrong, true)
+        );
 
         let before = passwords.fingerprint("alice");
         set("bob", "x");
         assert!(!passwords.is_remembered("alice", &Secret::new("secret")));
         assert_eq!(passwords.fingerprint("alice"), before);
         set("alice", "other");
-        assert_eq!(verdict(&passwords, "alice", "secret").await, (Verdict::Wrong, true));
+        assert_eq!(
+            verdict(&passwords, "alice", "secret").await,
+            (Verdict::Wrong, true)
+        );
         assert_ne!(passwords.fingerprint("alice"), before);
         htpasswd::remove(&path, "alice").unwrap();
-        assert_eq!(verdict(&passwords, "alice", "other").await, (Verdict::Wrong, true));
+        assert_eq!(
+            verdict(&passwords, "alice", "other").await,
+            (Verdict::Wrong, true)
+        );
         assert_eq!(passwords.fingerprint("alice"), None);
     }
 

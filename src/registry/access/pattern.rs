@@ -44,7 +44,9 @@ pub enum PatternError {
     Empty,
     #[error("`**` stands for whole segments: write it between slashes")]
     Glued,
-    #[error("no repository name has a {0:?}; patterns are made of its characters, `*`, `?`, `**` and `{{user}}`")]
+    #[error(
+        "no repository name has a {0:?}; patterns are made of its characters, `*`, `?`, `**` and `{{user}}`"
+    )]
     Character(char),
 }
 
@@ -269,7 +271,9 @@ mod tests {
             .collect();
         let mut compared = 0;
         for text in texts(&["a", "/", "*", "?"], 5) {
-            let Ok(pattern) = text.parse::<Pattern>() else { continue };
+            let Ok(pattern) = text.parse::<Pattern>() else {
+                continue;
+            };
             // globset takes `**/**` for more than itself.
             if text.contains("**/**") {
                 continue;
@@ -280,7 +284,11 @@ mod tests {
                 .unwrap()
                 .compile_matcher();
             for name in &names {
-                assert_eq!(pattern.matches(name, None), theirs.is_match(name), "{text} {name}");
+                assert_eq!(
+                    pattern.matches(name, None),
+                    theirs.is_match(name),
+                    "{text} {name}"
+                );
                 compared += 1;
             }
         }

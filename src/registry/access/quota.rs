@@ -51,7 +51,9 @@ pub enum Exceeded {
         limit: u64,
         added: u64,
     },
-    #[error("the repository {name} has {used} of {limit} tags, the limit of access.quotas.{quota}, and this push adds {added}")]
+    #[error(
+        "the repository {name} has {used} of {limit} tags, the limit of access.quotas.{quota}, and this push adds {added}"
+    )]
     Tags {
         name: RepositoryName,
         quota: usize,
@@ -137,7 +139,9 @@ impl Quotas {
         if count.since.is_none_or(|since| since.elapsed() > COUNTED_AGAIN) {
             *count = self.counted(registry, name)?;
         }
-        let content = added.content.map(|(digest, size)| (self.hasher.hash_one(digest), size));
+        let content = added
+            .content
+            .map(|(digest, size)| (self.hasher.hash_one(digest), size));
         let content = content.filter(|(blob, _)| !count.blobs.contains(blob));
         let bytes = content.map_or(0, |(_, size)| size) + added.announced;
         let tags: HashSet<u64> = added
@@ -209,7 +213,9 @@ impl Quotas {
             }
         })?;
         match registry.tags(name, None, usize::MAX) {
-            Ok(tags) => count.tags.extend(tags.iter().map(|tag| self.hasher.hash_one(tag.as_str()))),
+            Ok(tags) => count
+                .tags
+                .extend(tags.iter().map(|tag| self.hasher.hash_one(tag.as_str()))),
             Err(ContentError::RepositoryUnknown) => {}
             Err(error) => return Err(error),
         }
@@ -259,7 +265,9 @@ mod tests {
                 announced,
                 ..Added::default()
             };
-            quotas.admit(&registry, &limits, &name, &added).map_err(|error| error.to_string())
+            quotas
+                .admit(&registry, &limits, &name, &added)
+                .map_err(|error| error.to_string())
         };
         // Once more the same costs nothing.
         assert_eq!(admit(&there, 60, 0), Ok(()));
@@ -294,7 +302,9 @@ mod tests {
                 tags: tags.to_vec(),
                 ..Added::default()
             };
-            quotas.admit(&registry, &limits, &name, &added).map_err(|error| error.to_string())
+            quotas
+                .admit(&registry, &limits, &name, &added)
+                .map_err(|error| error.to_string())
         };
         assert_eq!(admit(&["v1"]), Ok(()));
         assert_eq!(admit(&["v1", "v2", "v2"]), Ok(()));
@@ -307,7 +317,13 @@ mod tests {
 
     #[test]
     fn sizes_are_shown_rounded() {
-        for (bytes, expected) in [(5, "5 bytes"), (1 << 20, "1MiB"), ((5 << 30) + 7, "5GiB"), ((5 << 30) + (1 << 20), "5121MiB"), (3 << 41, "6TiB")] {
+        for (bytes, expected) in [
+            (5, "5 bytes"),
+            (1 << 20, "1MiB"),
+            ((5 << 30) + 7, "5GiB"),
+            ((5 << 30) + (1 << 20), "5121MiB"),
+            (3 << 41, "6TiB"),
+        ] {
             assert_eq!(shown(bytes), expected, "{bytes}");
         }
     }

@@ -144,7 +144,9 @@ impl fmt::Display for Because {
             Self::Rule(index) => write!(f, "access.rules.{index}"),
             Self::NoRule => f.write_str("no rule of access.rules speaks of it"),
             Self::Open => f.write_str("there are neither access.rules nor a way to log in"),
-            Self::LoggedIn => f.write_str("there are no access.rules: whoever has logged in may do everything"),
+            Self::LoggedIn => {
+                f.write_str("there are no access.rules: whoever has logged in may do everything")
+            }
         }
     }
 }
@@ -275,7 +277,13 @@ mod tests {
             (cert("ci"), Permission::Pull, "other", true, Because::Rule(5)),
             (cert("other"), Permission::Push, "build/x", false, Because::NoRule),
             // A certificate's name is no user's: `{user}` and groups are of users.
-            (cert("alice"), Permission::Push, "home/alice/x", false, Because::NoRule),
+            (
+                cert("alice"),
+                Permission::Push,
+                "home/alice/x",
+                false,
+                Because::NoRule,
+            ),
             (cert("olga"), Permission::Push, "x", false, Because::NoRule),
         ] {
             let decision = rules.decide(subject, permission, repository, true);

@@ -139,9 +139,9 @@ pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Result<Vec<Scope>
     for text in values.into_iter().flat_map(str::split_whitespace) {
         let scope = Scope::parse(text)?;
         // One entry for each resource, whichever way its actions came.
-        let known = scopes
-            .iter_mut()
-            .find(|known| (&known.kind, &known.class, &known.name) == (&scope.kind, &scope.class, &scope.name));
+        let known = scopes.iter_mut().find(|known| {
+            (&known.kind, &known.class, &known.name) == (&scope.kind, &scope.class, &scope.name)
+        });
         if let Some(known) = known {
             for action in scope.actions {
                 if !known.actions.contains(&action) {
@@ -200,7 +200,9 @@ mod tests {
         for text in ["repository", "repository:a", ":a:pull", "repository::pull"] {
             assert_eq!(parse([text]), Err(ScopeError::Form(text.to_owned())));
         }
-        let many: Vec<String> = (0..=MAX_SCOPES).map(|n| format!("repository:r{n}:pull")).collect();
+        let many: Vec<String> = (0..=MAX_SCOPES)
+            .map(|n| format!("repository:r{n}:pull"))
+            .collect();
         assert_eq!(parse(many.iter().map(String::as_str)), Err(ScopeError::TooMany));
     }
 
@@ -236,7 +238,8 @@ mod tests {
                 let grants = Grants(vec![Scope::needed(permission, Some(repository))]);
                 for other in Permission::ALL {
                     for name in repositories {
-                        let same = other == permission && (name == repository || other == Permission::Catalog);
+                        let same =
+                            other == permission && (name == repository || other == Permission::Catalog);
                         let read = permission == Permission::Push && other == Permission::Pull;
                         assert_eq!(
                             grants.allow(other, name),
@@ -262,17 +265,35 @@ mod tests {
     /// Whatever is read is printed so that it is read as the same, and reducing never adds.
     #[test]
     fn reading_what_was_printed_changes_nothing() {
-        let pieces = ["repository", ":", "a", "/", ",", "*", "pull", "(x)", " ", "registry", "catalog"];
+        let pieces = [
+            "repository",
+            ":",
+            "a",
+            "/",
+            ",",
+            "*",
+            "pull",
+            "(x)",
+            " ",
+            "registry",
+            "catalog",
+        ];
         let mut seed = 7_u64;
         let mut read = 0;
         for _ in 0..20_000 {
             let mut text = String::new();
             for _ in 0..(seed >> 60) {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 text.push_str(pieces[usize::try_from(seed >> 33).unwrap() % pieces.len()]);
             }
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let Ok(scopes) = parse([text.as_str()]) else { continue };
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let Ok(scopes) = parse([text.as_str()]) else {
+                continue;
+            };
             let printed: Vec<String> = scopes.iter().map(ToString::to_string).collect();
             let again = parse(printed.iter().map(String::as_str)).unwrap();
             assert_eq!(again, scopes, "{text}");
@@ -282,7 +303,10 @@ mod tests {
                 scope.reduce(|_, _| true);
                 let after = Grants(vec![scope]);
                 for permission in Permission::ALL {
-                    assert!(!after.allow(permission, "a") || before.allow(permission, "a"), "{text}");
+                    assert!(
+                        !after.allow(permission, "a") || before.allow(permission, "a"),
+                        "{text}"
+                    );
                 }
             }
         }

@@ -135,7 +135,10 @@ mod tests {
         assert_eq!(throttle.wait(home, "alice", now), Some(LONGEST_USER));
         assert_eq!(throttle.wait(home, "bob", now), None);
         // Another address of the same network is the same client.
-        assert_eq!(throttle.wait(address("2001:db8::2"), "bob", now), Some(LONGEST_ADDRESS));
+        assert_eq!(
+            throttle.wait(address("2001:db8::2"), "bob", now),
+            Some(LONGEST_ADDRESS)
+        );
         assert_eq!(throttle.wait(address("2001:db8:0:1::1"), "bob", now), None);
         throttle.succeeded(guesser, "alice");
         assert_eq!(throttle.wait(home, "alice", now), None);
@@ -150,6 +153,9 @@ mod tests {
             throttle.failed(IpAddr::V4(number.into()), "alice", now);
         }
         assert!(throttle.failures.lock().unwrap().len() <= 2 * MAX_REMEMBERED);
-        assert_eq!(throttle.wait(address("192.0.2.1"), "alice", now), Some(LONGEST_USER));
+        assert_eq!(
+            throttle.wait(address("192.0.2.1"), "alice", now),
+            Some(LONGEST_USER)
+        );
     }
 }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use hyper::header::{self, HeaderName};
 use hyper::StatusCode;
+use hyper::header::{self, HeaderName};
 
 use super::Asked;
 use super::admission::too_many;
@@ -167,7 +167,12 @@ async fn identify(asked: &Asked<'_>, auth: &Auth) -> Result<Identity, Disbelief>
     };
     let access = &asked.service.access;
     access
-        .identify(auth, credentials, None, asked.connection.peer.ip())
+        .identify(
+            auth,
+            credentials,
+            asked.connection.certificate.clone(),
+            asked.connection.peer.ip(),
+        )
         .await
 }
 
@@ -180,7 +185,9 @@ pub fn credentials(header: &str) -> Option<Credentials> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(rest.trim())
+        .ok()?;
     let text = String::from_utf8(decoded).ok()?;
     let (user, password) = text.split_once(':')?;
     Some(Credentials::Password {
@@ -283,7 +290,11 @@ impl Asked<'_> {
             ),
             // Logging in might help.
             Denial::Rules(because) if anonymous && auth.config.is_set() => {
-                let error = self.identity.token.is_some().then_some(BearerError::InsufficientScope);
+                let error = self
+                    .identity
+                    .token
+                    .is_some()
+                    .then_some(BearerError::InsufficientScope);
                 (self.unauthorized(auth, scopes, error), because.to_string())
             }
             Denial::Rules(because) => {
@@ -311,7 +322,11 @@ impl Asked<'_> {
         let config = &auth.config;
         let realm;
         let challenge = if config.server.enabled {
-            realm = config.server.realm.clone().unwrap_or_else(|| self.absolute(TOKEN_PATH));
+            realm = config
+                .server
+                .realm
+                .clone()
+                .unwrap_or_else(|| self.absolute(TOKEN_PATH));
             Some(Challenge::Bearer {
                 realm: &realm,
                 service: &config.server.service,
@@ -402,7 +417,8 @@ impl Asked<'_> {
     /// Up to `count` repositories after `last` that this client may know of.
     pub async fn visible(&self, last: Option<String>, count: usize) -> Result<Vec<String>, ApiError> {
         let judge = self.judge();
-        self.content(move |registry| visible(registry, &judge, last, count)).await
+        self.content(move |registry| visible(registry, &judge, last, count))
+            .await
     }
 }
 
@@ -459,9 +475,7 @@ mod tests {
     #[test]
     fn item_24_scopes_of_endpoints() {
         let name = || "a/b".parse::<RepositoryName>().unwrap();
-        let digest = || {
-            crate::registry::digest::Digest::of(crate::registry::digest::Algorithm::Sha256, b"")
-        };
+        let digest = || crate::registry::digest::Digest::of(crate::registry::digest::Algorithm::Sha256, b"");
         let mount = Start::Mount {
             digest: digest(),
             from: Some("c".parse().unwrap()),
@@ -471,7 +485,10 @@ mod tests {
             (Endpoint::Catalog(Default::default()), "registry:catalog:*"),
             (Endpoint::GetBlob(name(), digest()), "repository:a/b:pull"),
             (Endpoint::DeleteBlob(name(), digest()), "repository:a/b:delete"),
-            (Endpoint::StartUpload(name(), Start::Session(None)), "repository:a/b:pull,push"),
+            (
+                Endpoint::StartUpload(name(), Start::Session(None)),
+                "repository:a/b:pull,push",
+            ),
             (
                 Endpoint::StartUpload(name(), mount),
                 "repository:a/b:pull,push repository:c:pull",

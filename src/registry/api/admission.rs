@@ -39,15 +39,17 @@ impl Asked<'_> {
     /// Counts what is being sent.
     pub fn count_sent(&self, bytes: u64) {
         let (limit, client) = self.limit();
-        self.service.access.buckets.sent(limit, client, bytes, Instant::now());
+        self.service
+            .access
+            .buckets
+            .sent(limit, client, bytes, Instant::now());
     }
 
     /// Refuses early what will have no room: by the length that the client announces.
     pub async fn announced(&self, endpoint: &Endpoint) -> Result<(), ApiError> {
         let (name, digest) = match endpoint {
-            Endpoint::StartUpload(name, Start::Monolithic(digest)) | Endpoint::FinishUpload(name, _, digest) => {
-                (name, Some(digest))
-            }
+            Endpoint::StartUpload(name, Start::Monolithic(digest))
+            | Endpoint::FinishUpload(name, _, digest) => (name, Some(digest)),
             Endpoint::StartUpload(name, Start::Session(_)) | Endpoint::AppendUpload(name, _) => (name, None),
             _ => return Ok(()),
         };
@@ -69,7 +71,12 @@ impl Asked<'_> {
     }
 
     /// Counts a blob that is about to become one of the repository's.
-    pub async fn admit_blob(&self, name: &RepositoryName, digest: &Digest, size: u64) -> Result<(), ApiError> {
+    pub async fn admit_blob(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<(), ApiError> {
         let (name, digest) = (name.clone(), digest.clone());
         self.quota(move |admit, _| {
             let added = Added {

@@ -11,6 +11,7 @@ mod body;
 mod listing;
 mod location;
 mod manifests;
+mod prefix;
 mod proxies;
 mod receive;
 mod referrers;
@@ -43,10 +44,13 @@ pub struct Service {
 }
 
 /// How the request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Loopback without a port where it came through a socket of this machine.
     pub peer: std::net::SocketAddr,
     pub secure: bool,
+    /// The common name of the client's certificate, which TLS has verified.
+    pub certificate: Option<Arc<str>>,
 }
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -70,7 +74,7 @@ impl Service {
             because: None,
             deed: access::Deed::default(),
         };
-        let response = match asked.answer().await {
+        let mut response = match asked.answer().await {
             Ok(response) => {
                 asked.settle(response.status(), None, response.body().remaining());
                 response
@@ -81,6 +85,7 @@ impl Service {
                 error_response(&error)
             }
         };
+        prefix::add_to_link(&mut response, &config.http.prefix);
         respond::finish(response, head, &config.http.headers)
     }
 
@@ -108,7 +113,8 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
-        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
+        let endpoint = route::route(self.request.method(), path, uri.query())?;
         self.deed = access::Deed::of(&endpoint);
         let endpoint = access::check(self, endpoint).await?;
         let asked = self;

@@ -29,13 +29,20 @@ impl Connection {
             x_host: texts(headers, &X_HOST).last().copied(),
         };
         let found = Forwarded::read(self.peer.ip(), trusted, &said);
-        if let Some(host) = found.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok()) {
+        if let Some(host) = found
+            .host
+            .as_deref()
+            .and_then(|host| HeaderValue::from_str(host).ok())
+        {
             request.headers_mut().insert(header::HOST, host);
         }
         Self {
             // Nobody says from which port.
-            peer: found.address.map_or(self.peer, |address| SocketAddr::new(address, 0)),
+            peer: found
+                .address
+                .map_or(self.peer, |address| SocketAddr::new(address, 0)),
             secure: found.secure.unwrap_or(self.secure),
+            certificate: self.certificate,
         }
     }
 }

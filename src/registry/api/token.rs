@@ -147,10 +147,13 @@ fn answer(asked: &Asked<'_>, auth: &Auth, issuing: &Issuing, wanted: &Wanted) ->
     if let Some(service) = &wanted.service
         && *service != server.service
     {
-        return Err(invalid(format!("this token server is for the service `{}`", server.service)));
+        return Err(invalid(format!(
+            "this token server is for the service `{}`",
+            server.service
+        )));
     }
-    let mut scopes = scope::parse(wanted.scopes.iter().map(String::as_str))
-        .map_err(|error| invalid(error.to_string()))?;
+    let mut scopes =
+        scope::parse(wanted.scopes.iter().map(String::as_str)).map_err(|error| invalid(error.to_string()))?;
     let rules = &asked.config.access.rules;
     let subject = asked.identity.subject();
     for scope in &mut scopes {
@@ -166,7 +169,14 @@ fn answer(asked: &Asked<'_>, auth: &Auth, issuing: &Issuing, wanted: &Wanted) ->
         tracing::error!("{error}");
         ApiError::from(Problem::Internal)
     };
-    let token = issue::access(&issuing.key, server.names(), user, &grants, issued, server.lasting);
+    let token = issue::access(
+        &issuing.key,
+        server.names(),
+        user,
+        &grants,
+        issued,
+        server.lasting,
+    );
     let token = token.map_err(failed)?;
     let mut body = json!({
         "token": token,

@@ -114,7 +114,9 @@ async fn complete(
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
         // What may not become a blob does not stay as an upload.
-        asked.content(move |registry| registry.cancel_upload(upload)).await?;
+        asked
+            .content(move |registry| registry.cancel_upload(upload))
+            .await?;
         return Err(refusal);
     }
     let claimed = digest.clone();

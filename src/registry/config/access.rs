@@ -98,7 +98,10 @@ pub const SECTION: Section = Section {
         Key::one(
             "access.limits.requests",
             "requests of one client, such as `100/s` or `1000/10m`",
-            |c, text| text.parse().map(|rate| c.access.limits.named.requests = Some(rate)),
+            |c, text| {
+                text.parse()
+                    .map(|rate| c.access.limits.named.requests = Some(rate))
+            },
             |c| shown_rate(c.access.limits.named.requests),
         ),
         Key::one(
@@ -110,13 +113,19 @@ pub const SECTION: Section = Section {
         Key::one(
             "access.limits.anonymous.requests",
             "the same for one address that has not logged in",
-            |c, text| text.parse().map(|rate| c.access.limits.anonymous.requests = Some(rate)),
+            |c, text| {
+                text.parse()
+                    .map(|rate| c.access.limits.anonymous.requests = Some(rate))
+            },
             |c| shown_rate(c.access.limits.anonymous.requests),
         ),
         Key::one(
             "access.limits.anonymous.bytes",
             "the same for one address that has not logged in",
-            |c, text| text.parse().map(|rate| c.access.limits.anonymous.bytes = Some(rate)),
+            |c, text| {
+                text.parse()
+                    .map(|rate| c.access.limits.anonymous.bytes = Some(rate))
+            },
             |c| shown_rate(c.access.limits.anonymous.bytes),
         ),
         Key::each_many(
@@ -210,7 +219,9 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
             wrong(format!("`{path}` needs `repositories`: whom it is for"));
         }
         if quota.repositories.iter().any(Pattern::is_of_a_user) {
-            wrong(format!("`{path}` is for repositories, whoever pushes: it cannot say `{{user}}`"));
+            wrong(format!(
+                "`{path}` is for repositories, whoever pushes: it cannot say `{{user}}`"
+            ));
         }
         if quota.bytes.is_none() && quota.tags.is_none() {
             wrong(format!("`{path}` needs `bytes` or `tags`"));
@@ -240,7 +251,8 @@ fn permissions(values: &[String]) -> Result<Vec<Permission>, String> {
         return Ok(Permission::ALL.to_vec());
     }
     let parse = |text: &String| {
-        Permission::parse(text).ok_or_else(|| format!("`{text}` must be pull, push, delete, catalog or {EVERYTHING}"))
+        Permission::parse(text)
+            .ok_or_else(|| format!("`{text}` must be pull, push, delete, catalog or {EVERYTHING}"))
     };
     values.iter().map(parse).collect()
 }

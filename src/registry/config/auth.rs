@@ -258,7 +258,8 @@ pub const SECTION: Section = Section {
             },
             |c| {
                 let all = c.auth.token.algorithms.iter();
-                all.filter_map(|algorithm| name_of(&ALGORITHMS, *algorithm)).collect()
+                all.filter_map(|algorithm| name_of(&ALGORITHMS, *algorithm))
+                    .collect()
             },
         ),
     ],

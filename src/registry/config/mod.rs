@@ -30,14 +30,14 @@ mod scalar;
 mod secret;
 mod show;
 mod storage;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 
 pub use access::{AccessConfig, Limits, rule_place};
 pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
-pub use http::{Address, Http};
+pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
@@ -45,7 +45,7 @@ pub use origin::Origin;
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
-pub use tls::{Tls, TlsVersion};
+pub use tls::{ClientAuth, Tls, TlsVersion};
 
 use key::Section;
 use path::Word;

@@ -135,6 +135,16 @@ impl Life {
         }
     }
 
+    /// Waits for a time, or for the next configuration before it is over. False when the server drains instead.
+    pub async fn pause(&mut self, duration: Duration) -> bool {
+        let Self { phase, config } = self;
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            _ = config.changed() => true,
+            _ = phase.wait_for(|now| *now >= Phase::Draining) => false,
+        }
+    }
+
     async fn reached(&mut self, phase: Phase) {
         // An error means that the server is gone, and with it every phase.
         let _ = self.phase.wait_for(|now| *now >= phase).await;

@@ -65,7 +65,8 @@ impl Keys {
                         .and_then(|jwk| jwk.thumbprint(ThumbprintHash::SHA256))
                         .ok(),
                 ];
-                self.named.extend(ids.into_iter().flatten().map(|id| (id, key.clone())));
+                self.named
+                    .extend(ids.into_iter().flatten().map(|id| (id, key.clone())));
             }
             self.roots.push(certificate);
         }
@@ -112,7 +113,8 @@ impl Keys {
         if self.roots.iter().any(|root| root.as_ref() == leaf.as_slice()) {
             // A root that signs tokens itself: no chain is to be built, but it has its time.
             let seconds = i64::try_from(now).unwrap_or(i64::MAX);
-            let time = x509_parser::time::ASN1Time::from_timestamp(seconds).map_err(|error| error.to_string())?;
+            let time =
+                x509_parser::time::ASN1Time::from_timestamp(seconds).map_err(|error| error.to_string())?;
             return if parsed.validity().is_valid_at(time) {
                 Ok(key)
             } else {
@@ -120,7 +122,10 @@ impl Keys {
             };
         }
         let leaf = CertificateDer::from(leaf.as_slice());
-        let rest: Vec<CertificateDer> = rest.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let rest: Vec<CertificateDer> = rest
+            .iter()
+            .map(|der| CertificateDer::from(der.as_slice()))
+            .collect();
         let verified = EndEntityCert::try_from(&leaf).and_then(|leaf| {
             leaf.verify_for_usage(
                 webpki::ALL_VERIFICATION_ALGS,

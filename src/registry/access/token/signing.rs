@@ -30,7 +30,9 @@ pub enum SigningError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("the token server's key {0} is not an ECDSA key on P-256 in PEM; `openssl ecparam -name prime256v1 -genkey -noout` makes one")]
+    #[error(
+        "the token server's key {0} is not an ECDSA key on P-256 in PEM; `openssl ecparam -name prime256v1 -genkey -noout` makes one"
+    )]
     Kind(PathBuf),
     #[error("make a key for the token server: {0}")]
     Make(#[from] rcgen::Error),
@@ -55,7 +57,9 @@ impl SigningKey {
         };
         let text = std::fs::read(path).map_err(failed)?;
         let pair = match PrivateKeyDer::from_pem_slice(&text) {
-            Ok(key) => EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).ok(),
+            Ok(key) => {
+                EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_der()).ok()
+            }
             Err(_) => None,
         };
         pair.and_then(|pair| Self::of(&pair))
@@ -166,7 +170,10 @@ mod tests {
         // Twelve groups of four.
         assert!(first.id.split(':').count() == 12 && first.id.split(':').all(|group| group.len() == 4));
         let shown = serde_json::to_value(&first.jwk).unwrap();
-        assert_eq!((shown["kty"].as_str(), shown["crv"].as_str()), (Some("EC"), Some("P-256")));
+        assert_eq!(
+            (shown["kty"].as_str(), shown["crv"].as_str()),
+            (Some("EC"), Some("P-256"))
+        );
         assert!(shown.get("d").is_none(), "{shown}");
     }
 

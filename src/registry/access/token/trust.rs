@@ -119,7 +119,10 @@ impl Verifier {
         } else {
             let id = header.kid.as_deref();
             let id = id.or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
-            let candidates = self.keys.named(id).filter(|key| key.family().algorithms().contains(&header.alg));
+            let candidates = self
+                .keys
+                .named(id)
+                .filter(|key| key.family().algorithms().contains(&header.alg));
             let mut last = None;
             // One, unless the token names none.
             for key in candidates {
@@ -257,10 +260,16 @@ mod tests {
         let (message, signature) = good.rsplit_once('.').unwrap();
         let other = token(&[("sub", json!("bob"))]);
         let (other, _) = other.rsplit_once('.').unwrap();
-        assert_eq!(verify(&format!("{other}.{signature}")), Err("its signature is wrong".to_owned()));
+        assert_eq!(
+            verify(&format!("{other}.{signature}")),
+            Err("its signature is wrong".to_owned())
+        );
         assert!(verify(&format!("{message}.")).is_err());
         for nonsense in ["", "a", "a.b.c", "..", &"x".repeat(10_000)] {
-            assert!(verify(nonsense).unwrap_err().starts_with("it is no token"), "{nonsense}");
+            assert!(
+                verify(nonsense).unwrap_err().starts_with("it is no token"),
+                "{nonsense}"
+            );
         }
     }
 
@@ -272,7 +281,8 @@ mod tests {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key.id.clone());
         let token = encode(&header, &claims(&[]), &secret).unwrap();
-        let verify = |token: &str, algorithms: &[Algorithm]| verifier.verify(token, &terms(algorithms)).unwrap_err();
+        let verify =
+            |token: &str, algorithms: &[Algorithm]| verifier.verify(token, &terms(algorithms)).unwrap_err();
         assert_eq!(
             verify(&token, &[Algorithm::ES256]),
             TokenError::Algorithm(Algorithm::HS256)
@@ -285,7 +295,10 @@ mod tests {
         let mut header = Header::new(Algorithm::ES256);
         for (id, expected) in [
             (Some(other.id.clone()), TokenError::UnknownKey),
-            (Some(key.id.clone()), TokenError::Refused("its signature is wrong".to_owned())),
+            (
+                Some(key.id.clone()),
+                TokenError::Refused("its signature is wrong".to_owned()),
+            ),
             (None, TokenError::Refused("its signature is wrong".to_owned())),
         ] {
             header.kid = id;
@@ -307,7 +320,9 @@ mod tests {
             parameters
         };
         let named = |mut parameters: CertificateParams, name: &str| {
-            parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+            parameters
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
             parameters
         };
         let root_key = KeyPair::generate().unwrap();
@@ -337,9 +352,14 @@ mod tests {
             header.x5c = Some(chain.iter().map(encode_der).collect());
             let signer = EncodingKey::from_ec_der(&signer.serialize_der());
             let token = encode(&header, &claims(&[]), &signer).unwrap();
-            verifier.verify(&token, &terms(&[Algorithm::ES256])).map(|proved| proved.user.unwrap())
+            verifier
+                .verify(&token, &terms(&[Algorithm::ES256]))
+                .map(|proved| proved.user.unwrap())
         };
-        assert_eq!(verify(&[leaf.der(), middle.der()], &leaf_key).as_deref(), Ok("alice"));
+        assert_eq!(
+            verify(&[leaf.der(), middle.der()], &leaf_key).as_deref(),
+            Ok("alice")
+        );
         assert_eq!(verify(&[root.der()], &root_key).as_deref(), Ok("alice"));
         let refused = |found: Result<Arc<str>, TokenError>| matches!(found, Err(TokenError::Chain(_)));
         assert!(refused(verify(&[leaf.der()], &leaf_key)));
@@ -368,11 +388,23 @@ mod tests {
         }
         let empty = folder.path().join("empty");
         std::fs::write(&empty, r#"{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}"#).unwrap();
-        for (bundle, set) in [(Some(&*empty), None), (None, Some(&*empty)), (None, Some(&*certificate))] {
+        for (bundle, set) in [
+            (Some(&*empty), None),
+            (None, Some(&*empty)),
+            (None, Some(&*certificate)),
+        ] {
             let error = Keys::read(bundle, set).err().unwrap();
-            assert!(error.contains(&set.or(bundle).unwrap().display().to_string()), "{error}");
+            assert!(
+                error.contains(&set.or(bundle).unwrap().display().to_string()),
+                "{error}"
+            );
         }
         let nowhere = folder.path().join("nowhere");
-        assert!(Keys::read(None, Some(&nowhere)).err().unwrap().starts_with("read "));
+        assert!(
+            Keys::read(None, Some(&nowhere))
+                .err()
+                .unwrap()
+                .starts_with("read ")
+        );
     }
 }

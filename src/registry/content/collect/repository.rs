@@ -116,6 +116,10 @@ impl Collection<'_> {
             let all = if waits { &mut self.waiting } else { &mut self.kept };
             all[of(blob.algorithm())].insert(short(blob));
         }
+        // An index may list blobs: their links say so, and keep the data.
+        for listed in &manifest.manifests {
+            here[of(listed.algorithm())].insert(short(listed));
+        }
     }
 
     fn keep_data(&mut self, stored: &Digest, waits: bool) {

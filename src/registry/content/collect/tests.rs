@@ -168,6 +168,16 @@ fn what_manifests_name_is_kept_and_the_rest_goes() {
 }
 
 #[test]
+fn blobs_that_an_index_lists_are_kept() {
+    // So buildkit keeps its cache.
+    let store = store();
+    let layer = store.blob("a", b"cache");
+    store.index("a", "cache", &[&layer]);
+    assert_eq!(store.collect(NOW).removed, Tally::default());
+    assert!(store.registry.has_blob(&name("a"), &layer).unwrap());
+}
+
+#[test]
 fn a_grace_passes_between_sentence_and_removal() {
     let store = store();
     let alone = store.blob("a", b"alone");
