@@ -7,6 +7,8 @@ mod dice;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/access.rs"]
+mod access;
 #[path = "registry/acme.rs"]
 mod acme;
 #[path = "registry/cli.rs"]
@@ -29,6 +31,8 @@ mod hardening;
 mod http2;
 #[path = "registry/kills.rs"]
 mod kills;
+#[path = "registry/limits.rs"]
+mod limits;
 #[path = "registry/listing.rs"]
 mod listing;
 #[path = "registry/load.rs"]
@@ -41,5 +45,7 @@ mod properties;
 mod reload;
 #[path = "registry/tls.rs"]
 mod tls;
+#[path = "registry/token.rs"]
+mod token;
 #[path = "registry/uploads.rs"]
 mod uploads;

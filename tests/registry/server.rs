@@ -107,6 +107,18 @@ impl Server {
         line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
     }
 
+    /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
+    pub fn reconfigure(&mut self, extra: &str) {
+        self.configure(extra);
+        self.hang_up();
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -213,6 +225,20 @@ fn configure(folder: &Path, address: SocketAddr, extra: &str) {
         folder.display()
     );
     std::fs::write(folder.join("registry.yml"), text).unwrap();
+}
+
+/// Repeats a question until its answer is this: what happens beside the requests takes its time.
+#[track_caller]
+pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) {
+    let start = Instant::now();
+    loop {
+        let found = ask();
+        if found == *expected {
+            return;
+        }
+        assert!(start.elapsed() < START, "{found:?} instead of {expected:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn spawn(folder: &Path, written: &Log) -> (Child, SocketAddr) {
