@@ -1,5 +1,7 @@
 //! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
 
+#[path = "registry/care.rs"]
+mod care;
 #[path = "registry/client.rs"]
 mod client;
 #[path = "registry/server.rs"]
@@ -9,17 +11,31 @@ mod server;
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/collect.rs"]
+mod collect;
 #[path = "registry/conformance.rs"]
 mod conformance;
 #[path = "registry/content.rs"]
 mod content;
+#[path = "registry/control.rs"]
+mod control;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/exchange.rs"]
+mod exchange;
+#[path = "registry/full.rs"]
+mod full;
 #[path = "registry/hardening.rs"]
 mod hardening;
 #[path = "registry/listing.rs"]
 mod listing;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/race.rs"]
+mod race;
+#[path = "registry/retention.rs"]
+mod retention;
+#[path = "registry/scrub.rs"]
+mod scrub;
 #[path = "registry/uploads.rs"]
 mod uploads;

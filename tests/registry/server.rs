@@ -14,6 +14,9 @@ use super::client::{Answer, send};
 /// Longer than a start ever takes, even beside a build.
 const START: Duration = Duration::from_secs(20);
 
+/// Before lines that go under `storage:`.
+const STORAGE: &str = "storage:";
+
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
@@ -35,6 +38,18 @@ impl Server {
             folder,
             address,
             extra: extra.to_owned(),
+            child,
+        }
+    }
+
+    /// Starts on a folder of the caller's, with further lines under `storage:`.
+    pub fn care(folder: tempfile::TempDir, storage: &str) -> Self {
+        let extra = format!("{STORAGE}{storage}");
+        let (child, address) = spawn(folder.path(), &extra);
+        Self {
+            folder,
+            address,
+            extra,
             child,
         }
     }
@@ -137,10 +152,14 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
 }
 
 fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
+    let (storage, extra) = match extra.strip_prefix(STORAGE) {
+        Some(storage) => (storage, ""),
+        None => ("", extra),
+    };
     let config = folder.join("registry.yml");
     let text = format!(
         "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
-         delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n{extra}",
+         delete:\n    enabled: true\n{storage}http:\n  addr: 127.0.0.1:0\n{extra}",
         folder.display()
     );
     std::fs::write(&config, text).unwrap();
