@@ -1,5 +1,7 @@
 //! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
 
+#[path = "registry/care.rs"]
+mod care;
 #[path = "registry/client.rs"]
 mod client;
 #[path = "registry/dice.rs"]
@@ -15,14 +17,22 @@ mod acme;
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/collect.rs"]
+mod collect;
 #[path = "registry/config.rs"]
 mod config;
 #[path = "registry/conformance.rs"]
 mod conformance;
 #[path = "registry/content.rs"]
 mod content;
+#[path = "registry/control.rs"]
+mod control;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/exchange.rs"]
+mod exchange;
+#[path = "registry/full.rs"]
+mod full;
 #[path = "registry/fuzz.rs"]
 mod fuzz;
 #[path = "registry/hardening.rs"]
@@ -41,8 +51,14 @@ mod load;
 mod probe;
 #[path = "registry/properties.rs"]
 mod properties;
+#[path = "registry/race.rs"]
+mod race;
 #[path = "registry/reload.rs"]
 mod reload;
+#[path = "registry/retention.rs"]
+mod retention;
+#[path = "registry/scrub.rs"]
+mod scrub;
 #[path = "registry/tls.rs"]
 mod tls;
 #[path = "registry/token.rs"]

@@ -20,7 +20,8 @@ pub struct Server {
     pub address: SocketAddr,
     /// What it was told to listen on.
     wanted: SocketAddr,
-    extra: String,
+    /// Its lines under `storage:`.
+    storage: String,
     child: Child,
     /// What it has written to its log, since the first start.
     log: Log,
@@ -46,24 +47,31 @@ impl Server {
 
     /// The same, in a folder that has been prepared; `DIR` in the lines is its path.
     pub fn on(folder: tempfile::TempDir, wanted: SocketAddr, extra: &str) -> Self {
+        Self::configured(folder, wanted, "", extra)
+    }
+
+    /// Starts on a folder of the caller's, with further lines under `storage:`.
+    pub fn care(folder: tempfile::TempDir, storage: &str) -> Self {
+        Self::configured(folder, SocketAddr::from(([127, 0, 0, 1], 0)), storage, "")
+    }
+
+    fn configured(folder: tempfile::TempDir, wanted: SocketAddr, storage: &str, extra: &str) -> Self {
         let log = Log::default();
-        let extra = extra.replace("DIR", &folder.path().display().to_string());
-        configure(folder.path(), wanted, &extra);
+        configure(folder.path(), wanted, storage, extra);
         let (child, address) = spawn(folder.path(), &log);
         Self {
             folder,
             address,
             wanted,
-            extra,
+            storage: storage.to_owned(),
             child,
             log,
         }
     }
 
     /// Writes other lines under `http:`; they are read at the next start or signal.
-    pub fn configure(&mut self, extra: &str) {
-        self.extra = extra.replace("DIR", &self.folder.path().display().to_string());
-        configure(self.folder.path(), self.wanted, &self.extra);
+    pub fn configure(&self, extra: &str) {
+        configure(self.folder.path(), self.wanted, &self.storage, extra);
     }
 
     /// Ends the process at once, as a crash does, and starts another on the same folder.
@@ -108,7 +116,7 @@ impl Server {
     }
 
     /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
-    pub fn reconfigure(&mut self, extra: &str) {
+    pub fn reconfigure(&self, extra: &str) {
         self.configure(extra);
         self.hang_up();
     }
@@ -218,12 +226,12 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn configure(folder: &Path, address: SocketAddr, extra: &str) {
+fn configure(folder: &Path, address: SocketAddr, storage: &str, extra: &str) {
     let text = format!(
-        "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
-         delete:\n    enabled: true\nhttp:\n  addr: {address}\n{extra}",
-        folder.display()
+        "version: 0.1\nlog:\n  accesslog:\n    file: DIR/access.log\nstorage:\n  filesystem:\n    rootdirectory: DIR/data\n  \
+         delete:\n    enabled: true\n{storage}http:\n  addr: {address}\n{extra}"
     );
+    let text = text.replace("DIR", &folder.display().to_string());
     std::fs::write(folder.join("registry.yml"), text).unwrap();
 }
 
