@@ -7,16 +7,20 @@ mod dice;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/checklist/mod.rs"]
+mod checklist;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
-#[path = "registry/conformance.rs"]
+#[path = "registry/conformance/mod.rs"]
 mod conformance;
 #[path = "registry/content.rs"]
 mod content;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/engines.rs"]
+mod engines;
 #[path = "registry/fuzz.rs"]
 mod fuzz;
 #[path = "registry/hardening.rs"]
@@ -25,6 +29,8 @@ mod hardening;
 mod http2;
 #[path = "registry/kills.rs"]
 mod kills;
+#[path = "registry/lab.rs"]
+mod lab;
 #[path = "registry/listing.rs"]
 mod listing;
 #[path = "registry/load.rs"]

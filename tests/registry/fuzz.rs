@@ -308,7 +308,10 @@ fn manifests() {
         };
         accepted += 1;
         // The same document in another spelling is the same manifest.
-        let document: serde_json::Value = serde_json::from_slice(&input).unwrap();
+        // (Numbers that nobody reads may be larger than a value can hold.)
+        let Ok(document) = serde_json::from_slice::<serde_json::Value>(&input) else {
+            continue;
+        };
         let again = Manifest::parse(document.to_string().as_bytes()).unwrap();
         assert_eq!(format!("{again:?}"), format!("{manifest:?}"));
         // What is pushed as its own type is taken by it, and by no other.
@@ -320,14 +323,15 @@ fn manifests() {
     assert!(accepted > 100 && refused > 100, "{accepted} and {refused}");
 }
 
+/// No depth ends the process: what is not looked into is passed over, what is has a limit.
 #[test]
 fn deep_documents_end() {
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
-        let deep = format!(
-            r#"{{"schemaVersion":2,"manifests":[],"x":{}1{}}}"#,
-            open.repeat(100_000),
-            close.repeat(100_000)
-        );
+        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+        let passed_over = format!(r#"{{"schemaVersion":2,"manifests":[],"x":{deep}}}"#);
+        assert!(Manifest::parse(passed_over.as_bytes()).is_ok());
+        let annotation = format!(r#"{{"schemaVersion":2,"manifests":[],"annotations":{{"x":{deep}}}}}"#);
+        assert!(Manifest::parse(annotation.as_bytes()).is_err());
         assert!(Manifest::parse(deep.as_bytes()).is_err());
     }
 }
