@@ -375,6 +375,7 @@ const REASONS: &[(&str, &str)] = &[
     ("annotate-snippets", "diagnostics with the line and a caret"),
     ("strsim", "\"did you mean\""),
     ("rpassword", "asks for passwords without showing them"),
+    ("indicatif", "how far long work of the registry's verbs is"),
     (
         "saphyr-parser",
         "YAML as events with their places; their meaning is ours",

@@ -3,6 +3,7 @@
 //! Monolithic (POST with a digest, or POST and PUT), in chunks with `Content-Range`, streamed without,
 //! or mounted from another repository.
 
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderName};
 use hyper::{Response, StatusCode};
 
@@ -24,6 +25,7 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
+            asked.admit_mount(&name, &from, &digest).await?;
             let (into, wanted) = (name.clone(), digest.clone());
             let mounted = asked
                 .content(move |registry| registry.mount(&into, &from, &wanted))
@@ -76,6 +78,7 @@ pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    asked.room().await?;
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
@@ -88,6 +91,9 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
 }
 
 pub async fn finish(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
+    if !asked.request.body().is_end_stream() {
+        asked.room().await?;
+    }
     let upload = turn(asked, &name, &id).await?;
     complete(asked, upload, &name, digest).await
 }
@@ -101,6 +107,7 @@ pub async fn cancel(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 async fn begin(asked: &Asked<'_>, name: &RepositoryName) -> Result<UploadId, ApiError> {
+    asked.room().await?;
     let name = name.clone();
     asked.content(move |registry| registry.start_upload(&name)).await
 }
@@ -120,6 +127,13 @@ async fn complete(
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
     let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
+    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
+        // What may not become a blob does not stay as an upload.
+        asked
+            .content(move |registry| registry.cancel_upload(upload))
+            .await?;
+        return Err(refusal);
+    }
     let claimed = digest.clone();
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))
