@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::clients::with_tls;
+use super::clients::{with_tls, with_tls_and};
 use super::server::{OCI_INDEX, Server};
 
 /// A registry, and what clients need to be let in.
@@ -17,22 +17,40 @@ pub struct Door {
     pub trust: Option<tempfile::TempDir>,
     /// `user:password`, where one has to say who one is.
     pub login: Option<&'static str>,
+    _users: Option<tempfile::TempDir>,
 }
+
+const LOGIN: &str = "alice:correct horse";
 
 /// The ways in. Each client is tried through each.
 pub fn doors() -> Vec<Door> {
+    let door = |server, trust, users: Option<tempfile::TempDir>| Door {
+        server,
+        trust,
+        login: users.is_some().then_some(LOGIN),
+        _users: users,
+    };
+    let (user, password) = LOGIN.split_once(':').unwrap();
+    let users = || {
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("{user}:{}\n", bcrypt::hash(password, 4).unwrap());
+        std::fs::write(folder.path().join("htpasswd"), line).unwrap();
+        let section = format!(
+            "auth:\n  htpasswd:\n    path: {}/htpasswd\n",
+            folder.path().display()
+        );
+        (folder, section)
+    };
     let (secure, trust) = with_tls();
+    let (basic, with_passwords) = users();
+    let (bearer, section) = users();
+    let with_tokens = format!("{section}  tokenserver:\n    enabled: true\n");
+    let (tokens, trust_of_tokens) = with_tls_and(&with_tokens);
     vec![
-        Door {
-            server: Server::start(),
-            trust: None,
-            login: None,
-        },
-        Door {
-            server: secure,
-            trust: Some(trust),
-            login: None,
-        },
+        door(Server::start(), None, None),
+        door(secure, Some(trust), None),
+        door(Server::with(&with_passwords), None, Some(basic)),
+        door(tokens, Some(trust_of_tokens), Some(bearer)),
     ]
 }
 
@@ -53,14 +71,19 @@ impl Door {
         flags
     }
 
-    /// Flags of containerd's `ctr`.
+    /// Flags of containerd's `ctr`. Without being told it takes a loopback address to speak plain HTTP.
     fn ctr_flags(&self) -> Vec<String> {
         let mut flags = match &self.trust {
             None => vec!["--plain-http".to_owned()],
-            Some(trust) => vec![
-                "--tlscacert".to_owned(),
-                trust.path().join("ca.crt").display().to_string(),
-            ],
+            Some(trust) => {
+                let hosts = trust.path().join("hosts");
+                let host = hosts.join(self.server.address.to_string());
+                std::fs::create_dir_all(&host).unwrap();
+                let (url, at) = (format!("https://{}", self.server.address), trust.path().display());
+                let text = format!("server = \"{url}\"\n[host.\"{url}\"]\n  ca = \"{at}/ca.crt\"\n");
+                std::fs::write(host.join("hosts.toml"), text).unwrap();
+                vec!["--hosts-dir".to_owned(), hosts.display().to_string()]
+            }
         };
         if let Some(login) = self.login {
             flags.extend(["--user".to_owned(), login.to_owned()]);

@@ -134,6 +134,9 @@ fn request_of(endpoint: &Endpoint) -> (Method, String, String) {
     let (method, path, pairs) = match endpoint {
         Endpoint::Root => (Method::GET, "/".to_owned(), Vec::new()),
         Endpoint::Base => (Method::GET, "/v2/".to_owned(), Vec::new()),
+        Endpoint::Token => (Method::GET, "/v2/token".to_owned(), Vec::new()),
+        Endpoint::PostToken => (Method::POST, "/v2/token".to_owned(), Vec::new()),
+        Endpoint::TokenKeys => (Method::GET, "/v2/token/keys".to_owned(), Vec::new()),
         Endpoint::Catalog(wanted) => (Method::GET, "/v2/_catalog".to_owned(), page(wanted)),
         Endpoint::Tags(name, wanted) => (Method::GET, format!("/v2/{name}/tags/list"), page(wanted)),
         Endpoint::GetManifest(name, reference) => (

@@ -112,3 +112,20 @@ fn item_4_warnings() {
     }
     assert_eq!(Server::start().get("/v2/").header("warning"), "");
 }
+
+#[test]
+fn item_3_too_many_requests() {
+    let server =
+        Server::with("access:\n  limits:\n    requests: 3/10m\n    anonymous:\n      requests: 3/10m\n");
+    let refused = (0..20)
+        .map(|_| server.get("/v2/a/tags/list"))
+        .find(|answer| answer.status == 429);
+    let refused = refused.expect("a refusal");
+    assert_eq!(refused.code(), "TOOMANYREQUESTS");
+    assert!(
+        refused
+            .header("retry-after")
+            .parse::<u32>()
+            .is_ok_and(|seconds| seconds > 0)
+    );
+}

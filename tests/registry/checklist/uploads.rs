@@ -87,6 +87,28 @@ fn item_16_locations_are_relative_and_heed_no_stranger() {
     let server = Server::with("  relativeurls: false\n");
     let expected = format!("http://{}/v2/a/blobs/uploads/", server.address);
     assert!(location(&server).starts_with(&expected));
+    // A proxy that is trusted is believed; the hosts are the ones that clients see.
+    let server = Server::with("  relativeurls: false\n  trustedproxies: [127.0.0.1]\n");
+    let of_proxy = [
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-host", "registry.example:444"),
+    ];
+    for headers in [
+        &of_proxy[..],
+        &[(
+            "forwarded",
+            "for=192.0.2.1;host=\"registry.example:444\";proto=https",
+        )],
+    ] {
+        let answer = server
+            .send("POST", "/v2/a/blobs/uploads/", headers, "")
+            .expect(202);
+        let location = answer.header("location");
+        assert!(
+            location.starts_with("https://registry.example:444/v2/a/blobs/uploads/"),
+            "{location}"
+        );
+    }
     let server = Server::with("  relativeurls: false\n  host: https://registry.example/\n");
     assert!(location(&server).starts_with("https://registry.example/v2/a/blobs/uploads/"));
 }
