@@ -1,67 +1,38 @@
 //! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
 
-#[path = "registry/care.rs"]
 mod care;
-#[path = "registry/client.rs"]
 mod client;
-#[path = "registry/dice.rs"]
 mod dice;
-#[path = "registry/server.rs"]
+mod lab;
 mod server;
 
-#[path = "registry/access.rs"]
 mod access;
-#[path = "registry/acme.rs"]
 mod acme;
-#[path = "registry/cli.rs"]
+mod checklist;
 mod cli;
-#[path = "registry/clients.rs"]
 mod clients;
-#[path = "registry/collect.rs"]
 mod collect;
-#[path = "registry/config.rs"]
 mod config;
-#[path = "registry/conformance.rs"]
 mod conformance;
-#[path = "registry/content.rs"]
 mod content;
-#[path = "registry/control.rs"]
 mod control;
-#[path = "registry/crash.rs"]
 mod crash;
-#[path = "registry/exchange.rs"]
+mod engines;
 mod exchange;
-#[path = "registry/full.rs"]
 mod full;
-#[path = "registry/fuzz.rs"]
 mod fuzz;
-#[path = "registry/hardening.rs"]
 mod hardening;
-#[path = "registry/http2.rs"]
 mod http2;
-#[path = "registry/kills.rs"]
 mod kills;
-#[path = "registry/limits.rs"]
 mod limits;
-#[path = "registry/listing.rs"]
 mod listing;
-#[path = "registry/load.rs"]
 mod load;
-#[path = "registry/probe.rs"]
 mod probe;
-#[path = "registry/properties.rs"]
 mod properties;
-#[path = "registry/race.rs"]
 mod race;
-#[path = "registry/reload.rs"]
 mod reload;
-#[path = "registry/retention.rs"]
 mod retention;
-#[path = "registry/scrub.rs"]
 mod scrub;
-#[path = "registry/tls.rs"]
 mod tls;
-#[path = "registry/token.rs"]
 mod token;
-#[path = "registry/uploads.rs"]
 mod uploads;
