@@ -2,6 +2,8 @@
 
 #[path = "registry/client.rs"]
 mod client;
+#[path = "registry/receiver.rs"]
+mod receiver;
 #[path = "registry/server.rs"]
 mod server;
 
@@ -17,9 +19,19 @@ mod content;
 mod crash;
 #[path = "registry/hardening.rs"]
 mod hardening;
+#[path = "registry/health.rs"]
+mod health;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/metrics.rs"]
+mod metrics;
+#[path = "registry/page.rs"]
+mod page;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/telemetry.rs"]
+mod telemetry;
 #[path = "registry/uploads.rs"]
 mod uploads;
+#[path = "registry/webhooks.rs"]
+mod webhooks;

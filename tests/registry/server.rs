@@ -18,6 +18,7 @@ pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
     extra: String,
+    environment: Vec<(String, String)>,
     child: Child,
 }
 
@@ -29,12 +30,20 @@ impl Server {
 
     /// Starts with further lines under `http:`.
     pub fn with(extra: &str) -> Self {
+        Self::with_environment(extra, &[])
+    }
+
+    /// The same, with these variables and no others.
+    pub fn with_environment(extra: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(folder.path(), extra);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, address) = spawn(folder.path(), extra, &environment);
         Self {
             folder,
             address,
             extra: extra.to_owned(),
+            environment,
             child,
         }
     }
@@ -43,7 +52,7 @@ impl Server {
     pub fn crash_and_restart(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self.address) = spawn(self.folder.path(), &self.extra);
+        (self.child, self.address) = spawn(self.folder.path(), &self.extra, &self.environment);
     }
 
     pub fn data(&self) -> PathBuf {
@@ -136,7 +145,7 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
+fn spawn(folder: &Path, extra: &str, environment: &[(String, String)]) -> (Child, SocketAddr) {
     let config = folder.join("registry.yml");
     let text = format!(
         "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
@@ -148,6 +157,7 @@ fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
         .args(["registry", "serve", "--config"])
         .arg(&config)
         .env_clear()
+        .envs(environment.iter().cloned())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
