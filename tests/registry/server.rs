@@ -1,7 +1,7 @@
 //! The real executable on a port of its own, with a folder of its own, and the requests that tests repeat.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,8 @@ use super::client::{Answer, send};
 /// Longer than a start ever takes, even beside a build.
 const START: Duration = Duration::from_secs(20);
 
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
@@ -22,6 +24,7 @@ pub struct Server {
     wanted: SocketAddr,
     /// Its lines under `storage:`.
     storage: String,
+    environment: Vec<(String, String)>,
     child: Child,
     /// What it has written to its log, since the first start.
     log: Log,
@@ -37,7 +40,7 @@ impl Server {
 
     /// Starts with further lines under `http:`.
     pub fn with(extra: &str) -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), extra)
+        Self::at(ANY_PORT, extra)
     }
 
     /// The same, on an address that others must know beforehand.
@@ -47,23 +50,39 @@ impl Server {
 
     /// The same, in a folder that has been prepared; `DIR` in the lines is its path.
     pub fn on(folder: tempfile::TempDir, wanted: SocketAddr, extra: &str) -> Self {
-        Self::configured(folder, wanted, "", extra)
+        configure(folder.path(), wanted, "", extra);
+        Self::configured(folder, wanted, "", &[])
     }
 
     /// Starts on a folder of the caller's, with further lines under `storage:`.
     pub fn care(folder: tempfile::TempDir, storage: &str) -> Self {
-        Self::configured(folder, SocketAddr::from(([127, 0, 0, 1], 0)), storage, "")
+        configure(folder.path(), ANY_PORT, storage, "");
+        Self::configured(folder, ANY_PORT, storage, &[])
     }
 
-    fn configured(folder: tempfile::TempDir, wanted: SocketAddr, storage: &str, extra: &str) -> Self {
+    /// Starts with further lines under `http:`, with these variables and no others.
+    pub fn with_environment(extra: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        configure(folder.path(), ANY_PORT, "", extra);
+        Self::configured(folder, ANY_PORT, "", environment)
+    }
+
+    fn configured(
+        folder: tempfile::TempDir,
+        wanted: SocketAddr,
+        storage: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = Log::default();
-        configure(folder.path(), wanted, storage, extra);
-        let (child, address) = spawn(folder.path(), &log);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, address) = spawn(folder.path(), &environment, &log);
         Self {
             folder,
             address,
             wanted,
             storage: storage.to_owned(),
+            environment,
             child,
             log,
         }
@@ -86,7 +105,7 @@ impl Server {
     }
 
     pub fn restart(&mut self) {
-        (self.child, self.address) = spawn(self.folder.path(), &self.log);
+        (self.child, self.address) = spawn(self.folder.path(), &self.environment, &self.log);
     }
 
     /// Waits until its log has this text, and empties it up to there.
@@ -249,11 +268,12 @@ pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) 
     }
 }
 
-fn spawn(folder: &Path, written: &Log) -> (Child, SocketAddr) {
+fn spawn(folder: &Path, environment: &[(String, String)], written: &Log) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
         .args(["registry", "serve", "--config"])
         .arg(folder.join("registry.yml"))
         .env_clear()
+        .envs(environment.iter().cloned())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
