@@ -5,12 +5,18 @@ mod client;
 #[path = "registry/server.rs"]
 mod server;
 
+#[path = "registry/adoption.rs"]
+mod adoption;
+#[path = "registry/bench.rs"]
+mod bench;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
 #[path = "registry/content.rs"]
 mod content;
+#[path = "registry/counts.rs"]
+mod counts;
 #[path = "registry/crash.rs"]
 mod crash;
 #[path = "registry/hardening.rs"]
@@ -19,5 +25,7 @@ mod hardening;
 mod listing;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/sending.rs"]
+mod sending;
 #[path = "registry/uploads.rs"]
 mod uploads;

@@ -106,14 +106,14 @@ fn skopeo_without_tls() {
 }
 
 /// A distribution of Debian's on a data directory.
-struct Distribution {
+pub struct Distribution {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Distribution {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_port();
         let config = folder.path().join("config.yml");

@@ -46,6 +46,10 @@ impl Server {
         (self.child, self.address) = spawn(self.folder.path(), &self.extra);
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -15,9 +15,14 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
-    let stored = asked
-        .content(move |registry| registry.manifest(&name, &reference))
-        .await?;
+    let stored = match asked.service.registry.known_manifest(&name, &reference) {
+        Some(stored) => stored,
+        None => {
+            asked
+                .content(move |registry| registry.manifest(&name, &reference))
+                .await?
+        }
+    };
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {
@@ -30,7 +35,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
     let mut response = if is_current(asked, &tag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
-        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes));
+        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes.clone()));
         let content_type = HeaderValue::from_static(media_type.as_str());
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response
@@ -68,7 +73,7 @@ pub async fn put(
     let accepted_tags = tags.clone();
     let (digest, manifest) = asked
         .content(move |registry| {
-            registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
+            registry.put_manifest(&name, &reference, &tags, bytes, content_type.as_deref())
         })
         .await?;
     let mut response: Response<Body> = respond::empty(StatusCode::CREATED);

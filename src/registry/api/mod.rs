@@ -7,6 +7,7 @@ mod access;
 mod base;
 mod blobs;
 mod body;
+mod handover;
 mod listing;
 mod location;
 mod manifests;
@@ -21,6 +22,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
 pub use body::Body;
+pub use handover::Handover;
 pub use respond::error_response;
 
 use super::config::Config;

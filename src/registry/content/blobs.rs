@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::links::link_to;
 use super::{ContentError, Registry};
 use crate::registry::digest::Digest;
 use crate::registry::name::RepositoryName;
@@ -22,6 +23,29 @@ impl Registry {
             Err(StorageError::NotFound { .. }) => Err(ContentError::BlobUnknown),
             opened => Ok(opened?),
         }
+    }
+
+    /// The same for one whose link was read before: none where that is not so, or the blob is not there.
+    pub fn known_blob(&self, name: &RepositoryName, digest: &Digest) -> Option<Arc<dyn Content>> {
+        let stored = self.known_link(&paths::layer_link(name, digest))?;
+        self.storage.open(&paths::blob(&stored)).ok()
+    }
+
+    /// How many bytes a blob of a repository has.
+    pub fn blob_size(&self, name: &RepositoryName, digest: &Digest) -> Result<u64, ContentError> {
+        let stored = self
+            .link(&paths::layer_link(name, digest))?
+            .ok_or(ContentError::BlobUnknown)?;
+        match self.storage.stamp(&paths::blob(&stored)) {
+            Err(StorageError::NotFound { .. }) => Err(ContentError::BlobUnknown),
+            stamp => Ok(stamp?.size()),
+        }
+    }
+
+    /// The same for one whose link was read before.
+    pub fn known_blob_size(&self, name: &RepositoryName, digest: &Digest) -> Option<u64> {
+        let stored = self.known_link(&paths::layer_link(name, digest))?;
+        Some(self.storage.stamp(&paths::blob(&stored)).ok()?.size())
     }
 
     pub fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
@@ -55,8 +79,10 @@ impl Registry {
             return Ok(false);
         }
         self.shared(name, || {
-            self.write_link(&paths::layer_link(name, digest), &stored)
+            self.storage
+                .commit(&[link_to(paths::layer_link(name, digest), &stored)])
         })?;
+        self.catalog.added(name);
         Ok(true)
     }
 }

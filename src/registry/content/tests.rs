@@ -128,7 +128,7 @@ async fn a_pushed_blob_heals_a_damaged_one() {
     let digest = push_blob(&registry, &repository, b"sound").await;
     registry
         .storage
-        .write(&crate::registry::storage::paths::blob(&digest), b"damaged")
+        .write(&crate::registry::storage::paths::blob(&digest), "damaged".into())
         .unwrap();
     push_blob(&registry, &repository, b"sound").await;
     let blob = registry.blob(&repository, &digest).unwrap();
@@ -139,7 +139,7 @@ async fn a_pushed_blob_heals_a_damaged_one() {
 async fn deleting_a_manifest_takes_its_tags() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, repository) = (registry(&folder), name("a"));
-    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
     let tags: Vec<Tag> = ["v2", "v3"].map(|tag| tag.parse().unwrap()).into();
     let v1 = Reference::Tag("v1".parse().unwrap());
     let (digest, _) = registry
@@ -162,7 +162,7 @@ async fn deleting_a_manifest_takes_its_tags() {
 async fn a_half_written_tag_is_not_listed_and_hides_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (registry, repository) = (registry(&folder), name("a"));
-    let index = br#"{"schemaVersion":2,"manifests":[]}"#;
+    let index = Bytes::from_static(br#"{"schemaVersion":2,"manifests":[]}"#);
     let tags: Vec<Tag> = ["a", "b", "c"].map(|tag| tag.parse().unwrap()).into();
     let (digest, _) = registry
         .put_manifest(&repository, &Reference::Tag(tags[0].clone()), &tags, index, None)

@@ -17,8 +17,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::patience::Patience;
+use super::sending::Sending;
 use crate::registry::access_log::{Observed, Record};
-use crate::registry::api::{Connection, Service};
+use crate::registry::api::{Connection, Handover, Service};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,12 +52,16 @@ impl Connections {
         // Answers are written whole: waiting to join them would only delay.
         let _ = stream.set_nodelay(true);
         let ended = match &self.tls {
-            None => self.http1(stream, peer, false, watcher).await,
+            None => {
+                let handover = Handover::default();
+                let stream = Sending::new(stream, handover.clone());
+                self.http1(stream, peer, Some(handover), watcher).await
+            }
             Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, handshake(acceptor, stream)).await {
                 Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                     self.http2(stream, peer, watcher).await
                 }
-                Ok(Ok(Some(stream))) => self.http1(stream, peer, true, watcher).await,
+                Ok(Ok(Some(stream))) => self.http1(stream, peer, None, watcher).await,
                 Ok(Ok(None)) => return,
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -77,7 +82,8 @@ impl Connections {
         &self,
         stream: S,
         peer: SocketAddr,
-        secure: bool,
+        // Of a stream that looks for what is handed over to it: one without TLS.
+        handover: Option<Handover>,
         watcher: Watcher,
     ) -> Result<(), hyper::Error>
     where
@@ -88,9 +94,12 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD);
+            .max_buf_size(MAX_HEAD)
+            // Bodies are written from where they are: copied, a placeholder would be sent for a file.
+            .writev(true);
         let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
-        let service = self.answerer(Connection { peer, secure });
+        let secure = handover.is_none();
+        let service = self.answerer(Connection { peer, secure }, handover);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
@@ -109,20 +118,28 @@ impl Connections {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
         let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
-        let service = self.answerer(Connection { peer, secure: true });
+        let service = self.answerer(Connection { peer, secure: true }, None);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
     }
 
     /// The function that turns one request into one answer, and its access line.
-    fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
+    fn answerer(
+        &self,
+        connection: Connection,
+        handover: Option<Handover>,
+    ) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
         move |request| {
-            let service = Arc::clone(&service);
+            let (service, handover) = (Arc::clone(&service), handover.clone());
             Box::pin(async move {
                 let record = Record::new(&request, connection);
-                Ok(record.observe(service.answer(request, connection).await))
+                let mut response = service.answer(request, connection).await;
+                if let Some(handover) = &handover {
+                    response.body_mut().hand_over(handover);
+                }
+                Ok(record.observe(response))
             })
         }
     }

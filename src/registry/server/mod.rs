@@ -5,6 +5,7 @@
 
 mod connection;
 mod patience;
+mod sending;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use super::{Storage, StorageError, paths};
+use super::{Step, Storage, StorageError, paths};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::name::{RepositoryName, UploadId};
 
@@ -10,6 +10,8 @@ use crate::registry::name::{RepositoryName, UploadId};
 pub fn check(storage: &dyn Storage) {
     objects(storage);
     growing(storage);
+    committing(storage);
+    stamps(storage);
     listing(storage);
     deleting(storage);
     races(storage);
@@ -25,7 +27,7 @@ fn objects(storage: &dyn Storage) {
     assert!(storage.open(&key).err().unwrap().is_not_found());
     assert!(!storage.exists(&key).unwrap());
 
-    storage.write(&key, b"one").unwrap();
+    storage.write(&key, "one".into()).unwrap();
     assert_eq!(storage.read(&key, 3).unwrap(), "one");
     assert!(matches!(
         storage.read(&key, 2),
@@ -38,7 +40,7 @@ fn objects(storage: &dyn Storage) {
     assert!(storage.exists(&key).unwrap());
 
     let opened = storage.open(&key).unwrap();
-    storage.write(&key, b"another").unwrap();
+    storage.write(&key, "another".into()).unwrap();
     assert_eq!(storage.read(&key, 99).unwrap(), "another");
     assert_eq!(opened.size(), 3);
     assert_eq!(
@@ -49,7 +51,7 @@ fn objects(storage: &dyn Storage) {
     assert!(opened.read_at(3, 1).is_err(), "nothing lies behind the end");
 
     let empty = paths::blob(&Digest::of(Algorithm::Sha512, b"empty"));
-    storage.write(&empty, b"").unwrap();
+    storage.write(&empty, "".into()).unwrap();
     assert_eq!(storage.read(&empty, 0).unwrap(), "");
 }
 
@@ -60,22 +62,69 @@ fn growing(storage: &dyn Storage) {
     assert!(storage.append(&from).err().unwrap().is_not_found());
 
     let mut object = storage.create(&from).unwrap();
-    object.append(b"grow").unwrap();
+    object.append(&["grow".into()]).unwrap();
     assert_eq!(object.size(), 4);
     drop(object);
     assert!(storage.create(&from).is_err(), "an object is started once");
 
     let mut object = storage.append(&from).unwrap();
     assert_eq!(object.size(), 4);
-    object.append(b"n").unwrap();
+    object.append(&["n".into()]).unwrap();
     drop(object);
     assert_eq!(storage.open(&from).unwrap().size(), 5);
 
-    storage.write(&to, b"damaged").unwrap();
-    storage.publish(&from, &to).unwrap();
+    storage.write(&to, "damaged".into()).unwrap();
+    let publish = [Step::Publish {
+        from: from.clone(),
+        to: to.clone(),
+    }];
+    storage.commit(&publish).unwrap();
     assert_eq!(storage.read(&to, 9).unwrap(), "grown", "publishing replaces");
     assert!(!storage.exists(&from).unwrap());
-    assert!(storage.publish(&from, &to).unwrap_err().is_not_found());
+    assert!(storage.commit(&publish).unwrap_err().is_not_found());
+}
+
+/// Steps happen in order; where one fails, none of those behind it has.
+fn committing(storage: &dyn Storage) {
+    storage.commit(&[]).unwrap();
+    let repository = name("commit");
+    let [one, two, three] = [b"1", b"2", b"3"].map(|content| Digest::of(Algorithm::Sha256, content));
+    let write = |digest: &Digest, content: &'static str| Step::Write {
+        key: paths::layer_link(&repository, digest),
+        content: content.into(),
+    };
+    let read = |digest| storage.read(&paths::layer_link(&repository, digest), 9);
+    storage
+        .commit(&[write(&one, "a"), write(&two, "b"), write(&one, "c")])
+        .unwrap();
+    assert_eq!((read(&one).unwrap(), read(&two).unwrap()), ("c".into(), "b".into()));
+
+    let gone = Step::Publish {
+        from: paths::upload_data(&repository, &UploadId::random()),
+        to: paths::blob(&three),
+    };
+    let failed = storage.commit(&[write(&two, "d"), gone, write(&three, "e")]);
+    assert!(failed.unwrap_err().is_not_found());
+    assert!(read(&three).unwrap_err().is_not_found());
+    assert_eq!(read(&two).unwrap(), "b", "what is missing is found out before anything is done");
+}
+
+fn stamps(storage: &dyn Storage) {
+    let repository = name("stamps");
+    let digest = Digest::of(Algorithm::Sha256, b"stamps");
+    let (key, folder) = (paths::layer_link(&repository, &digest), paths::layer(&repository, &digest));
+    assert!(storage.stamp(&key).unwrap_err().is_not_found());
+    storage.write(&key, "one".into()).unwrap();
+    let (file, names) = (storage.stamp(&key).unwrap(), storage.stamp(&folder).unwrap());
+    assert_eq!(file.size(), 3);
+    assert!(!file.has_settled(), "the next write might leave the same");
+    assert_eq!(storage.stamp(&key).unwrap(), file);
+    assert_eq!(storage.stamp(&folder).unwrap(), names);
+    storage.write(&key, "more".into()).unwrap();
+    assert_ne!(storage.stamp(&key).unwrap(), file);
+    storage.discard(&key).unwrap();
+    storage.discard(&key).unwrap();
+    assert!(!storage.exists(&key).unwrap());
 }
 
 fn listing(storage: &dyn Storage) {
@@ -84,7 +133,7 @@ fn listing(storage: &dyn Storage) {
     for child in ["list/b", "list/a", "list/a-b", "list/c", "list/a/deep"] {
         let digest = Digest::of(Algorithm::Sha256, child.as_bytes());
         storage
-            .write(&paths::layer_link(&name(child), &digest), b"x")
+            .write(&paths::layer_link(&name(child), &digest), "x".into())
             .unwrap();
     }
     assert_eq!(storage.list(&folder, None, 9).unwrap(), ["a", "a-b", "b", "c"]);
@@ -97,11 +146,11 @@ fn deleting(storage: &dyn Storage) {
     let repository = name("deleting");
     let digest = Digest::of(Algorithm::Sha256, b"deleting");
     let link = paths::layer_link(&repository, &digest);
-    storage.write(&link, b"x").unwrap();
+    storage.write(&link, "x".into()).unwrap();
     storage.delete(&paths::layer(&repository, &digest)).unwrap();
     assert!(!storage.exists(&link).unwrap());
     storage.delete(&paths::layer(&repository, &digest)).unwrap();
-    storage.write(&link, b"y").unwrap();
+    storage.write(&link, "y".into()).unwrap();
     storage.delete(&link).unwrap();
     assert!(storage.read(&link, 9).unwrap_err().is_not_found());
 }
@@ -116,7 +165,7 @@ fn races(storage: &dyn Storage) {
             let (key, start) = (&key, &start);
             scope.spawn(move || {
                 start.wait();
-                storage.write(key, &[writer; 4096]).unwrap();
+                storage.write(key, vec![writer; 4096].into()).unwrap();
             });
         }
     });
