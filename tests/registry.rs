@@ -13,6 +13,8 @@ mod bench;
 mod cli;
 #[path = "registry/clients.rs"]
 mod clients;
+#[path = "registry/conformance.rs"]
+mod conformance;
 #[path = "registry/content.rs"]
 mod content;
 #[path = "registry/counts.rs"]

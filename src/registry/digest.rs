@@ -25,6 +25,10 @@ impl Algorithm {
         }
     }
 
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
     /// Length of the digest in hexadecimal digits.
     pub fn hex_length(self) -> usize {
         match self {
@@ -91,10 +95,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let (name, hex) = text.split_once(':').ok_or(DigestError::Form)?;
-        let algorithm = Algorithm::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == name)
-            .ok_or(DigestError::Algorithm)?;
+        let algorithm = Algorithm::from_name(name).ok_or(DigestError::Algorithm)?;
         Self::from_parts(algorithm, hex)
     }
 }

@@ -1,6 +1,7 @@
 //! What a client is told when something goes wrong: ONE table of condition, code, message and status.
 //!
-//! Codes are distribution-spec's; where it has none that fits, the nearest that clients print well.
+//! Codes of what a client can do something about (4xx) are distribution-spec's, which allows no others; where
+//! none fits it is the nearest, and the message says the rest.
 //! The body is `{"errors":[{"code","message","detail"}]}`.
 
 use hyper::StatusCode;
@@ -37,10 +38,12 @@ problems! {
     ManifestTooLarge => "MANIFEST_INVALID", PAYLOAD_TOO_LARGE, "manifest exceeds the size limit of this registry";
     NameInvalid => "NAME_INVALID", BAD_REQUEST, "invalid repository name";
     NameUnknown => "NAME_UNKNOWN", NOT_FOUND, "repository name not known to registry";
-    TagInvalid => "TAG_INVALID", BAD_REQUEST, "invalid tag";
+    TagInvalid => "MANIFEST_INVALID", BAD_REQUEST, "invalid tag";
     SizeInvalid => "SIZE_INVALID", BAD_REQUEST, "provided length did not match content length";
-    RangeInvalid => "RANGE_INVALID", RANGE_NOT_SATISFIABLE, "invalid content range";
-    PageInvalid => "PAGINATION_NUMBER_INVALID", BAD_REQUEST, "invalid number of results requested";
+    TooManyTags => "MANIFEST_INVALID", URI_TOO_LONG, "too many tags in one push";
+    RangeInvalid => "BLOB_UNKNOWN", RANGE_NOT_SATISFIABLE, "the blob has no such range";
+    ChunkInvalid => "BLOB_UPLOAD_INVALID", RANGE_NOT_SATISFIABLE, "the chunk is not the one that comes next";
+    PageInvalid => "UNSUPPORTED", BAD_REQUEST, "invalid number of results requested";
     Unsupported => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the operation is unsupported";
     ReadOnly => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the registry is in read-only mode";
     NoSuchEndpoint => "UNSUPPORTED", NOT_FOUND, "no such endpoint; the registry's are under /v2/";
@@ -119,6 +122,32 @@ mod tests {
             String::from_utf8(body).unwrap(),
             r#"{"errors":[{"code":"NAME_INVALID","message":"invalid repository name","detail":"X"}]}"#
         );
+    }
+
+    /// What distribution-spec 1.1 allows.
+    const CODES: [&str; 14] = [
+        "BLOB_UNKNOWN",
+        "BLOB_UPLOAD_INVALID",
+        "BLOB_UPLOAD_UNKNOWN",
+        "DIGEST_INVALID",
+        "MANIFEST_BLOB_UNKNOWN",
+        "MANIFEST_INVALID",
+        "MANIFEST_UNKNOWN",
+        "NAME_INVALID",
+        "NAME_UNKNOWN",
+        "SIZE_INVALID",
+        "UNAUTHORIZED",
+        "DENIED",
+        "UNSUPPORTED",
+        "TOOMANYREQUESTS",
+    ];
+
+    #[test]
+    fn item_3_codes_are_the_spec_s() {
+        for problem in Problem::ALL {
+            let known = CODES.contains(&problem.code());
+            assert!(known || problem.status().is_server_error(), "{problem:?}");
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl MediaType {
 /// Whether a client that sent these `Accept` values takes this type. No header at all takes anything.
 pub fn acceptable<'a>(accept: impl Iterator<Item = &'a str>, media_type: MediaType) -> bool {
     let mut explicit = false;
+    // The most specific range that matches decides.
+    let mut best = (0, false);
     for range in accept.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let range = parts.next().unwrap_or("");
@@ -58,14 +60,16 @@ pub fn acceptable<'a>(accept: impl Iterator<Item = &'a str>, media_type: MediaTy
             continue;
         }
         explicit = true;
+        let closeness = match range {
+            "*/*" => 1,
+            "application/*" => 2,
+            _ if range.eq_ignore_ascii_case(media_type.as_str()) => 3,
+            _ => continue,
+        };
         let refused = parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        let matches =
-            matches!(range, "*/*" | "application/*") || range.eq_ignore_ascii_case(media_type.as_str());
-        if matches && !refused {
-            return true;
-        }
+        best = best.max((closeness, !refused));
     }
-    !explicit
+    !explicit || best.1
 }
 
 /// A pointer from one manifest to content.
@@ -99,7 +103,9 @@ pub struct Manifest {
     pub media_type: MediaType,
     /// Config and layers that must be in the repository.
     pub blobs: Vec<Digest>,
-    /// Manifests that an index lists.
+    /// Layers that need not be there: clients fetch them from their vendor. Some push them all the same.
+    pub elsewhere: Vec<Digest>,
+    /// What an index lists: manifests, or blobs (buildkit keeps its cache so).
     pub manifests: Vec<Digest>,
     pub subject: Option<Digest>,
     /// What a referrers listing shows: the manifest's own, else its config's media type.
@@ -120,6 +126,8 @@ pub enum ManifestError {
     Mismatch { sent: String, own: &'static str },
     #[error("the manifest has no {0}")]
     Missing(&'static str),
+    #[error("the annotation {0:?} is no text")]
+    Annotation(String),
     #[error("the manifest mixes `manifests` with `config` or `layers`, so that its type is ambiguous")]
     Ambiguous,
     #[error("the digest {digest:?}: {source}")]
@@ -130,8 +138,17 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Reads a manifest, as it was sent or as it is stored.
+    /// Reads a manifest as it is stored. An annotation that is no text is left out: one of them would make
+    /// a whole listing unreadable to clients.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
+        let mut manifest = Self::read(bytes)?;
+        if let Some(annotations) = &mut manifest.annotations {
+            annotations.retain(|_, value| value.is_string());
+        }
+        Ok(manifest)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, ManifestError> {
         let document: Document = serde_json::from_slice(bytes)?;
         if document.schema_version != Some(2) {
             return Err(ManifestError::SchemaVersion);
@@ -156,32 +173,40 @@ impl Manifest {
         let mut manifest = Self {
             media_type,
             blobs: Vec::new(),
+            elsewhere: Vec::new(),
             manifests: Vec::new(),
             subject: document.subject.map(|subject| digest(&subject)).transpose()?,
             artifact_type: document.artifact_type.filter(|text| !text.is_empty()),
             annotations: document.annotations,
         };
         if media_type.is_list() {
-            let listed = document.manifests.ok_or(ManifestError::Missing("manifests"))?;
+            let listed = document.manifests.unwrap_or_default();
             manifest.manifests = listed.iter().map(digest).collect::<Result<_, _>>()?;
         } else {
             let config = document.config.ok_or(ManifestError::Missing("config"))?;
-            let layers = document.layers.ok_or(ManifestError::Missing("layers"))?;
             manifest.blobs.push(digest(&config)?);
-            for layer in &layers {
+            // Go writes an empty list as null, and distribution takes a manifest without one.
+            for layer in &document.layers.unwrap_or_default() {
                 let named = digest(layer)?;
-                if !is_elsewhere(layer) {
+                if is_elsewhere(layer) {
+                    manifest.elsewhere.push(named);
+                } else {
                     manifest.blobs.push(named);
                 }
             }
-            manifest.artifact_type = manifest.artifact_type.or(Some(config.media_type));
+            let of_config = Some(config.media_type).filter(|text| !text.is_empty());
+            manifest.artifact_type = manifest.artifact_type.or(of_config);
         }
         Ok(manifest)
     }
 
     /// Reads a pushed manifest and holds it against the type that its sender claims.
     pub fn parse_pushed(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
-        let manifest = Self::parse(bytes)?;
+        let manifest = Self::read(bytes)?;
+        let annotations = manifest.annotations.iter().flatten();
+        if let Some((name, _)) = annotations.into_iter().find(|(_, value)| !value.is_string()) {
+            return Err(ManifestError::Annotation(name.clone()));
+        }
         match content_type {
             Some(sent) if MediaType::parse(sent) != Some(manifest.media_type) => {
                 Err(ManifestError::Mismatch {
@@ -227,8 +252,31 @@ mod tests {
         )
         .unwrap();
         assert_eq!(manifest.media_type, MediaType::OciManifest);
-        assert_eq!(manifest.blobs.len(), 2);
+        assert_eq!((manifest.blobs.len(), manifest.elsewhere.len()), (2, 1));
         assert_eq!(manifest.artifact_type.as_deref(), Some("x/y"));
+    }
+
+    #[test]
+    fn an_empty_list_may_be_null_or_missing() {
+        for list in ["", r#","layers":null"#, r#","layers":[]"#] {
+            let text = format!(r#"{{"schemaVersion":2,"config":{{"digest":"A"}}{list}}}"#);
+            let manifest = parse(&text).unwrap();
+            assert_eq!((manifest.blobs.len(), manifest.artifact_type), (1, None));
+        }
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","manifests":null}}"#,
+            MediaType::OciIndex.as_str()
+        );
+        assert!(parse(&index).unwrap().manifests.is_empty());
+    }
+
+    #[test]
+    fn annotations_are_texts() {
+        let index = br#"{"schemaVersion":2,"manifests":[],"annotations":{"a":"text","b":1}}"#;
+        let error = Manifest::parse_pushed(index, None).unwrap_err().to_string();
+        assert_eq!(error, r#"the annotation "b" is no text"#);
+        let kept = Manifest::parse(index).unwrap().annotations.unwrap();
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
@@ -247,10 +295,6 @@ mod tests {
             ("[]", "the manifest is not the JSON of one"),
             (r#"{"schemaVersion":1}"#, "schemaVersion must be 2"),
             (r#"{"schemaVersion":2}"#, "the manifest has no config"),
-            (
-                r#"{"schemaVersion":2,"config":{"digest":"A"}}"#,
-                "the manifest has no layers",
-            ),
             (
                 r#"{"schemaVersion":2,"mediaType":"text/plain"}"#,
                 "the media type \"text/plain\" is none of",
@@ -293,6 +337,12 @@ mod tests {
             (vec!["application/json", oci], true),
             (vec!["application/json"], false),
             (vec!["application/vnd.oci.image.manifest.v1+json;q=0"], false),
+            (
+                vec!["*/*", "application/vnd.oci.image.manifest.v1+json; q=0"],
+                false,
+            ),
+            (vec!["*/*;q=0", oci], true),
+            (vec!["", " , "], true),
         ] {
             assert_eq!(
                 acceptable(accept.iter().copied(), MediaType::OciManifest),

@@ -6,10 +6,11 @@
 //! | storage | `storage` | keys and bytes; nothing of HTTP or of manifests |
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
+//! | outside | `outbound` | HTTP as a client; no registry, no storage |
 //! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
 //!
-//! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
-//! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
+//! Content is synchronous on purpose: a request that has to read or write makes one hop to a blocking thread and
+//! runs there from end to end, instead of one hop for each file; what is known takes none. Nothing here uses the provisioner.
 
 pub mod access_log;
 pub mod api;
@@ -19,6 +20,7 @@ pub mod digest;
 pub mod error;
 pub mod manifest;
 pub mod name;
+pub mod outbound;
 pub mod range;
 pub mod route;
 pub mod server;

@@ -10,6 +10,7 @@ use regdeploy::modules::{self, Arg, Rule, Spec};
 use regdeploy::output::{self, PRINTERS};
 use regdeploy::playbook::Vocabulary;
 use regdeploy::playbook::keyword::{KEYWORDS, Keyword};
+use regdeploy::registry::config::{self, Config, Shown};
 use regdeploy::template;
 
 use super::parts;
@@ -31,6 +32,11 @@ const PARTS: &[(&str, Maker)] = &[
     ("settings", || settings(false)),
     ("settings without effect", || settings(true)),
     ("dependencies", dependencies),
+    ("registry keys", registry_keys),
+    ("registry keys without effect", || {
+        reasons(config::without_effect())
+    }),
+    ("registry keys that are refused", || reasons(config::refused())),
 ];
 
 #[test]
@@ -135,6 +141,38 @@ fn settings(unused: bool) -> String {
                 setting.doc.to_owned(),
             ]
         }),
+    )
+}
+
+fn registry_keys() -> String {
+    let defaults = Config::default();
+    let text = |shown: &Shown| match shown {
+        Shown::One(text) => text.clone(),
+        Shown::Many(texts) => texts.join(", "),
+    };
+    rows(
+        "| key | default | meaning |",
+        config::keys().map(|key| {
+            let shown = key.shown(&defaults);
+            let default = shown.first().map(|(_, shown)| code(&text(shown)));
+            let note = if key.is_read_at_start() {
+                " (read at the start only)"
+            } else {
+                ""
+            };
+            vec![
+                code(key.path),
+                default.unwrap_or_default(),
+                format!("{}{note}", key.meaning),
+            ]
+        }),
+    )
+}
+
+fn reasons(rows_of: impl Iterator<Item = (&'static str, &'static str)>) -> String {
+    rows(
+        "| key | why |",
+        rows_of.map(|(path, reason)| vec![code(path), reason.to_owned()]),
     )
 }
 
@@ -392,8 +430,12 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("tokio", "the asynchronous runtime of controller and registry"),
     ("hyper", "HTTP/1.1 and HTTP/2"),
-    ("hyper-util", "hyper on tokio, graceful shutdown"),
+    (
+        "hyper-util",
+        "hyper on tokio: graceful shutdown, a client with proxies",
+    ),
     ("http-body-util", "bodies of requests and answers"),
+    ("tower-service", "the trait of hyper-util's connectors"),
     ("bytes", "pieces of bodies without copies"),
     ("rustls", "TLS"),
     ("tokio-rustls", "TLS on tokio"),

@@ -115,7 +115,8 @@ fn two_servers_write_to_one_directory_and_answer_alike() {
         match what {
             "delete a blob" => {
                 let blobs: Vec<_> = seen.targets.iter().filter(|target| target.contains("/blobs/")).collect();
-                let status = send(writer, "DELETE", random.pick(&blobs), &[], "").status;
+                let target = random.pick(&blobs).as_str();
+                let status = send(writer, "DELETE", target, &[], "").status;
                 assert!([202, 404].contains(&status), "{status}");
             }
             "delete a manifest" => {

@@ -16,8 +16,8 @@ fn every_work_is_done_by_everybody_who_can() {
         let name = work["work"].as_str().unwrap();
         let servers = work["servers"].as_object().unwrap();
         assert!(servers.contains_key("docker-registry"), "{name}");
-        // Collecting is a verb that this program has not yet.
-        assert_eq!(servers.contains_key("regdeploy"), name != "collection", "{name}");
+        // Collecting is a verb of its own.
+        assert!(servers.contains_key("regdeploy") || name == "collection", "{name}");
         for (server, figures) in servers {
             assert!(figures["per_second"].as_f64() > Some(0.0), "{name} {server}");
         }

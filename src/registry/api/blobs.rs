@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hyper::{Method, StatusCode};
 use hyper::header::{self, HeaderValue};
+use hyper::{Method, StatusCode};
 
 use super::body::Body;
 use super::manifests::is_current;
@@ -84,8 +84,10 @@ async fn open(
 fn wanted(asked: &Asked<'_>, tag: &str, size: u64) -> Wanted {
     // A part of something else than the client has begun with would be useless to it.
     let other = asked.header(header::IF_RANGE).is_some_and(|held| held != tag);
+    // Ranges are GET's alone: HEAD tells of the whole.
+    let ranges = asked.request.method() == Method::GET && !other;
     match asked.header(header::RANGE) {
-        Some(range) if !other => range::wanted(range, size),
+        Some(range) if ranges => range::wanted(range, size),
         _ => Wanted::Whole,
     }
 }

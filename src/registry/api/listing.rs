@@ -13,7 +13,7 @@ use crate::registry::route::Page;
 pub const MAX_PAGE: usize = 10_000;
 
 pub async fn catalog(asked: &Asked<'_>, page: Page) -> Answer {
-    let limit = asked.service.config.catalog.max_entries.min(MAX_PAGE);
+    let limit = asked.config.catalog.max_entries.min(MAX_PAGE);
     let count = page.count.map_or(limit, |count| count.min(limit));
     let mut names = asked
         .content(move |registry| registry.catalog(page.last.as_deref(), count + 1))

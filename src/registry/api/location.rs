@@ -12,7 +12,7 @@ use super::{Asked, respond};
 impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
-        let http = &self.service.config.http;
+        let http = &self.config.http;
         if http.relative_urls {
             return path.to_owned();
         }

@@ -65,15 +65,14 @@ pub async fn put(
     reference: Reference,
     tags: Vec<Tag>,
 ) -> Answer {
-    let limit = asked.service.config.http.manifest_limit;
-    let bytes: Bytes =
-        receive::whole(&mut asked.request, limit, asked.service.config.http.idle_timeout).await?;
+    let limit = asked.config.http.manifest_limit;
+    let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();
     let (digest, manifest) = asked
         .content(move |registry| {
-            registry.put_manifest(&name, &reference, &tags, bytes, content_type.as_deref())
+            registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
         })
         .await?;
     let mut response: Response<Body> = respond::empty(StatusCode::CREATED);

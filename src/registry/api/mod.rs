@@ -25,7 +25,7 @@ pub use body::Body;
 pub use handover::Handover;
 pub use respond::error_response;
 
-use super::config::Config;
+use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
 use super::route::{self, Endpoint};
@@ -34,7 +34,7 @@ use super::storage::StorageError;
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
-    pub config: Arc<Config>,
+    pub live: Live,
 }
 
 /// How the request came in.
@@ -54,8 +54,10 @@ impl Service {
         connection: Connection,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
+        let config = self.config();
         let mut asked = Asked {
             service: &self,
+            config: &config,
             request,
             connection,
         };
@@ -66,13 +68,20 @@ impl Service {
                 error_response(&error)
             }
         };
-        respond::finish(response, head, &self.config.http.headers)
+        respond::finish(response, head, &config.http.headers)
+    }
+
+    /// The configuration in force now.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.now()
     }
 }
 
 /// A request in the hands of its handler.
 struct Asked<'a> {
     service: &'a Arc<Service>,
+    /// The one that was in force when the request came.
+    config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
 }
@@ -81,7 +90,7 @@ impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
-        access::check(&self.service.config, &endpoint)?;
+        access::check(self.config, &endpoint)?;
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),

@@ -88,7 +88,7 @@ impl Asked<'_> {
         if self.header(header::EXPECT).is_some() {
             return;
         }
-        let patience = self.service.config.http.idle_timeout.min(DISCARD_TIME);
+        let patience = self.config.http.idle_timeout.min(DISCARD_TIME);
         let body = self.request.body_mut();
         let reading = async {
             let mut left = DISCARD_LIMIT;

@@ -12,8 +12,9 @@ use crate::registry::name::RepositoryName;
 use crate::registry::route::ReferrersFilter;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
-/// Clients take an index of at most 4 MiB; descriptors with annotations are some 500 bytes.
 const MAX_PAGE: usize = 1_000;
+/// Clients take an index of at most 4 MiB, and annotations may be long.
+const MAX_BYTES: usize = 3 << 20;
 
 pub async fn list(
     asked: &Asked<'_>,
@@ -33,11 +34,23 @@ pub async fn list(
         referrers.retain(|referrer| referrer.digest.as_str() > last.as_str());
     }
     let count = page.count.map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
-    let more = cut(&mut referrers, count);
+    let mut more = cut(&mut referrers, count);
+    let mut descriptors = Vec::new();
+    let mut bytes = 0;
+    for referrer in &referrers {
+        let descriptor = referrer.descriptor();
+        bytes += descriptor.to_string().len();
+        if bytes > MAX_BYTES && !descriptors.is_empty() {
+            more = true;
+            break;
+        }
+        descriptors.push(descriptor);
+    }
+    referrers.truncate(descriptors.len());
     let index = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OciIndex.as_str(),
-        "manifests": referrers.iter().map(|referrer| referrer.descriptor()).collect::<Vec<_>>(),
+        "manifests": descriptors,
     });
     let bytes = index.to_string().into_bytes();
     let mut response = respond::typed(StatusCode::OK, MediaType::OciIndex.as_str(), bytes);

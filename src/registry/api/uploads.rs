@@ -45,8 +45,14 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             }
             return answer;
         }
+        Start::Session(Some(algorithm)) => {
+            let id = begin(asked, &name).await?;
+            // Hashed by it from the first byte on, instead of once more at the end.
+            turn(asked, &name, &id).await?.expect(algorithm);
+            return Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0));
+        }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
-        Start::Mount { from: None, .. } | Start::Session => {}
+        Start::Mount { from: None, .. } | Start::Session(None) => {}
     }
     let id = begin(asked, &name).await?;
     Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
@@ -64,7 +70,7 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     if limit.is_some_and(|limit| upload.size() - before != limit) {
         return Err(Problem::SizeInvalid.detail("the body is shorter than its Content-Range"));
@@ -103,7 +109,7 @@ async fn complete(
 ) -> Answer {
     upload.expect(digest.algorithm());
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
-    let patience = asked.service.config.http.idle_timeout;
+    let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
     let claimed = digest.clone();
     asked
@@ -125,7 +131,7 @@ fn chunk_limit(
     match range::chunk(header) {
         Some((start, end)) if start == upload.size() => Ok(Some(end - start)),
         _ => {
-            let mut error = Problem::RangeInvalid.detail(format!(
+            let mut error = Problem::ChunkInvalid.detail(format!(
                 "{} bytes have come; the next chunk starts there",
                 upload.size()
             ));

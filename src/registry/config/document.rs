@@ -1,29 +1,33 @@
-//! From YAML to leaves: dotted path, values, places. What a path means is not known here.
+//! From YAML to leaves: path, values, places. What a path means is not known here.
 
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
 use super::Leaf;
+use super::path::Word;
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
 
-/// Distribution's own configurations are four deep; beyond this is a mistake or an attack.
+/// Distribution's own configurations are seven deep; beyond this is a mistake or an attack.
 const MAX_DEPTH: usize = 16;
 
-/// All leaves of a document, in order. An empty document has none.
-pub fn leaves(source: &Arc<Source>) -> Result<Vec<Leaf>, Box<Diagnostic>> {
+/// All leaves of a document, in order, with `above` in front of their paths. An empty document has none.
+pub fn leaves(source: &Arc<Source>, above: &[Word]) -> Result<Vec<Leaf>, Box<Diagnostic>> {
+    let whole = Span::whole(source);
     let mut reader = Reader {
         source,
         parser: Parser::new_from_str(source.text()),
+        path: above.iter().map(|word| (word.clone(), whole.clone())).collect(),
         leaves: Vec::new(),
     };
     loop {
         let (event, span) = reader.next()?;
         match event {
             Event::StreamEnd => return Ok(reader.leaves),
-            Event::MappingStart(..) => reader.mapping("", &mut Vec::new())?,
-            Event::Scalar(text, ..) if text.is_empty() || text == "~" || text == "null" => {}
+            Event::Scalar(text, style, ..) if is_null(&text, style) => {}
+            Event::MappingStart(..) => reader.mapping()?,
+            Event::SequenceStart(..) if !above.is_empty() => reader.sequence(&span)?,
             Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(_) => {
                 return Err(fault("a configuration is a mapping of keys to values", &span));
             }
@@ -35,11 +39,17 @@ pub fn leaves(source: &Arc<Source>) -> Result<Vec<Leaf>, Box<Diagnostic>> {
 struct Reader<'a> {
     source: &'a Arc<Source>,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// Words from the outermost in, and where each is written.
+    path: Vec<(Word, Span)>,
     leaves: Vec<Leaf>,
 }
 
 fn fault(message: impl Into<String>, span: &Span) -> Box<Diagnostic> {
     Box::new(Diagnostic::error(message).at(span))
+}
+
+fn is_null(text: &str, style: ScalarStyle) -> bool {
+    style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL")
 }
 
 impl<'a> Reader<'a> {
@@ -65,7 +75,7 @@ impl<'a> Reader<'a> {
         start + line.chars().take(marker.col()).map(char::len_utf8).sum::<usize>()
     }
 
-    fn mapping(&mut self, prefix: &str, above: &mut Vec<Span>) -> Result<(), Box<Diagnostic>> {
+    fn mapping(&mut self) -> Result<(), Box<Diagnostic>> {
         let mut seen: Vec<String> = Vec::new();
         loop {
             let (event, key) = self.next()?;
@@ -74,55 +84,76 @@ impl<'a> Reader<'a> {
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => return Err(fault("a key must be a word", &key)),
             };
-            if above.len() >= MAX_DEPTH {
-                return Err(fault("keys are nested too deeply", &key));
-            }
             if seen.contains(&name) {
                 return Err(fault(format!("`{name}` is given twice"), &key));
             }
-            let path = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
-            seen.push(name);
-            above.push(key.clone());
+            seen.push(name.clone());
+            self.enter(Word::Key(name), key)?;
             let (event, span) = self.next()?;
             match event {
-                Event::MappingStart(..) => self.mapping(&path, above)?,
-                Event::Scalar(text, ..) => self.leaf(path, above, vec![text.into_owned()], span),
-                Event::SequenceStart(..) => {
-                    let (values, span) = self.sequence(&span)?;
-                    self.leaf(path, above, values, span);
+                Event::MappingStart(..) => self.mapping()?,
+                Event::SequenceStart(..) => self.sequence(&span)?,
+                Event::Scalar(text, style, ..) => {
+                    let null = is_null(&text, style);
+                    self.leaf(vec![text.into_owned()], span, null);
                 }
                 _ => return Err(fault("aliases are not taken here; write the value out", &span)),
             }
-            above.pop();
+            self.path.pop();
         }
     }
 
-    fn sequence(&mut self, first: &Span) -> Result<(Vec<String>, Span), Box<Diagnostic>> {
-        let mut values = Vec::new();
+    fn enter(&mut self, word: Word, span: Span) -> Result<(), Box<Diagnostic>> {
+        if self.path.len() >= MAX_DEPTH {
+            return Err(fault("keys are nested too deeply", &span));
+        }
+        self.path.push((word, span));
+        Ok(())
+    }
+
+    /// A list of plain values is a leaf; a list of mappings has leaves of its own.
+    fn sequence(&mut self, first: &Span) -> Result<(), Box<Diagnostic>> {
+        let (mut values, mut entries) = (Vec::new(), 0);
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::SequenceEnd => {
-                    return Ok((values, Span::new(self.source, first.start(), span.end())));
+                    if entries == 0 {
+                        let span = Span::new(self.source, first.start(), span.end().max(first.end()));
+                        self.leaf(values, span, false);
+                    }
+                    return Ok(());
                 }
-                Event::Scalar(text, ..) => values.push(text.into_owned()),
-                _ => return Err(fault("a list here holds plain values", &span)),
+                Event::Scalar(text, ..) if entries == 0 => values.push(text.into_owned()),
+                Event::MappingStart(..) if values.is_empty() => {
+                    let before = self.leaves.len();
+                    self.enter(Word::Index(entries), span.clone())?;
+                    self.mapping()?;
+                    self.path.pop();
+                    if self.leaves.len() == before {
+                        return Err(fault("an entry of this list is empty", &span));
+                    }
+                    entries += 1;
+                }
+                Event::Scalar(..) | Event::MappingStart(..) => {
+                    return Err(fault("a list holds plain values or mappings, not both", &span));
+                }
+                _ => return Err(fault("an entry of a list is a plain value or a mapping", &span)),
             }
         }
     }
 
-    fn leaf(&mut self, path: String, above: &[Span], values: Vec<String>, value: Span) {
-        let key = above.last().cloned().unwrap_or_else(|| value.clone());
+    fn leaf(&mut self, values: Vec<String>, value: Span, null: bool) {
+        let (path, mut keys): (Vec<Word>, Vec<Span>) = self.path.iter().cloned().unzip();
+        if keys.is_empty() {
+            keys.push(value.clone());
+        }
         self.leaves.push(Leaf {
             path,
-            keys: above.to_vec(),
-            key,
+            keys,
             values,
             value,
+            null,
         });
     }
 }

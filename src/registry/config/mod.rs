@@ -1,20 +1,49 @@
 //! The server's configuration: what it means once it is read.
 //!
-//! `document` reads YAML into leaves with places, `keys` is the table that gives each key its meaning, and
-//! [`load`] puts file and environment together. Keys are those of distribution's `config.yml` where they
-//! have a counterpart, so that people can bring theirs.
+//! | file | |
+//! |---|---|
+//! | `log`, `storage`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `absent` | sections of distribution that are not there |
+//! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
+//! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
+//! | `show` | the way back |
+//! | `live` | the configuration in force while the server runs |
+//!
+//! Keys are those of distribution's `config.yml` where they have a counterpart, so that people can bring
+//! theirs. A section is added by its file, its field in [`Config`] and its row in `SECTIONS`.
 
+mod absent;
+mod apply;
+mod catalog;
 mod document;
-mod keys;
+mod environment;
+mod http;
+mod key;
+mod live;
+mod log;
+mod origin;
+mod path;
 mod scalar;
+mod secret;
+mod show;
+mod storage;
+mod tls;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use hyper::header::{HeaderName, HeaderValue};
+pub use catalog::Catalog;
+pub use http::{Address, Http};
+pub use key::{At, Key, Shown, in_list, in_map};
+pub use live::Live;
+pub use log::{Log, LogFormat};
+pub use origin::Origin;
+pub use secret::Secret;
+pub use show::show;
+pub use storage::StorageConfig;
+pub use tls::{Tls, TlsVersion};
 
-pub use keys::{KEYS, show};
+use key::Section;
+use path::Word;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
@@ -28,153 +57,70 @@ pub struct Config {
     pub catalog: Catalog,
 }
 
-#[derive(Debug, Clone)]
-pub struct Log {
-    pub level: tracing::Level,
-    pub format: LogFormat,
-    pub access: bool,
-    /// Where access lines go; standard output without.
-    pub access_file: Option<PathBuf>,
+const SECTIONS: &[&Section] = &[
+    &VERSION_SECTION,
+    &log::SECTION,
+    &storage::SECTION,
+    &http::SECTION,
+    &tls::SECTION,
+    &catalog::SECTION,
+    &absent::SECTION,
+];
+
+/// The form that this server reads is distribution's own version of it.
+const VERSION: &str = "0.1";
+const VERSION_SECTION: Section = Section {
+    keys: &[Key::one(
+        "version",
+        "version of the form; only this one is known",
+        |_, text| {
+            if text == VERSION {
+                Ok(())
+            } else {
+                Err(format!("must be {VERSION}"))
+            }
+        },
+        |_| Some(VERSION.to_owned()),
+    )],
+    ..Section::EMPTY
+};
+
+/// The table of keys: everything else about configuration goes over it.
+pub fn keys() -> impl Iterator<Item = &'static Key> {
+    SECTIONS.iter().flat_map(|section| section.keys)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
+/// Keys of distribution that are taken without effect, and why.
+pub fn without_effect() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SECTIONS
+        .iter()
+        .flat_map(|section| section.without_effect)
+        .copied()
 }
 
-#[derive(Debug, Clone)]
-pub struct StorageConfig {
-    pub root: PathBuf,
-    pub delete_enabled: bool,
-    pub read_only: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Http {
-    pub address: Address,
-    /// Base of absolute URLs, `https://registry.example`.
-    pub host: Option<String>,
-    pub relative_urls: bool,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// How long requests may take to end once the server is told to stop.
-    pub drain_timeout: Duration,
-    /// How long a client may send or take nothing.
-    pub idle_timeout: Duration,
-    pub max_connections: usize,
-    /// Largest manifest that is taken, in bytes.
-    pub manifest_limit: usize,
-    pub certificate: Option<PathBuf>,
-    pub key: Option<PathBuf>,
-    pub minimum_tls: TlsVersion,
-}
-
-/// Where to listen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// Every address of this machine: both families where there are two.
-    Any(u16),
-    One(SocketAddr),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsVersion {
-    V12,
-    V13,
-}
-
-#[derive(Debug, Clone)]
-pub struct Catalog {
-    /// The most repositories of one answer.
-    pub max_entries: usize,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            level: tracing::Level::INFO,
-            format: LogFormat::Text,
-            access: true,
-            access_file: None,
-        }
-    }
-}
-
-impl Default for StorageConfig {
-    fn default() -> Self {
-        Self {
-            root: PathBuf::from("/var/lib/registry"),
-            delete_enabled: false,
-            read_only: false,
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            address: Address::Any(5000),
-            host: None,
-            relative_urls: true,
-            headers: Vec::new(),
-            drain_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_mins(1),
-            max_connections: 4096,
-            manifest_limit: 4 << 20,
-            certificate: None,
-            key: None,
-            minimum_tls: TlsVersion::V12,
-        }
-    }
-}
-
-impl Default for Catalog {
-    fn default() -> Self {
-        Self { max_entries: 1000 }
-    }
+/// Keys of distribution that are refused, and why.
+pub fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
+    SECTIONS.iter().flat_map(|section| section.refused).copied()
 }
 
 /// A configuration and what is to be said of it that does not keep it from being used.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Reads a configuration, then `REGISTRY_*` variables over it.
+/// Reads a configuration, then `REGISTRY_*` variables over it, and looks at the whole.
 ///
 /// All that is wrong is told at once.
 pub fn load(
-    source: &std::sync::Arc<Source>,
+    source: &Arc<Source>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Loaded, Vec<Diagnostic>> {
-    let mut loaded = Loaded {
-        config: Config::default(),
-        warnings: Vec::new(),
-    };
-    let leaves = document::leaves(source).map_err(|error| vec![*error])?;
-    let mut errors = Vec::new();
-    for leaf in &leaves {
-        keys::apply_leaf(leaf, &mut loaded, &mut errors);
-    }
-    for (name, value) in environment {
-        keys::apply_variable(&name, &value, &mut loaded, &mut errors);
-    }
-    let http = &loaded.config.http;
-    if http.certificate.is_some() != http.key.is_some() {
-        let (there, missing) = if http.key.is_some() {
-            ("key", "certificate")
-        } else {
-            ("certificate", "key")
-        };
-        let named = leaves
-            .iter()
-            .find(|leaf| leaf.path == format!("http.tls.{there}"));
-        let mut error = Diagnostic::error(format!("`http.tls.{there}` needs `http.tls.{missing}` beside it"));
-        if let Some(leaf) = named {
-            error = error.at(&leaf.key);
-        }
-        errors.push(error);
+    let (loaded, leaves, mut errors) = read(source, environment).map_err(|error| vec![*error])?;
+    let places = Places(&leaves);
+    for section in SECTIONS {
+        errors.extend((section.check)(&loaded.config, &places));
     }
     if errors.is_empty() {
         Ok(loaded)
@@ -183,24 +129,71 @@ pub fn load(
     }
 }
 
+/// Each value by itself.
+fn read(
+    source: &Arc<Source>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(Loaded, Vec<Leaf>, Vec<Diagnostic>), Box<Diagnostic>> {
+    let mut loaded = Loaded::default();
+    let mut errors = Vec::new();
+    let mut leaves = document::leaves(source, &[])?;
+    for leaf in &leaves {
+        apply::apply(leaf, &mut loaded, &mut errors);
+    }
+    environment::leaves(environment, &mut loaded, &mut errors, |leaf, loaded, errors| {
+        apply::apply(&leaf, loaded, errors);
+        leaves.push(leaf);
+    });
+    Ok((loaded, leaves, errors))
+}
+
+/// Takes over from `old` what only a restart can change; returns the keys that would have changed.
+pub fn keep_what_is_fixed(new: &mut Config, old: &Config) -> Vec<&'static str> {
+    keys()
+        .filter(|key| key.keep(new, old))
+        .map(|key| key.path)
+        .collect()
+}
+
 /// One value of a configuration, with its place.
 #[derive(Debug)]
 struct Leaf {
-    /// Keys from the outermost in, joined by dots.
-    path: String,
-    /// Where each of them is written.
+    /// From the outermost in.
+    path: Vec<Word>,
+    /// Where each word of it is written.
     keys: Vec<Span>,
-    /// The innermost.
-    key: Span,
     /// A scalar is one value.
     values: Vec<String>,
     value: Span,
+    /// `key:` and nothing behind it.
+    null: bool,
 }
 
 impl Leaf {
     /// Where `path`, which this leaf lies under, has its last key.
     fn key_of(&self, path: &str) -> &Span {
-        self.keys.get(path.split('.').count() - 1).unwrap_or(&self.key)
+        let depth = path.split('.').count();
+        self.keys.get(depth - 1).unwrap_or(&self.value)
+    }
+}
+
+/// Where the keys of a configuration are written, for what is wrong between them.
+pub struct Places<'a>(&'a [Leaf]);
+
+impl Places<'_> {
+    /// An error at a key or group such as `http.tls.key` or `notifications.endpoints.0.url`, where it is written.
+    pub fn error(&self, path: &str, message: impl Into<String>) -> Diagnostic {
+        let error = Diagnostic::error(message);
+        // What comes last is in force.
+        let under = |leaf: &&Leaf| {
+            let shown = path::shown(&leaf.path);
+            let rest = shown.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        match self.0.iter().rev().find(under) {
+            Some(leaf) => error.at(leaf.key_of(path)),
+            None => error,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Each parser says in its error what it takes.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Address;
@@ -49,6 +50,37 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         return Err(refused());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A duration that is not zero.
+pub fn positive(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be more than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+pub fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        Err("must be a path".to_owned())
+    } else {
+        Ok(text.into())
+    }
+}
+
+pub fn shown_path(path: Option<&PathBuf>) -> Option<String> {
+    path.map(|path| path.display().to_string())
+}
+
+/// An absolute URL; nothing where the text is empty.
+pub fn base_url(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match url::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(text.to_owned())),
+        _ => Err("must be a URL such as https://registry.example".to_owned()),
+    }
 }
 
 /// As Go has it: `:5000` is every address of this machine.

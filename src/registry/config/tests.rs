@@ -1,5 +1,8 @@
 //! Configurations as people write them.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::*;
 
 fn load_text(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, Vec<Diagnostic>> {
@@ -79,61 +82,170 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn access_control_is_never_left_out_quietly() {
-    insta::assert_snapshot!(errors("auth:\n  htpasswd:\n    path: /etc/users\n", &[]), @r"
-    error: `auth` is not offered by this registry
-     --> config.yml:1:1
+fn what_is_not_offered_is_never_left_out_quietly() {
+    insta::assert_snapshot!(errors("storage:\n  s3:\n    secretkey: open sesame\n", &[]), @r"
+    error: `storage.s3` is not offered by this registry: data is kept in a folder of this machine
+     --> config.yml:2:3
       |
-    1 | auth:
-      | ^^^^
+    2 |   s3:
+      |   ^^
       |
       = help: remove it if the registry shall run without it
     ");
-    assert_eq!(
-        errors("", &[("REGISTRY_AUTH_HTPASSWD_PATH", "/x")]),
-        "error: the environment's REGISTRY_AUTH_HTPASSWD_PATH: `auth` is not offered by this registry"
+    assert!(
+        errors("", &[("REGISTRY_STORAGE_S3_BUCKET", "x")])
+            .starts_with("error: `storage.s3` is not offered by this registry")
     );
+    // A driver without settings is a choice all the same.
+    assert!(errors("storage:\n  inmemory:\n", &[]).contains("`storage.inmemory` is not offered"));
 }
 
 #[test]
-fn broken_yaml_and_bad_variables() {
+fn broken_yaml() {
     assert!(errors("a: [\n", &[]).contains("this is not YAML"));
     assert!(errors("- a\n", &[]).contains("a configuration is a mapping"));
     assert!(errors("log:\n  level: info\n  level: debug\n", &[]).contains("`level` is given twice"));
-    assert_eq!(
-        errors("", &[("REGISTRY_HTTP_ADDR", "x")]),
-        "error: the environment's REGISTRY_HTTP_ADDR must be an address such as :5000, 127.0.0.1:5000 or [::1]:5000, \
-         not \"x\""
-    );
-    let loaded = load_text("", &[("REGISTRY_HTTP_ADDRESS", "x")]).unwrap();
-    assert_eq!(loaded.warnings[0].hints, ["did you mean `REGISTRY_HTTP_ADDR`?"]);
+    assert!(errors("http: 5\n", &[]).contains("`http` holds further keys, not a value"));
+    assert!(errors("http:\n  addr: [a, b]\n", &[]).contains("`http.addr` must be one value"));
+    assert!(errors("a:\n- b: 1\n- c\n", &[]).contains("plain values or mappings, not both"));
+    let empty = load_text("http:\n  addr:\n  headers: {}\nlog:\nloglevel: debug\n", &[]).unwrap();
+    assert_eq!(empty.config.http.address, Address::Any(5000));
+    assert_eq!(empty.config.log.level, tracing::Level::DEBUG);
 }
 
 #[test]
-fn what_is_shown_reads_back_the_same() {
-    let mut config = Config::default();
-    config.http.host = Some("https://a.example:1/".to_owned());
-    config.http.certificate = Some("/a b/c.pem".into());
-    config.http.key = Some("/k.pem".into());
-    config.http.headers = vec![(
-        HeaderName::from_static("x-a"),
-        HeaderValue::from_static("b: \"c\""),
-    )];
-    config.log.access_file = Some("/log".into());
-    let shown = show(&config);
-    let again = load_text(&shown, &[]).unwrap_or_else(|errors| panic!("{shown}\n{errors:?}"));
+fn variables() {
+    insta::assert_snapshot!(errors("", &[("REGISTRY_HTTP_ADDR", "x")]), @r"
+    error: `http.addr` must be an address such as :5000, 127.0.0.1:5000 or [::1]:5000
+     --> the environment's REGISTRY_HTTP_ADDR:1:1
+      |
+    1 | x
+      | ^
+    ");
+    let loaded = load_text("", &[("REGISTRY_HTTP_ADDRESS", "x")]).unwrap();
+    assert_eq!(loaded.warnings[0].hints, ["did you mean `REGISTRY_HTTP_ADDR`?"]);
+    let loaded = load_text(
+        "http:\n  addr: :1\n  headers:\n    A: [from the file, again]\n",
+        &[
+            (
+                "REGISTRY_HTTP_HEADERS_Access-Control-Allow-Origin",
+                "['*', \"x: y\"]",
+            ),
+            ("REGISTRY_HTTP_HEADERS_A_1", "from a variable"),
+            ("REGISTRY_HTTP_HEADERS_A_2", "and another"),
+            ("REGISTRY_HTTP", "{addr: ':2', host: 'http://a.example'}"),
+            ("REGISTRY_HTTP_ADDR", "[::1]:3"),
+            ("REGISTRY_HTTP_SECRET", "x"),
+            ("REGISTRY_PORT", "tcp://10.0.0.1:80"),
+        ],
+    )
+    .unwrap();
+    let shown = show(&loaded.config);
+    assert!(
+        shown.contains("addr: '[::1]:3'\n  host: http://a.example\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains(
+            "headers:\n    a:\n    - from the file\n    - from a variable\n    - and another\n    \
+             access-control-allow-origin:\n    - '*'\n    - 'x: y'\n"
+        ),
+        "{shown}"
+    );
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    assert!(errors("", &[("REGISTRY_HTTP_HEADERS_A_2", "x")]).contains("has no value 1 to come after"));
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let shown = errors("http: {secret: hunter2hunter2, adr: x}\n", &[]);
+    assert!(shown.contains("`http.adr` is no key"), "{shown}");
+    assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_defaults_read_back_the_same() {
+    reads_back(&Config::default());
+}
+
+/// `complete.yml` sets every key there is to something that is not the default.
+#[test]
+fn every_key_reads_back_the_same() {
+    let source = Source::new("complete.yml", include_str!("complete.yml"));
+    let (loaded, _, errors) = read(&source, []).unwrap();
+    assert!(
+        errors.is_empty() && loaded.warnings.is_empty(),
+        "{errors:?} {:?}",
+        loaded.warnings
+    );
+    let default = Config::default();
+    for key in keys().filter(|key| !["version", "loglevel"].contains(&key.path)) {
+        let shown = key.shown(&loaded.config);
+        assert!(!shown.is_empty(), "complete.yml does not set `{}`", key.path);
+        assert_ne!(
+            shown,
+            key.shown(&default),
+            "complete.yml: `{}` is the default",
+            key.path
+        );
+    }
+    reads_back(&loaded.config);
+}
+
+#[track_caller]
+fn reads_back(config: &Config) {
+    let shown = show(config);
+    // What stands for a secret is no secret.
+    let text = shown.replace("'***'", "another");
+    let (again, _, errors) =
+        read(&Source::new("shown.yml", text), []).unwrap_or_else(|error| panic!("{shown}\n{error}"));
+    assert!(errors.is_empty(), "{shown}\n{errors:?}");
     assert_eq!(show(&again.config), shown);
     assert_eq!(format!("{:?}", again.config), format!("{config:?}"));
 }
 
 #[test]
-fn the_documentation_names_every_key() {
-    let page = include_str!("../../../docs/registry.md");
-    for key in KEYS {
-        assert!(
-            page.contains(&format!("`{}`", key.path)),
-            "{} is not in docs/registry.md",
-            key.path
-        );
+fn texts_are_shown_so_that_they_stay_texts() {
+    for text in [
+        "1.20", "true", "yes", "", "~", "a: b", "[x", "'", "1e3", " x ", "0x10", "#",
+    ] {
+        let mut config = Config::default();
+        config.log.access_file = Some(text.into());
+        let shown = show(&config);
+        let source = Source::new("shown.yml", shown.as_str());
+        let leaves = document::leaves(&source, &[]).unwrap();
+        let leaf = leaves
+            .iter()
+            .find(|leaf| path::shown(&leaf.path) == "log.accesslog.file");
+        let leaf = leaf.unwrap();
+        assert_eq!((leaf.values[0].as_str(), leaf.null), (text, false), "{shown}");
+    }
+}
+
+#[test]
+fn what_only_a_restart_changes_is_kept_and_told() {
+    let old = load_text("http:\n  addr: :1\n  host: http://a.example\n", &[])
+        .unwrap()
+        .config;
+    let mut new = load_text(
+        "http:\n  addr: :2\n  host: http://b.example\nstorage:\n  filesystem:\n    rootdirectory: /x\n",
+        &[],
+    )
+    .unwrap()
+    .config;
+    let changed = keep_what_is_fixed(&mut new, &old);
+    assert_eq!(changed, ["storage.filesystem.rootdirectory", "http.addr"]);
+    assert_eq!(new.http.address, Address::Any(1));
+    assert_eq!(new.http.host.as_deref(), Some("http://b.example"));
+    assert!(keep_what_is_fixed(&mut new, &old).is_empty());
+}
+
+#[test]
+fn keys_are_spelled_once() {
+    let mut seen: Vec<&str> = keys().map(|key| key.path).collect();
+    seen.extend(without_effect().chain(refused()).map(|(path, _)| path));
+    for path in &seen {
+        assert_eq!(seen.iter().filter(|other| *other == path).count(), 1, "{path}");
+        assert!(!path.contains('_'), "{path}: a variable could not name it");
     }
 }

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::links::link_to;
 use super::{ContentError, Registry};
 use crate::registry::digest::Digest;
 use crate::registry::name::RepositoryName;
@@ -14,6 +13,7 @@ use crate::registry::storage::{Content, StorageError, paths};
 impl Registry {
     /// Opens a blob of a repository.
     pub fn blob(&self, name: &RepositoryName, digest: &Digest) -> Result<Arc<dyn Content>, ContentError> {
+        self.using_blob(name, digest);
         // The link may name another digest of the same bytes: distribution stores under sha256 what was
         // pushed by sha512.
         let stored = self
@@ -27,12 +27,14 @@ impl Registry {
 
     /// The same for one whose link was read before: none where that is not so, or the blob is not there.
     pub fn known_blob(&self, name: &RepositoryName, digest: &Digest) -> Option<Arc<dyn Content>> {
+        self.using_blob(name, digest);
         let stored = self.known_link(&paths::layer_link(name, digest))?;
         self.storage.open(&paths::blob(&stored)).ok()
     }
 
     /// How many bytes a blob of a repository has.
     pub fn blob_size(&self, name: &RepositoryName, digest: &Digest) -> Result<u64, ContentError> {
+        self.using_blob(name, digest);
         let stored = self
             .link(&paths::layer_link(name, digest))?
             .ok_or(ContentError::BlobUnknown)?;
@@ -44,11 +46,13 @@ impl Registry {
 
     /// The same for one whose link was read before.
     pub fn known_blob_size(&self, name: &RepositoryName, digest: &Digest) -> Option<u64> {
+        self.using_blob(name, digest);
         let stored = self.known_link(&paths::layer_link(name, digest))?;
         Some(self.storage.stamp(&paths::blob(&stored)).ok()?.size())
     }
 
     pub fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        self.using_blob(name, digest);
         match self.link(&paths::layer_link(name, digest))? {
             Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
             None => Ok(false),
@@ -72,17 +76,18 @@ impl Registry {
         from: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, ContentError> {
+        self.using_blob(from, digest);
         let Some(stored) = self.link(&paths::layer_link(from, digest))? else {
             return Ok(false);
         };
-        if !self.storage.exists(&paths::blob(&stored))? {
-            return Ok(false);
-        }
         self.shared(name, || {
-            self.storage
-                .commit(&[link_to(paths::layer_link(name, digest), &stored)])
-        })?;
-        self.catalog.added(name);
-        Ok(true)
+            self.pushing_blob(name, digest, &stored);
+            if !self.storage.exists(&paths::blob(&stored))? {
+                return Ok(false);
+            }
+            self.write_link(&paths::layer_link(name, digest), &stored)?;
+            self.catalog.added(name);
+            Ok(true)
+        })
     }
 }

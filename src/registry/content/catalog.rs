@@ -4,26 +4,32 @@
 //! again: the first page of a listing is always what is there, whoever wrote it, and later pages of it are at
 //! most [`TRUSTED`] behind. What this process writes shows at once.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::names::Names;
 use super::{ContentError, Registry};
 use crate::registry::name::RepositoryName;
-use crate::registry::storage::{Key, Stamp, StorageError, paths};
+use crate::registry::storage::{Key, Stamp, paths};
 
 /// How long later pages go on from what the first one saw.
 const TRUSTED: Duration = Duration::from_secs(5);
 
 /// Empty until somebody asks.
 #[derive(Default)]
-pub(super) struct Index(Mutex<Known>);
+pub(super) struct Index {
+    known: Mutex<Known>,
+    /// Something was written while it was in use.
+    missed: AtomicBool,
+}
 
 #[derive(Default)]
 struct Known {
     root: Option<Folder>,
     names: Names,
-    /// When it was last held against the folders; none when something is known to be missing.
+    /// When it was last held against the folders; none while something is missing.
     checked: Option<Instant>,
 }
 
@@ -40,9 +46,13 @@ struct Folder {
 impl Index {
     /// Something was written to this repository.
     pub fn added(&self, name: &RepositoryName) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.root.is_some() && !known.names.contains(name.as_str()) {
-            known.checked = None;
+        match self.known.try_lock() {
+            Ok(mut known) if known.root.is_some() && !known.names.contains(name.as_str()) => {
+                known.checked = None;
+            }
+            Ok(_) => {}
+            // Pushes do not wait for listings.
+            Err(_) => self.missed.store(true, Ordering::SeqCst),
         }
     }
 }
@@ -56,22 +66,33 @@ impl Registry {
     /// Up to `limit` repository names that come after `last`, sorted by byte.
     pub fn catalog(&self, last: Option<&str>, limit: usize) -> Result<Vec<String>, ContentError> {
         let asked = Instant::now();
-        let mut known = self.catalog.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who waited for another's check needs none of its own.
-        let is_fresh = known.checked.is_some_and(|checked| {
-            checked >= asked || (last.is_some() && checked.elapsed() < TRUSTED)
-        });
+        let mut known = self
+            .catalog
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Who waited for another's check needs none of its own, unless that may have missed something.
+        let is_fresh = !self.catalog.missed.swap(false, Ordering::SeqCst)
+            && known.checked.is_some_and(|checked| {
+                checked >= asked || (last.is_some() && checked.elapsed() < TRUSTED)
+            });
         if !is_fresh {
+            let begun = Instant::now();
+            known.checked = None;
             self.check_catalog(&mut known)?;
-            known.checked = Some(Instant::now());
+            known.checked = Some(begun);
         }
         Ok(known.names.page(last, limit))
     }
 
     fn check_catalog(&self, known: &mut Known) -> Result<(), ContentError> {
+        let key = paths::repositories();
         let before = known.root.take();
         let mut changed = before.is_none();
-        known.root = self.folder(&paths::repositories(), before, &mut changed)?;
+        match self.storage.stamp(&key) {
+            Err(error) if error.is_not_found() => changed = true,
+            stamp => known.root = Some(self.folder(&key, stamp?, before, &mut changed)?),
+        }
         if changed {
             let mut names = Vec::new();
             if let Some(root) = &known.root {
@@ -83,58 +104,63 @@ impl Registry {
         Ok(())
     }
 
-    /// A folder and those under it as they are now; none where there is no such folder.
+    /// A folder that has this stamp, and those under it, as they are now.
     fn folder(
         &self,
         key: &Key,
+        stamp: Stamp,
         before: Option<Folder>,
         changed: &mut bool,
-    ) -> Result<Option<Folder>, ContentError> {
-        let stamp = match self.storage.stamp(key) {
-            Err(StorageError::NotFound { .. }) => {
-                *changed |= before.is_some();
-                return Ok(None);
-            }
-            stamp => stamp?,
-        };
-        let (names, mut known, is_repository) = match before {
+    ) -> Result<Folder, ContentError> {
+        let settled = stamp.has_settled();
+        let (is_repository, known) = match before {
             Some(folder) if folder.settled && folder.stamp == stamp => {
-                (None, folder.children, folder.is_repository)
+                let known = folder.children.into_iter();
+                let known = known.map(|(name, folder)| (name, Some(folder)));
+                (folder.is_repository, known.collect::<Vec<_>>())
             }
             before => {
                 *changed = true;
                 let mut names = self.storage.list(key, None, usize::MAX)?;
                 let is_repository = names.iter().any(|name| name == "_layers" || name == "_manifests");
                 names.retain(|name| !name.starts_with('_'));
-                let known = before.map(|folder| folder.children).unwrap_or_default();
-                (Some(names), known, is_repository)
+                let before = before.map(|folder| folder.children).unwrap_or_default();
+                let mut before: BTreeMap<_, _> = before.into_iter().collect();
+                let known = names.into_iter().map(|name| {
+                    let folder = before.remove(name.as_str());
+                    (name.into_boxed_str(), folder)
+                });
+                (is_repository, known.collect())
             }
         };
-        let mut children = Vec::new();
-        if let Some(names) = names {
-            for name in names {
-                let place = known.binary_search_by(|(known, _)| (**known).cmp(&name));
-                let before = place.ok().map(|place| known.remove(place).1);
-                let Some(key) = key.below(&name) else { continue };
-                if let Some(folder) = self.folder(&key, before, changed)? {
-                    children.push((name.into(), folder));
+        let stamps = self.storage.stamps(key, &mut known.iter().map(|(name, _)| &**name))?;
+        let mut children = Vec::with_capacity(known.len());
+        for ((name, folder), stamp) in known.into_iter().zip(stamps) {
+            let folder = match (folder, stamp) {
+                (folder, None) => {
+                    *changed |= folder.is_some();
+                    continue;
                 }
-            }
-        } else {
-            for (name, folder) in known {
-                let Some(key) = key.below(&name) else { continue };
-                if let Some(folder) = self.folder(&key, Some(folder), changed)? {
-                    children.push((name, folder));
+                // What most of them are.
+                (Some(folder), Some(stamp))
+                    if folder.settled && folder.stamp == stamp && folder.children.is_empty() =>
+                {
+                    folder
                 }
-            }
+                (folder, Some(stamp)) => {
+                    let Some(key) = key.below(&name) else { continue };
+                    self.folder(&key, stamp, folder, changed)?
+                }
+            };
+            children.push((name, folder));
         }
         children.shrink_to_fit();
-        Ok(Some(Folder {
+        Ok(Folder {
             stamp,
-            settled: stamp.has_settled(),
+            settled,
             is_repository,
             children,
-        }))
+        })
     }
 }
 

@@ -58,6 +58,10 @@ impl Registry {
         }
     }
 
+    pub(super) fn write_link(&self, key: &Key, digest: &Digest) -> Result<(), ContentError> {
+        Ok(self.storage.commit(&[link_to(key.clone(), digest)])?)
+    }
+
     /// Follows a link that was read before and has not changed; none where that is not so.
     pub(super) fn known_link(&self, key: &Key) -> Option<Digest> {
         let (known, digest) = self.links.0.get(key)?;

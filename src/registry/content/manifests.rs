@@ -13,7 +13,7 @@ use crate::registry::name::{Reference, RepositoryName, Tag};
 use crate::registry::storage::{Step, StorageError, paths};
 
 /// No manifest in an adopted data directory is larger than this, whatever the limit for pushes is.
-const MAX_STORED_MANIFEST: u64 = 64 << 20;
+pub(super) const MAX_STORED_MANIFEST: u64 = 64 << 20;
 
 /// A manifest as it is served.
 #[derive(Debug, Clone)]
@@ -51,6 +51,7 @@ impl Registry {
                 .link(&paths::tag_current(name, tag))?
                 .ok_or(ContentError::ManifestUnknown)?,
         };
+        self.using_manifest(name, &digest);
         let stored = self
             .link(&paths::revision_link(name, &digest))?
             .ok_or(ContentError::ManifestUnknown)?;
@@ -86,11 +87,13 @@ impl Registry {
             Reference::Digest(digest) => digest.clone(),
             Reference::Tag(tag) => self.known_link(&paths::tag_current(name, tag))?,
         };
+        self.using_manifest(name, &digest);
         self.known_link(&paths::revision_link(name, &digest))?;
         self.manifests.0.get(&digest)
     }
 
     pub fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
+        self.using_manifest(name, digest);
         match self.link(&paths::revision_link(name, digest))? {
             Some(stored) => Ok(self.storage.exists(&paths::blob(&stored))?),
             None => Ok(false),
@@ -104,15 +107,15 @@ impl Registry {
         name: &RepositoryName,
         reference: &Reference,
         tags: &[Tag],
-        bytes: Bytes,
+        bytes: &[u8],
         content_type: Option<&str>,
     ) -> Result<(Digest, Manifest), ContentError> {
-        let manifest = Manifest::parse_pushed(&bytes, content_type)?;
+        let manifest = Manifest::parse_pushed(bytes, content_type)?;
         let algorithm = match reference {
             Reference::Digest(claimed) => claimed.algorithm(),
             Reference::Tag(_) => Algorithm::Sha256,
         };
-        let digest = Digest::of(algorithm, &bytes);
+        let digest = Digest::of(algorithm, bytes);
         let named = match reference {
             Reference::Digest(claimed) if *claimed != digest => {
                 return Err(ContentError::DigestMismatch {
@@ -125,10 +128,11 @@ impl Registry {
         };
         self.shared(name, || {
             self.check_references(name, &manifest)?;
+            self.pushing_manifest(name, &digest, manifest.subject.as_ref());
             let mut steps = vec![
                 Step::Write {
                     key: paths::blob(&digest),
-                    content: bytes,
+                    content: Bytes::copy_from_slice(bytes),
                 },
                 link_to(paths::revision_link(name, &digest), &digest),
             ];
@@ -150,7 +154,8 @@ impl Registry {
             }
         }
         for digest in &manifest.manifests {
-            if !self.has_manifest(name, digest)? {
+            // Buildkit lists the layers of its cache in an index.
+            if !self.has_manifest(name, digest)? && !self.has_blob(name, digest)? {
                 missing.push(digest.clone());
             }
         }

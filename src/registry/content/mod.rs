@@ -6,13 +6,17 @@
 
 mod blobs;
 mod catalog;
+pub mod collect;
 mod links;
 mod manifests;
 mod names;
+pub mod purge;
 mod recent;
 mod referrers;
+mod repositories;
 mod tags;
 mod uploads;
+mod watch;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -20,6 +24,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use manifests::StoredManifest;
 pub use referrers::Referrer;
 pub use uploads::{Upload, UploadError};
+pub use watch::{CareError, Unwatched, Watch};
 
 use super::digest::{Digest, DigestError};
 use super::manifest::ManifestError;
@@ -35,6 +40,7 @@ pub struct Registry {
     uploads: uploads::Sessions,
     /// Pushes share a repository; what takes things out of it has it alone.
     locks: [RwLock<()>; REPOSITORY_LOCKS],
+    uses: collect::Uses,
     // What was read before. None of it is the truth: whoever uses it looks whether it still holds.
     links: links::Links,
     manifests: manifests::Manifests,
@@ -69,6 +75,7 @@ pub enum ContentError {
 impl Registry {
     pub fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
+            uses: collect::Uses::new(Arc::clone(&storage)),
             storage,
             uploads: uploads::Sessions::default(),
             locks: std::array::from_fn(|_| RwLock::new(())),
@@ -80,9 +87,14 @@ impl Registry {
         }
     }
 
-    fn lock(&self, name: &RepositoryName) -> &RwLock<()> {
+    /// Which of the locks is a repository's.
+    fn slot(name: &RepositoryName) -> usize {
         let slot = BuildHasherDefault::<DefaultHasher>::new().hash_one(name);
-        &self.locks[usize::try_from(slot % REPOSITORY_LOCKS as u64).unwrap_or(0)]
+        usize::try_from(slot % REPOSITORY_LOCKS as u64).unwrap_or(0)
+    }
+
+    fn lock(&self, name: &RepositoryName) -> &RwLock<()> {
+        &self.locks[Self::slot(name)]
     }
 
     /// Runs with others that add to the same repository.

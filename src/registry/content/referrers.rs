@@ -27,6 +27,13 @@ impl Default for Lists {
     }
 }
 
+#[cfg(test)]
+impl Lists {
+    pub fn is_known(&self, name: &RepositoryName) -> bool {
+        self.0.get(name).is_some()
+    }
+}
+
 /// What the manifests of a repository refer to, when the folders of its revisions had these stamps.
 #[derive(Default)]
 struct List {
@@ -120,10 +127,9 @@ impl Registry {
 
     /// Clients of registries without referrers keep an index under the tag `<algorithm>-<hex>`.
     fn listed_by_client(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Digest>, ContentError> {
-        // A tag holds 128 characters: longer digests are cut off, as the spec says.
-        let mut fallback = format!("{}-{}", subject.algorithm().name(), subject.hex());
-        fallback.truncate(128);
-        let Ok(tag) = fallback.parse::<Tag>() else {
+        // The spec cuts longer digests off, so that a tag can hold them.
+        let hex = subject.hex().get(..64).unwrap_or(subject.hex());
+        let Ok(tag) = format!("{}-{hex}", subject.algorithm().name()).parse::<Tag>() else {
             return Ok(Vec::new());
         };
         match self.manifest(name, &Reference::Tag(tag)) {

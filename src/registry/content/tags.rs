@@ -23,6 +23,13 @@ impl Default for Lists {
     }
 }
 
+#[cfg(test)]
+impl Lists {
+    pub fn is_known(&self, name: &RepositoryName) -> bool {
+        self.0.get(name).is_some()
+    }
+}
+
 /// The tags of a repository when their folder had this stamp.
 struct List {
     stamp: Stamp,

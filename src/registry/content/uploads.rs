@@ -88,7 +88,7 @@ impl Upload {
         if self.progress.hashed != self.size() {
             self.progress.hasher = None;
         }
-        self.data.append(pieces)?;
+        self.data.append_all(pieces)?;
         if let Some(hasher) = &mut self.progress.hasher {
             pieces.iter().for_each(|piece| hasher.update(piece));
         }
@@ -107,7 +107,12 @@ impl Sessions {
         Arc::clone(sessions.entry(id.clone()).or_default())
     }
 
-    fn forget(&self, id: &UploadId) {
+    /// One's turn, if nobody has it.
+    pub(super) fn turn_now(&self, id: &UploadId) -> Option<impl Drop + use<>> {
+        self.session(id).try_lock_owned().ok()
+    }
+
+    pub(super) fn forget(&self, id: &UploadId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 }
@@ -119,7 +124,7 @@ impl Registry {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         self.storage
             .create(&paths::upload_started(name, &id))?
-            .append(&[now.into()])?;
+            .append(now.as_bytes())?;
         self.storage.create(&paths::upload_data(name, &id))?;
         Ok(id)
     }
@@ -172,6 +177,7 @@ impl Registry {
             }));
         }
         self.shared(name, || {
+            self.pushing_blob(name, claimed, claimed);
             // Over a blob that is there already too: should that one be damaged, this heals it.
             self.storage.commit(&[
                 Step::Publish {

@@ -97,7 +97,7 @@ impl Connections {
             .max_buf_size(MAX_HEAD)
             // Bodies are written from where they are: copied, a placeholder would be sent for a file.
             .writev(true);
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let secure = handover.is_none();
         let service = self.answerer(Connection { peer, secure }, handover);
         watcher
@@ -117,7 +117,7 @@ impl Connections {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
-        let io = TokioIo::new(Patience::new(stream, self.service.config.http.idle_timeout));
+        let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
         let service = self.answerer(Connection { peer, secure: true }, None);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))

@@ -1,10 +1,12 @@
 //! The process's life: listen, take connections, stop when told to.
 //!
-//! SIGTERM or SIGINT ends the accepting; requests under way have `http.draintimeout` to end. A panic ends
-//! the connection that it happened on and nothing else.
+//! SIGTERM or SIGINT ends the accepting; requests under way have `http.draintimeout` to end. SIGHUP reads the
+//! configuration again. A panic ends the connection that it happened on and nothing else.
 
+pub mod background;
 mod connection;
 mod patience;
+mod reload;
 mod sending;
 
 use std::io;
@@ -21,10 +23,11 @@ use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::api::Service;
-use super::config::{Address, Config};
+use super::config::{Address, Config, Live, Origin};
 use super::content::Registry;
 use super::storage::Filesystem;
 use super::tls::{self, TlsError};
+use background::Background;
 use connection::Connections;
 
 /// How long accepting rests when the system has no descriptor left: connections that end give some back.
@@ -45,20 +48,22 @@ pub enum ServeError {
     Signals(io::Error),
 }
 
-/// Serves until a signal says stop.
-pub async fn serve(config: Config) -> Result<(), ServeError> {
-    let config = Arc::new(config);
+/// Serves until a signal says stop. `origin` is where `config` came from, and newer ones will.
+pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
+    let (sender, live) = Live::new(config);
+    let config = live.now();
     let storage = Filesystem::new(&config.storage.root).map_err(|source| ServeError::Storage {
         path: config.storage.root.clone(),
         source,
     })?;
-    let tls = match (&config.http.certificate, &config.http.key) {
-        (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.minimum_tls)?),
+    let tls = match (&config.http.tls.certificate, &config.http.tls.key) {
+        (Some(certificate), Some(key)) => Some(tls::load(certificate, key, config.http.tls.minimum)?),
         _ => None,
     };
     let listener = listen(&config.http.address).await?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(
             "listening on {address}, {}",
@@ -68,27 +73,41 @@ pub async fn serve(config: Config) -> Result<(), ServeError> {
     notify(NotifyState::Ready);
 
     let graceful = GracefulShutdown::new();
+    let service = Arc::new(Service {
+        registry: Arc::new(Registry::new(Arc::new(storage))),
+        live: live.clone(),
+    });
+    let mut background = Background::new(live);
+    background::start(&mut background, &service);
     let connections = Arc::new(Connections {
-        service: Arc::new(Service {
-            registry: Arc::new(Registry::new(Arc::new(storage))),
-            config: Arc::clone(&config),
-        }),
+        service,
         tls: tls.map(TlsAcceptor::from),
     });
+    let reloads = async {
+        while hangup.recv().await.is_some() {
+            // Files are read, and secrets among them.
+            let (origin, sender) = (origin.clone(), sender.clone());
+            let _ = tokio::task::spawn_blocking(move || reload::reload(&origin, &sender)).await;
+        }
+    };
     tokio::select! {
         () = accept(&listener, &connections, &graceful, config.http.max_connections) => {}
+        () = reloads => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     drop(listener);
     notify(NotifyState::Stopping);
+    background.drain();
     tracing::info!(requests = graceful.count(), "stopping");
-    if tokio::time::timeout(config.http.drain_timeout, graceful.shutdown())
+    let drain_timeout = connections.service.config().http.drain_timeout;
+    if tokio::time::timeout(drain_timeout, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("the drain timeout is over; what is still under way is cut off");
     }
+    background.end().await;
     Ok(())
 }
 

@@ -27,7 +27,7 @@ fn objects(storage: &dyn Storage) {
     assert!(storage.open(&key).err().unwrap().is_not_found());
     assert!(!storage.exists(&key).unwrap());
 
-    storage.write(&key, "one".into()).unwrap();
+    storage.write(&key, b"one").unwrap();
     assert_eq!(storage.read(&key, 3).unwrap(), "one");
     assert!(matches!(
         storage.read(&key, 2),
@@ -40,7 +40,7 @@ fn objects(storage: &dyn Storage) {
     assert!(storage.exists(&key).unwrap());
 
     let opened = storage.open(&key).unwrap();
-    storage.write(&key, "another".into()).unwrap();
+    storage.write(&key, b"another").unwrap();
     assert_eq!(storage.read(&key, 99).unwrap(), "another");
     assert_eq!(opened.size(), 3);
     assert_eq!(
@@ -51,7 +51,7 @@ fn objects(storage: &dyn Storage) {
     assert!(opened.read_at(3, 1).is_err(), "nothing lies behind the end");
 
     let empty = paths::blob(&Digest::of(Algorithm::Sha512, b"empty"));
-    storage.write(&empty, "".into()).unwrap();
+    storage.write(&empty, b"").unwrap();
     assert_eq!(storage.read(&empty, 0).unwrap(), "");
 }
 
@@ -62,18 +62,18 @@ fn growing(storage: &dyn Storage) {
     assert!(storage.append(&from).err().unwrap().is_not_found());
 
     let mut object = storage.create(&from).unwrap();
-    object.append(&["grow".into()]).unwrap();
+    object.append(b"grow").unwrap();
     assert_eq!(object.size(), 4);
     drop(object);
     assert!(storage.create(&from).is_err(), "an object is started once");
 
     let mut object = storage.append(&from).unwrap();
     assert_eq!(object.size(), 4);
-    object.append(&["n".into()]).unwrap();
+    object.append(b"n").unwrap();
     drop(object);
     assert_eq!(storage.open(&from).unwrap().size(), 5);
 
-    storage.write(&to, "damaged".into()).unwrap();
+    storage.write(&to, b"damaged").unwrap();
     let publish = [Step::Publish {
         from: from.clone(),
         to: to.clone(),
@@ -114,13 +114,17 @@ fn stamps(storage: &dyn Storage) {
     let digest = Digest::of(Algorithm::Sha256, b"stamps");
     let (key, folder) = (paths::layer_link(&repository, &digest), paths::layer(&repository, &digest));
     assert!(storage.stamp(&key).unwrap_err().is_not_found());
-    storage.write(&key, "one".into()).unwrap();
+    storage.write(&key, b"one").unwrap();
     let (file, names) = (storage.stamp(&key).unwrap(), storage.stamp(&folder).unwrap());
     assert_eq!(file.size(), 3);
     assert!(!file.has_settled(), "the next write might leave the same");
     assert_eq!(storage.stamp(&key).unwrap(), file);
     assert_eq!(storage.stamp(&folder).unwrap(), names);
-    storage.write(&key, "more".into()).unwrap();
+    let below = |names: &[&'static str]| storage.stamps(&folder, &mut names.iter().copied()).unwrap();
+    assert_eq!(below(&["none", "link"]), [None, Some(file)]);
+    let nowhere = paths::layer(&name("nowhere"), &digest);
+    assert_eq!(storage.stamps(&nowhere, &mut ["link"].into_iter()).unwrap(), [None]);
+    storage.write(&key, b"more").unwrap();
     assert_ne!(storage.stamp(&key).unwrap(), file);
     storage.discard(&key).unwrap();
     storage.discard(&key).unwrap();
@@ -133,7 +137,7 @@ fn listing(storage: &dyn Storage) {
     for child in ["list/b", "list/a", "list/a-b", "list/c", "list/a/deep"] {
         let digest = Digest::of(Algorithm::Sha256, child.as_bytes());
         storage
-            .write(&paths::layer_link(&name(child), &digest), "x".into())
+            .write(&paths::layer_link(&name(child), &digest), b"x")
             .unwrap();
     }
     assert_eq!(storage.list(&folder, None, 9).unwrap(), ["a", "a-b", "b", "c"]);
@@ -146,13 +150,29 @@ fn deleting(storage: &dyn Storage) {
     let repository = name("deleting");
     let digest = Digest::of(Algorithm::Sha256, b"deleting");
     let link = paths::layer_link(&repository, &digest);
-    storage.write(&link, "x".into()).unwrap();
+    storage.write(&link, b"x").unwrap();
     storage.delete(&paths::layer(&repository, &digest)).unwrap();
     assert!(!storage.exists(&link).unwrap());
     storage.delete(&paths::layer(&repository, &digest)).unwrap();
-    storage.write(&link, "y".into()).unwrap();
+    storage.write(&link, b"y").unwrap();
     storage.delete(&link).unwrap();
     assert!(storage.read(&link, 9).unwrap_err().is_not_found());
+
+    storage.write(&link, b"zz").unwrap();
+    let stat = storage.stat(&link).unwrap().unwrap();
+    assert!(stat.size == 2 && stat.modified > 1_500_000_000, "{stat:?}");
+    storage.discard(&paths::layer(&repository, &digest)).unwrap();
+    storage.discard(&paths::layer(&repository, &digest)).unwrap();
+    assert_eq!(storage.stat(&link).unwrap(), None);
+    for folder in [
+        paths::layers_of(&repository, Algorithm::Sha256),
+        paths::layers_of(&name("never"), Algorithm::Sha256),
+    ] {
+        storage.settle(&folder).unwrap();
+    }
+    if let Some(space) = storage.space().unwrap() {
+        assert!(space.free <= space.total, "{space:?}");
+    }
 }
 
 /// Writers of one key at the same time: each succeeds, and one of them wins whole.
@@ -165,7 +185,7 @@ fn races(storage: &dyn Storage) {
             let (key, start) = (&key, &start);
             scope.spawn(move || {
                 start.wait();
-                storage.write(key, vec![writer; 4096].into()).unwrap();
+                storage.write(key, &[writer; 4096]).unwrap();
             });
         }
     });

@@ -122,7 +122,7 @@ impl Growing for GrowingFile {
         self.size
     }
 
-    fn append(&mut self, pieces: &[Bytes]) -> Result<(), StorageError> {
+    fn append_all(&mut self, pieces: &[Bytes]) -> Result<(), StorageError> {
         if let Err(error) = self.write(pieces) {
             // Half a piece must not stay: the next one would land behind it.
             let _ = self.file.set_len(self.size);

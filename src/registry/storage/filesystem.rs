@@ -7,16 +7,18 @@
 use std::collections::BinaryHeap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, CWD, statat};
+use rustix::io::Errno;
 
 use super::file::{GrowingFile, OpenFile};
 use super::sync::Syncing;
-use super::{Content, Growing, Key, Stamp, Step, Storage, StorageError};
+use super::{Content, Growing, Key, Space, Stamp, Stat, Step, Storage, StorageError};
 
 /// A folder as a store.
 pub struct Filesystem {
@@ -166,11 +168,29 @@ impl Storage for Filesystem {
     }
 
     fn stamp(&self, key: &Key) -> Result<Stamp, StorageError> {
-        // The path is put together on the stack: this is all that many a request asks of the disk.
         match statat(CWD, self.path(key).as_path(), AtFlags::empty()) {
             Ok(stat) => Ok(Stamp::new(&stat)),
             Err(error) => Err(StorageError::from_io("look for", key, error.into())),
         }
+    }
+
+    fn stamps(
+        &self,
+        key: &Key,
+        names: &mut dyn Iterator<Item = &str>,
+    ) -> Result<Vec<Option<Stamp>>, StorageError> {
+        // From the folder on, so that each takes one step and not all of them.
+        let folder = match File::open(self.path(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names.map(|_| None).collect()),
+            folder => folder.map_err(|error| StorageError::from_io("look into", key, error))?,
+        };
+        names
+            .map(|name| match statat(&folder, name, AtFlags::empty()) {
+                Ok(stat) => Ok(Some(Stamp::new(&stat))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(error) => Err(StorageError::from_io("look into", key, error.into())),
+            })
+            .collect()
     }
 
     fn commit(&self, steps: &[Step]) -> Result<(), StorageError> {
@@ -272,6 +292,37 @@ impl Storage for Filesystem {
         Ok(())
     }
 
+    fn settle(&self, key: &Key) -> Result<(), StorageError> {
+        match self.syncing.folder(&self.path(key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StorageError::from_io("settle", key, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError> {
+        match fs::symlink_metadata(self.path(key)) {
+            Ok(found) => Ok(Some(Stat {
+                size: found.len(),
+                modified: u64::try_from(found.mtime()).unwrap_or(0),
+            })),
+            Err(error) => match StorageError::from_io("look at", key, error) {
+                StorageError::NotFound { .. } => Ok(None),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn space(&self) -> Result<Option<Space>, StorageError> {
+        let found = rustix::fs::statvfs(&self.root)
+            .map_err(|error| StorageError::from_io("look at", &super::paths::repositories(), error.into()))?;
+        Ok(Some(Space {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+        }))
+    }
+
     fn discard(&self, key: &Key) -> Result<(), StorageError> {
         match self.remove(key) {
             Ok(_) => Ok(()),
@@ -300,7 +351,7 @@ mod tests {
         // A folder where the file should go: the rename fails.
         let key = paths::manifests(&name);
         fs::create_dir_all(storage.path(&key).join("x")).unwrap();
-        assert!(storage.write(&key, "x".into()).is_err());
+        assert!(storage.write(&key, b"x").is_err());
         let left: Vec<_> = fs::read_dir(storage.path(&paths::repository(&name)))
             .unwrap()
             .collect();

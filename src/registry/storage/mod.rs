@@ -41,16 +41,23 @@ pub trait Storage: Send + Sync + 'static {
     /// What tells, without a read, whether an object or the names right under a key have changed.
     fn stamp(&self, key: &Key) -> Result<Stamp, StorageError>;
 
+    /// The stamps of what has these names right under `key`, none where there is nothing, in their order.
+    fn stamps(
+        &self,
+        key: &Key,
+        names: &mut dyn Iterator<Item = &str>,
+    ) -> Result<Vec<Option<Stamp>>, StorageError>;
+
     /// Takes steps in their order: readers see the old or the new of each, never a later one without those
     /// before it. After a crash each is old or new too; all survive one once this returns. Steps of requests
     /// that come at the same time share what makes them durable.
     fn commit(&self, steps: &[Step]) -> Result<(), StorageError>;
 
     /// Writes or replaces an object, as [`Storage::commit`] does.
-    fn write(&self, key: &Key, content: Bytes) -> Result<(), StorageError> {
+    fn write(&self, key: &Key, content: &[u8]) -> Result<(), StorageError> {
         self.commit(&[Step::Write {
             key: key.clone(),
-            content,
+            content: Bytes::copy_from_slice(content),
         }])
     }
 
@@ -67,8 +74,17 @@ pub trait Storage: Send + Sync + 'static {
     /// Removes an object, or everything under a key; fine where there is nothing.
     fn delete(&self, key: &Key) -> Result<(), StorageError>;
 
-    /// The same for what may come back with a crash, since it is nobody's loss.
+    /// As [`Storage::delete`], for many: after a crash it may be there again, unless its folder was settled.
     fn discard(&self, key: &Key) -> Result<(), StorageError>;
+
+    /// Makes durable what was discarded right under `key`.
+    fn settle(&self, key: &Key) -> Result<(), StorageError>;
+
+    /// An object's size and the time of its last change; none where there is no such object.
+    fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError>;
+
+    /// What is left of the place that everything shares; none where there is no telling.
+    fn space(&self) -> Result<Option<Space>, StorageError>;
 }
 
 /// One step of a [`Storage::commit`].
@@ -78,6 +94,22 @@ pub enum Step {
     Write { key: Key, content: Bytes },
     /// Moves a grown object to its final key, replacing what is there.
     Publish { from: Key, to: Key },
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    pub size: u64,
+    /// Seconds since 1970.
+    pub modified: u64,
+}
+
+/// Bytes of the place where everything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub total: u64,
+    /// What this process may still write.
+    pub free: u64,
 }
 
 /// An open object.
@@ -111,7 +143,11 @@ pub trait Growing: Send {
     fn size(&self) -> u64;
 
     /// Takes all of the pieces or none.
-    fn append(&mut self, pieces: &[Bytes]) -> Result<(), StorageError>;
+    fn append_all(&mut self, pieces: &[Bytes]) -> Result<(), StorageError>;
+
+    fn append(&mut self, piece: &[u8]) -> Result<(), StorageError> {
+        self.append_all(&[Bytes::copy_from_slice(piece)])
+    }
 }
 
 /// What went wrong, in which operation, on what.

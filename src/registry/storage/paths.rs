@@ -14,6 +14,16 @@
 //!     └── _uploads/<id>/{data,startedat}                     an upload that is under way
 //! ```
 //!
+//! Beside it, and no part of what is handed back to distribution, lies what the care of the storage keeps:
+//!
+//! ```text
+//! regdeploy/
+//! ├── condemned, pardoned                                    what the collector is about to remove, and is not
+//! ├── scrub, schedule                                        how far a scrub has come; when what ran last
+//! ├── lock, control.sock                                     the process that works on this folder
+//! └── quarantine/docker/registry/v2/...                      damaged files, where they were
+//! ```
+//!
 //! A `link` holds a digest and nothing else. Repository names nest, so `repositories/a/b/_layers` may
 //! lie beside `repositories/a/_layers`; a segment of a name never starts with an underscore.
 
@@ -23,6 +33,8 @@ use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::name::{RepositoryName, Tag, UploadId};
 
 const ROOT: &str = "docker/registry/v2";
+/// The folder of what is not distribution's.
+pub const OWN: &str = "regdeploy";
 
 /// A relative path that is safe by construction: only this module makes them, out of validated parts.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -62,6 +74,22 @@ pub fn blob(digest: &Digest) -> Key {
     Key(format!("{ROOT}/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
 }
 
+/// The folder of one blob: its data, and nothing else.
+pub fn blob_folder(digest: &Digest) -> Key {
+    let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
+    Key(format!("{ROOT}/blobs/{algorithm}/{}/{hex}", &hex[..2]))
+}
+
+/// The folder of all blobs of one algorithm: its names are the first two digits of theirs.
+pub fn blobs(algorithm: Algorithm) -> Key {
+    Key(format!("{ROOT}/blobs/{}", algorithm.name()))
+}
+
+/// The folder of the blobs whose digests begin with this byte.
+pub fn blobs_from(algorithm: Algorithm, first: u8) -> Key {
+    Key(format!("{ROOT}/blobs/{}/{first:02x}", algorithm.name()))
+}
+
 /// The folder of all repositories.
 pub fn repositories() -> Key {
     Key(format!("{ROOT}/repositories"))
@@ -74,6 +102,11 @@ pub fn repository(name: &RepositoryName) -> Key {
 
 pub fn layers(name: &RepositoryName) -> Key {
     Key(format!("{ROOT}/repositories/{name}/_layers"))
+}
+
+/// The folder of all links to blobs of one algorithm: its names are digests' hex halves.
+pub fn layers_of(name: &RepositoryName, algorithm: Algorithm) -> Key {
+    Key(format!("{}/{}", layers(name), algorithm.name()))
 }
 
 /// The folder of one blob's link; deleting it takes the blob out of the repository.
@@ -119,6 +152,11 @@ pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> Key {
     Key(format!("{}/{tag}/index/{}/link", tags(name), spread(digest)))
 }
 
+/// The folder of all uploads: its names are their ids.
+pub fn uploads(name: &RepositoryName) -> Key {
+    Key(format!("{ROOT}/repositories/{name}/_uploads"))
+}
+
 pub fn upload(name: &RepositoryName, id: &UploadId) -> Key {
     Key(format!("{ROOT}/repositories/{name}/_uploads/{id}"))
 }
@@ -129,6 +167,31 @@ pub fn upload_data(name: &RepositoryName, id: &UploadId) -> Key {
 
 pub fn upload_started(name: &RepositoryName, id: &UploadId) -> Key {
     Key(format!("{}/startedat", upload(name, id)))
+}
+
+/// The collector's list.
+pub fn condemned() -> Key {
+    Key(format!("{OWN}/condemned"))
+}
+
+/// What is no longer on the collector's list, until it is written anew.
+pub fn pardoned() -> Key {
+    Key(format!("{OWN}/pardoned"))
+}
+
+/// How far a scrub has come.
+pub fn scrub() -> Key {
+    Key(format!("{OWN}/scrub"))
+}
+
+/// When each scheduled work ran last.
+pub fn schedule() -> Key {
+    Key(format!("{OWN}/schedule"))
+}
+
+/// Where a damaged object is moved to.
+pub fn quarantined(key: &Key) -> Key {
+    Key(format!("{OWN}/quarantine/{key}"))
 }
 
 #[cfg(test)]

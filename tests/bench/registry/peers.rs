@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,8 @@ pub struct Running {
     child: Child,
     pub address: SocketAddr,
     pub secure: bool,
-    _settings: tempfile::TempDir,
+    settings: PathBuf,
+    _folder: tempfile::TempDir,
 }
 
 impl Running {
@@ -87,7 +88,8 @@ impl Running {
             child,
             address,
             secure,
-            _settings: settings,
+            settings: file,
+            _folder: settings,
         }
     }
 
@@ -165,31 +167,49 @@ fn settings_of(peer: Peer, scene: &Scene, folder: &Path, address: SocketAddr, se
     }
 }
 
-/// Collects what nothing names, with the server's own verb: offline where that is the only way.
+/// Collects what nothing names, with the server's own verb: offline where that is the only way. None where there is
+/// no such verb.
 pub fn collect(peer: Peer, scene: &Scene, folder: &Path, manifests: u64) -> Option<Sample> {
-    let settings = tempfile::tempdir_in(&scene.data.work).unwrap();
-    let file = settings.path().join("settings");
-    fs::write(&file, settings_of(peer, scene, folder, free_address(), false)).unwrap();
-    let mut command = match peer {
+    let running = Running::start(peer, scene, folder, false);
+    let (mut command, online) = match peer {
+        Peer::Nginx => return None,
         Peer::DockerRegistry => {
             let mut command = Command::new("docker-registry");
-            command.args(["garbage-collect", "-m"]).arg(&file);
-            command
+            command.args(["garbage-collect", "-m"]);
+            command.arg(&running.settings);
+            (command, None)
         }
-        Peer::Regdeploy | Peer::Nginx => return None,
+        Peer::Regdeploy => {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_regdeploy"));
+            command.args(["registry", "gc", "--untagged", "--grace", "0", "--config"]);
+            command.arg(&running.settings);
+            (command, Some(&running))
+        }
     };
-    let begun = Instant::now();
-    let before = children_cpu();
+    let cpu = || children_cpu() + online.map_or(0.0, Running::cpu);
+    let (before, begun) = (cpu(), Instant::now());
     let output = command.stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (seconds, cpu) = (begun.elapsed().as_secs_f64(), cpu() - before);
+    if peer == Peer::Regdeploy && output.status.code() == Some(2) {
+        return None;
+    }
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let revisions = folder.join("docker/registry/v2/repositories/bench/image/_manifests/revisions/sha256");
-    assert_eq!(fs::read_dir(revisions).unwrap().count(), 1, "one manifest is kept");
+    let left = fs::read_dir(revisions).unwrap().filter(|revision| {
+        let link = revision.as_ref().unwrap().path().join("link");
+        link.exists()
+    });
+    assert_eq!(left.count(), 1, "one manifest is kept");
     #[expect(clippy::cast_precision_loss, reason = "a figure for a table")]
     Some(Sample {
         units: manifests as f64,
-        seconds: begun.elapsed().as_secs_f64(),
-        cpu: children_cpu() - before,
-        peak: 0.0,
+        seconds,
+        cpu,
+        peak: online.map_or(0.0, Running::peak),
     })
 }
 

@@ -1,0 +1,24 @@
+//! Sections of distribution's configuration that this registry does not have.
+
+use super::key::Section;
+
+pub const SECTION: Section = Section {
+    without_effect: &[
+        ("health", "the storage is checked by its use"),
+        ("redis", "nothing is kept in Redis"),
+    ],
+    refused: &[
+        ("auth", "there is no access control"),
+        ("proxy", "it is no cache of another registry"),
+        ("notifications", "nobody is told of events"),
+        ("middleware", "there is nothing to plug in"),
+        ("policy", "classes of repositories are not told apart"),
+        (
+            "validation",
+            "manifests are checked against the specification only",
+        ),
+        ("reporting", "errors are in the log, and sent nowhere"),
+        ("compatibility", "manifests of schema 1 are not served"),
+    ],
+    ..Section::EMPTY
+};
