@@ -11,8 +11,8 @@
 //! | service | `config`, `tls`, `server` | sockets, signals, certificates |
 //! | operation | `access_log`, `events`, `health`, `metrics`, `telemetry`, `webhooks`, `page` | what is seen from outside |
 //!
-//! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
-//! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
+//! Content is synchronous on purpose: a request that has to read or write makes one hop to a blocking thread and
+//! runs there from end to end, instead of one hop for each file; what is known takes none. Nothing here uses the provisioner.
 
 pub mod access;
 pub mod access_log;

@@ -113,7 +113,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         Self::start_with(data, "")
     }
 

@@ -146,6 +146,10 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -16,10 +16,17 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
-    let named = reference.clone();
-    let stored = asked
-        .content(move |registry| registry.manifest(&name, &named))
-        .await?;
+    let stored = match asked.service.registry.known_manifest(&name, &reference) {
+        Some(stored) => stored,
+        None => {
+            asked
+                .content({
+                    let reference = reference.clone();
+                    move |registry| registry.manifest(&name, &reference)
+                })
+                .await?
+        }
+    };
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {
@@ -36,7 +43,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
             let (digest, bytes) = (&stored.digest, &stored.bytes);
             Target::manifest(name, &reference, digest, media_type.as_str(), bytes, references)
         });
-        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes));
+        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes.clone()));
         let content_type = HeaderValue::from_static(media_type.as_str());
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response

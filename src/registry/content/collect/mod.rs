@@ -214,7 +214,6 @@ impl<'a> Collection<'a> {
             && self
                 .execute(item, || {
                     storage.discard(&paths::blob_folder(digest))?;
-                    self.registry.forget_blob(digest);
                     Ok(())
                 })?
                 .is_none()
