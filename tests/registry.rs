@@ -1,33 +1,44 @@
 //! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
 
-#[path = "registry/client.rs"]
+mod care;
 mod client;
-#[path = "registry/server.rs"]
+mod dice;
+mod lab;
+mod receiver;
 mod server;
 
-#[path = "registry/acme.rs"]
+mod access;
 mod acme;
-#[path = "registry/cli.rs"]
+mod checklist;
 mod cli;
-#[path = "registry/clients.rs"]
 mod clients;
-#[path = "registry/config.rs"]
+mod collect;
 mod config;
-#[path = "registry/conformance.rs"]
 mod conformance;
-#[path = "registry/content.rs"]
 mod content;
-#[path = "registry/crash.rs"]
+mod control;
 mod crash;
-#[path = "registry/hardening.rs"]
+mod engines;
+mod exchange;
+mod full;
+mod fuzz;
 mod hardening;
-#[path = "registry/listing.rs"]
+mod health;
+mod http2;
+mod kills;
+mod limits;
 mod listing;
-#[path = "registry/probe.rs"]
+mod load;
+mod metrics;
+mod page;
 mod probe;
-#[path = "registry/reload.rs"]
+mod properties;
+mod race;
 mod reload;
-#[path = "registry/tls.rs"]
+mod retention;
+mod scrub;
+mod telemetry;
 mod tls;
-#[path = "registry/uploads.rs"]
+mod token;
 mod uploads;
+mod webhooks;

@@ -437,6 +437,12 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("http-body-util", "bodies of requests and answers"),
     ("tower-service", "the trait of hyper-util's connectors"),
+    ("prometheus-client", "the registry's metrics"),
+    (
+        "opentelemetry-proto",
+        "the messages of OTLP: the registry's traces",
+    ),
+    ("prost", "writes these messages as protobuf"),
     ("bytes", "pieces of bodies without copies"),
     ("rustls", "TLS"),
     ("tokio-rustls", "TLS on tokio"),
@@ -468,6 +474,8 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("zstd", "compresses what travels"),
     ("insta", "tests: snapshots of what is printed"),
+    ("proptest", "tests: properties over random values"),
+    ("h2", "tests: an HTTP/2 client that misbehaves"),
 ];
 
 fn dependencies() -> String {
