@@ -279,7 +279,7 @@ fn item_10_read_only_while_it_runs() {
         "storage:\n  maintenance: {readonly: {enabled: true}}\n",
     );
     std::fs::write(&path, frozen).unwrap();
-    server.hang_up();
+    server.reload();
     until(&405, || push(&server));
     let answer = server.send("DELETE", "/v2/a/manifests/v1", &[], "").expect(405);
     assert_eq!(answer.code(), "UNSUPPORTED");

@@ -43,10 +43,12 @@ pub struct Http {
 }
 
 /// The port for those who run the server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Debug {
     /// None where there is none.
     pub address: Option<Address>,
+    pub metrics: bool,
+    pub metrics_path: String,
 }
 
 /// What `http.net` says `http.addr` is.
@@ -66,6 +68,16 @@ pub enum Address {
     One(SocketAddr),
     /// A socket in the file system.
     Unix(PathBuf),
+}
+
+impl Default for Debug {
+    fn default() -> Self {
+        Self {
+            address: None,
+            metrics: false,
+            metrics_path: "/metrics".to_owned(),
+        }
+    }
 }
 
 impl Default for Http {
@@ -200,6 +212,24 @@ pub const SECTION: Section = Section {
             |c| c.http.debug.address.as_ref().map(shown_address),
         )
         .at_start(|new, old| new.http.debug.address.clone_from(&old.http.debug.address)),
+        Key::one(
+            "http.debug.prometheus.enabled",
+            "whether that port answers with what is counted, for Prometheus",
+            |c, text| flag(text).map(|value| c.http.debug.metrics = value),
+            |c| Some(c.http.debug.metrics.to_string()),
+        ),
+        Key::one(
+            "http.debug.prometheus.path",
+            "where",
+            |c, text| {
+                if !text.starts_with('/') {
+                    return Err("must be a path such as /metrics".to_owned());
+                }
+                text.clone_into(&mut c.http.debug.metrics_path);
+                Ok(())
+            },
+            |c| Some(c.http.debug.metrics_path.clone()),
+        ),
     ],
     without_effect: &[(
         "http.secret",

@@ -37,6 +37,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TLS_HANDSHAKE: u8 = 0x16;
 /// How HTTP/2 begins where both sides know of it, and no method of HTTP/1.
 const PREFACE: &[u8] = b"PRI";
+const PEEK_PAUSE: Duration = Duration::from_millis(5);
 
 const PLAIN_ON_TLS: &str = "this is an HTTPS port, and the request came as plain HTTP; use https://\n";
 
@@ -178,9 +179,19 @@ impl Connections {
 
 /// Whether a client begins with HTTP/2, once it has said so much; false if it says nothing.
 async fn begins_http2(stream: &TcpStream) -> bool {
-    let mut first = [0; PREFACE.len()];
-    let peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await;
-    matches!(peeked, Ok(Ok(length)) if length > 0 && PREFACE.starts_with(&first[..length]))
+    let decided = async {
+        let mut first = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(length) if length == PREFACE.len() => return first == PREFACE,
+                Ok(length) if length > 0 && PREFACE.starts_with(&first[..length]) => {}
+                _ => return false,
+            }
+            // What is there already would be seen again at once.
+            tokio::time::sleep(PEEK_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(HEAD_TIMEOUT, decided).await.unwrap_or(false)
 }
 
 /// Begins TLS. None where the client spoke plain HTTP or nothing, and has been told.

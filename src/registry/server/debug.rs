@@ -21,21 +21,32 @@ use super::background::Life;
 use super::listen::{Accepted, Listener};
 use crate::registry::api::Service;
 use crate::registry::config::Config;
+use crate::registry::metrics::{self, Form};
 
 /// An answer in the making.
-pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
 
 /// One thing to ask for.
 struct Page {
     /// None where the configuration does not offer it.
     path: fn(&Config) -> Option<&str>,
-    answer: fn(Arc<Service>) -> Answering,
+    /// Gets the `Accept` header too.
+    answer: fn(Arc<Service>, Option<String>) -> Answering,
 }
 
-const PAGES: &[Page] = &[Page {
-    path: |_| Some("/debug/health"),
-    answer: |service| Box::pin(health(service)),
-}];
+const PAGES: &[Page] = &[
+    Page {
+        path: |_| Some("/debug/health"),
+        answer: |service, _| Box::pin(async move { health(&service) }),
+    },
+    Page {
+        path: |config| {
+            let debug = &config.http.debug;
+            debug.metrics.then_some(debug.metrics_path.as_str())
+        },
+        answer: |service, accept| Box::pin(counted(service, accept)),
+    },
+];
 
 /// Scrapers and probes are few.
 const MAX_CONNECTIONS: usize = 64;
@@ -69,7 +80,11 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Servic
             let config = service.config();
             let wanted = |page: &&Page| (page.path)(&config) == Some(request.uri().path());
             Ok::<_, Infallible>(match PAGES.iter().find(wanted) {
-                Some(page) => (page.answer)(service).await,
+                Some(page) => {
+                    let accept = request.headers().get(header::ACCEPT);
+                    let accept = accept.and_then(|accept| accept.to_str().ok()).map(str::to_owned);
+                    (page.answer)(service, accept).await
+                }
                 None => respond(
                     StatusCode::NOT_FOUND,
                     "text/plain",
@@ -88,7 +103,7 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Servic
     }
 }
 
-pub fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let media_type = HeaderValue::from_static(media_type);
@@ -96,21 +111,26 @@ pub fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Res
     response
 }
 
-/// As distribution has it: `{}`, or 503 with what is wrong by the name of what was looked at.
-async fn health(service: Arc<Service>) -> Response<Full<Bytes>> {
-    let root = service.config().storage.root.clone();
-    let looked = tokio::task::spawn_blocking(move || std::fs::read_dir(root).map(drop)).await;
-    let wrong = match looked {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(error) => Some(error.to_string()),
+/// As distribution has it: a map of what fails, empty where nothing does.
+fn health(service: &Service) -> Response<Full<Bytes>> {
+    let failing = service.health.report().failing;
+    let status = if failing.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     };
-    let (status, body) = match wrong {
-        None => (StatusCode::OK, json!({})),
-        Some(reason) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            json!({ "storagedriver_filesystem": reason }),
-        ),
-    };
-    respond(status, "application/json", body.to_string().into())
+    respond(status, "application/json", json!(failing).to_string().into())
+}
+
+/// What the server has counted.
+async fn counted(service: Arc<Service>, accept: Option<String>) -> Response<Full<Bytes>> {
+    let form = Form::wanted(accept.as_deref());
+    let text = move || metrics::text(metrics::metrics(), form, &service.gauges());
+    match tokio::task::spawn_blocking(text).await {
+        Ok(text) => respond(StatusCode::OK, form.media_type(), text.into()),
+        Err(error) => {
+            tracing::error!(%error, "counting panicked");
+            respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Bytes::new())
+        }
+    }
 }
