@@ -7,6 +7,8 @@ mod server;
 
 #[path = "registry/access.rs"]
 mod access;
+#[path = "registry/access_verbs.rs"]
+mod access_verbs;
 #[path = "registry/cli.rs"]
 mod cli;
 #[path = "registry/clients.rs"]
@@ -17,6 +19,8 @@ mod conformance;
 mod content;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/e2e.rs"]
+mod e2e;
 #[path = "registry/hardening.rs"]
 mod hardening;
 #[path = "registry/limits.rs"]

@@ -36,7 +36,9 @@ fn item_3_requests_of_a_client_are_limited() {
         users.section()
     ));
     let statuses = |user: &str, count: usize| -> Vec<u16> {
-        (0..count).map(|_| send_as(&server, user, "GET", "/v2/", b"").status).collect()
+        (0..count)
+            .map(|_| send_as(&server, user, "GET", "/v2/", b"").status)
+            .collect()
     };
     assert_eq!(statuses("alice", 6), [200, 200, 200, 200, 200, 429]);
     assert_eq!(statuses("", 3), [401, 401, 429]);
@@ -88,7 +90,9 @@ fn a_repository_holds_no_more_than_its_quota() {
     // In chunks, where nobody knows how much is to come.
     let session = server.begin("a");
     let patched = server.send("PATCH", &session, &[], blob(4, 900)).expect(202);
-    let patched = server.send("PATCH", patched.header("location"), &[], blob(4, 900)).expect(202);
+    let patched = server
+        .send("PATCH", patched.header("location"), &[], blob(4, 900))
+        .expect(202);
     let digest = sha256(&blob(4, 1800));
     let finish = format!("{}?digest={digest}", patched.header("location"));
     server.send("PUT", &finish, &[], "").expect(403);
@@ -101,7 +105,12 @@ fn a_repository_holds_no_more_than_its_quota() {
     // A mount counts as well.
     let mount = |from: &str, content: &[u8]| {
         let digest = sha256(content);
-        server.send("POST", &format!("/v2/a/blobs/uploads/?mount={digest}&from={from}"), &[], "")
+        server.send(
+            "POST",
+            &format!("/v2/a/blobs/uploads/?mount={digest}&from={from}"),
+            &[],
+            "",
+        )
     };
     mount("b", &blob(2, 6000)).expect(403);
     push("b", &blob(6, 500)).expect(201);
@@ -109,7 +118,12 @@ fn a_repository_holds_no_more_than_its_quota() {
 
     // A deletion makes room.
     server
-        .send("DELETE", &format!("/v2/a/blobs/{}", sha256(&blob(1, 6000))), &[], "")
+        .send(
+            "DELETE",
+            &format!("/v2/a/blobs/{}", sha256(&blob(1, 6000))),
+            &[],
+            "",
+        )
         .expect(202);
     push("a", &blob(2, 6000)).expect(201);
     // Full to the last byte, no session begins.

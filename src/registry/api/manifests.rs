@@ -62,7 +62,7 @@ pub async fn put(
 ) -> Answer {
     let limit = asked.config.http.manifest_limit;
     let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
-    asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
+    let room = asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();
@@ -71,6 +71,7 @@ pub async fn put(
             registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
         })
         .await?;
+    room.keep();
     let mut response: Response<Body> = respond::empty(StatusCode::CREATED);
     asked.set_location(&mut response, &format!("{path}{digest}"));
     respond::set_digest(&mut response, &digest);
