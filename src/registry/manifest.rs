@@ -43,7 +43,7 @@ impl MediaType {
             .find(|known| known.as_str().eq_ignore_ascii_case(bare))
     }
 
-    fn is_list(self) -> bool {
+    pub fn is_list(self) -> bool {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,9 +18,15 @@ const START: Duration = Duration::from_secs(20);
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
+    /// What it was told to listen on.
+    wanted: SocketAddr,
     extra: String,
     child: Child,
+    /// What it has written to its log, since the first start.
+    log: Log,
 }
+
+type Log = Arc<Mutex<String>>;
 
 impl Server {
     /// Starts with deletion enabled and an empty folder.
@@ -29,31 +36,80 @@ impl Server {
 
     /// Starts with further lines under `http:`.
     pub fn with(extra: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(folder.path(), extra);
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), extra)
+    }
+
+    /// The same, on an address that others must know beforehand.
+    pub fn at(wanted: SocketAddr, extra: &str) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), wanted, extra)
+    }
+
+    /// The same, in a folder that has been prepared; `DIR` in the lines is its path.
+    pub fn on(folder: tempfile::TempDir, wanted: SocketAddr, extra: &str) -> Self {
+        let log = Log::default();
+        let extra = extra.replace("DIR", &folder.path().display().to_string());
+        configure(folder.path(), wanted, &extra);
+        let (child, address) = spawn(folder.path(), &log);
         Self {
             folder,
             address,
-            extra: extra.to_owned(),
+            wanted,
+            extra,
             child,
+            log,
         }
+    }
+
+    /// Writes other lines under `http:`; they are read at the next start or signal.
+    pub fn configure(&mut self, extra: &str) {
+        self.extra = extra.replace("DIR", &self.folder.path().display().to_string());
+        configure(self.folder.path(), self.wanted, &self.extra);
     }
 
     /// Ends the process at once, as a crash does, and starts another on the same folder.
     pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self.address) = spawn(self.folder.path(), &self.extra);
+    }
+
+    pub fn restart(&mut self) {
+        (self.child, self.address) = spawn(self.folder.path(), &self.log);
+    }
+
+    /// Waits until its log has this text, and empties it up to there.
+    #[track_caller]
+    pub fn await_log(&self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let mut log = self.log.lock().unwrap();
+            if let Some(at) = log.find(text) {
+                let rest = log.split_off(at + text.len());
+                return std::mem::replace(&mut *log, rest);
+            }
+            assert!(start.elapsed() < START, "the log has no {text:?}: {log}");
+            drop(log);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The most memory that it has had so far, in MiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
     }
 
     /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
     pub fn reconfigure(&mut self, extra: &str) {
-        extra.clone_into(&mut self.extra);
-        std::fs::write(
-            self.folder.path().join("registry.yml"),
-            configuration(self.folder.path(), extra),
-        )
-        .unwrap();
+        self.configure(extra);
         self.hang_up();
     }
 
@@ -69,8 +125,17 @@ impl Server {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn reload(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     pub fn wait(&mut self) -> std::process::ExitStatus {
@@ -153,12 +218,13 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn configuration(folder: &Path, extra: &str) -> String {
-    format!(
+fn configure(folder: &Path, address: SocketAddr, extra: &str) {
+    let text = format!(
         "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
-         delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n{extra}",
+         delete:\n    enabled: true\nhttp:\n  addr: {address}\n{extra}",
         folder.display()
-    )
+    );
+    std::fs::write(folder.join("registry.yml"), text).unwrap();
 }
 
 /// Repeats a question until its answer is this: what happens beside the requests takes its time.
@@ -175,12 +241,10 @@ pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) 
     }
 }
 
-fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
-    let config = folder.join("registry.yml");
-    std::fs::write(&config, configuration(folder, extra)).unwrap();
+fn spawn(folder: &Path, written: &Log) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
         .args(["registry", "serve", "--config"])
-        .arg(&config)
+        .arg(folder.join("registry.yml"))
         .env_clear()
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -199,9 +263,11 @@ fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
         }
     };
     // Its log must go on being read, or the pipe fills; what it says is shown when a test fails.
+    let written = Arc::clone(written);
     std::thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
             eprintln!("{line}");
+            written.lock().unwrap().push_str(&(line + "\n"));
         }
     });
     (child, address)

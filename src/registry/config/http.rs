@@ -34,6 +34,10 @@ pub struct Http {
     pub http2: bool,
     /// HTTP/2 without TLS, where a client begins with it.
     pub h2c: bool,
+    /// What clients are asked to make the chunks of an upload no smaller than, in bytes.
+    pub chunk_minimum: Option<usize>,
+    /// What every answer warns of.
+    pub warning: Option<String>,
     pub tls: Tls,
     pub debug: Debug,
 }
@@ -79,6 +83,8 @@ impl Default for Http {
             manifest_limit: 4 << 20,
             http2: true,
             h2c: false,
+            chunk_minimum: None,
+            warning: None,
             tls: Tls::default(),
             debug: Debug::default(),
         }
@@ -162,6 +168,21 @@ pub const SECTION: Section = Section {
             "no HTTP/2, over TLS neither",
             |c, text| flag(text).map(|value| c.http.http2 = !value),
             |c| Some((!c.http.http2).to_string()),
+        ),
+        Key::one(
+            "http.chunkminlength",
+            "bytes that a chunk of an upload should have at least; clients are told, smaller ones are taken",
+            |c, text| count(text).map(|value| c.http.chunk_minimum = Some(value)),
+            |c| c.http.chunk_minimum.map(|value| value.to_string()),
+        ),
+        Key::one(
+            "http.warning",
+            "a text that every answer carries and some clients show, such as containerd and oras",
+            |c, text| {
+                c.http.warning = Some(text.to_owned()).filter(|text| !text.is_empty());
+                Ok(())
+            },
+            |c| c.http.warning.clone(),
         ),
         Key::one(
             "http.h2c.enabled",

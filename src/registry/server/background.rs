@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::registry::api::Service;
 use crate::registry::config::{Config, Live};
+use crate::registry::control;
 
 /// How long parts may take to end after the last request.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -20,6 +21,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub fn start(background: &mut Background, service: &Arc<Service>) {
     let reloaded = Arc::clone(service);
     background.spawn("access", |life| access(life, reloaded));
+    control::start(background, service);
 }
 
 /// Who may log in, and where the audit log is, follow the configuration.

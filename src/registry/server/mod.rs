@@ -8,16 +8,18 @@ mod certificates;
 mod connection;
 pub mod debug;
 mod listen;
+mod observers;
 mod patience;
 mod reload;
 mod service_manager;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
@@ -25,11 +27,15 @@ use super::access::{Access, AccessError};
 use super::api::Service;
 use super::config::{Config, Live, Origin};
 use super::content::Registry;
-use super::storage::Filesystem;
+use super::control::{Lock, LockError};
+use super::metrics::Measured;
+use super::storage::{Filesystem, Storage};
 use super::tls::{Keeper, TlsError};
+use super::webhooks::WebhookError;
 use background::Background;
 use connection::Connections;
 use listen::{Accepted, Listener};
+use observers::Observers;
 
 /// How long accepting rests when the system has no descriptor left: connections that end give some back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -44,9 +50,13 @@ pub enum ServeError {
     #[error("listen on {address}: {source}")]
     Listen { address: String, source: io::Error },
     #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -59,6 +69,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         path: config.storage.root.clone(),
         source,
     })?;
+    let _lock = lock(&config.storage.root)?;
     let keeper = Keeper::start(&config)?;
     let listener = Listener::bind(&config.http.address).await?;
     let second = match &config.http.debug.address {
@@ -66,6 +77,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
         Some(address) => Some(Listener::bind(address).await?),
     };
     let access = Access::open(&config)?;
+    raise_descriptor_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(ServeError::Signals)?;
@@ -74,16 +86,21 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     if let Some(second) = &second {
         tracing::info!("debugging on {}", second.shown());
     }
+    let storage: Arc<dyn Storage> = Arc::new(Measured(storage));
+    let (events, observers) = Observers::start(&config, &listener, &storage)?;
     service_manager::ready();
 
     let graceful = GracefulShutdown::new();
     let service = Arc::new(Service {
-        registry: Arc::new(Registry::new(Arc::new(storage))),
+        registry: Arc::new(Registry::new(storage)),
         live: live.clone(),
         access,
+        events,
+        health: observers.health(),
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);
+    observers.observe(&mut background);
     let tls = keeper.as_ref().map(Keeper::offer);
     if let Some(keeper) = keeper {
         let offer = keeper.offer();
@@ -126,6 +143,35 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     }
     background.end().await;
     Ok(())
+}
+
+/// As many descriptors as the system lets it have: each connection is one, and so is the file that it reads.
+/// The limit that a shell starts with keeps to the 1024 that `select` can count.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Takes the data folder for this process. One that cannot be written to needs no lock, and is served.
+fn lock(root: &Path) -> Result<Option<Lock>, LockError> {
+    match Lock::take(root, "a server") {
+        Err(LockError::Failed { path, source })
+            if matches!(
+                source.kind(),
+                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            tracing::warn!(path = %path.display(), error = %source, "the data folder is not locked");
+            Ok(None)
+        }
+        taken => taken.map(Some),
+    }
 }
 
 /// Takes connections for ever, no more than `limit` at a time: the others wait in the kernel's queue.
