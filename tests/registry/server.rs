@@ -1,7 +1,7 @@
 //! The real executable on a port of its own, with a folder of its own, and the requests that tests repeat.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -15,12 +15,16 @@ use super::client::{Answer, send};
 /// Longer than a start ever takes, even beside a build.
 const START: Duration = Duration::from_secs(20);
 
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
     /// What it was told to listen on.
     wanted: SocketAddr,
-    extra: String,
+    /// Its lines under `storage:`.
+    storage: String,
+    environment: Vec<(String, String)>,
     child: Child,
     /// What it has written to its log, since the first start.
     log: Log,
@@ -36,7 +40,7 @@ impl Server {
 
     /// Starts with further lines under `http:`.
     pub fn with(extra: &str) -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), extra)
+        Self::at(ANY_PORT, extra)
     }
 
     /// The same, on an address that others must know beforehand.
@@ -46,24 +50,47 @@ impl Server {
 
     /// The same, in a folder that has been prepared; `DIR` in the lines is its path.
     pub fn on(folder: tempfile::TempDir, wanted: SocketAddr, extra: &str) -> Self {
+        configure(folder.path(), wanted, "", extra);
+        Self::configured(folder, wanted, "", &[])
+    }
+
+    /// Starts on a folder of the caller's, with further lines under `storage:`.
+    pub fn care(folder: tempfile::TempDir, storage: &str) -> Self {
+        configure(folder.path(), ANY_PORT, storage, "");
+        Self::configured(folder, ANY_PORT, storage, &[])
+    }
+
+    /// Starts with further lines under `http:`, with these variables and no others.
+    pub fn with_environment(extra: &str, environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        configure(folder.path(), ANY_PORT, "", extra);
+        Self::configured(folder, ANY_PORT, "", environment)
+    }
+
+    fn configured(
+        folder: tempfile::TempDir,
+        wanted: SocketAddr,
+        storage: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = Log::default();
-        let extra = extra.replace("DIR", &folder.path().display().to_string());
-        configure(folder.path(), wanted, &extra);
-        let (child, address) = spawn(folder.path(), &log);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, address) = spawn(folder.path(), &environment, &log);
         Self {
             folder,
             address,
             wanted,
-            extra,
+            storage: storage.to_owned(),
+            environment,
             child,
             log,
         }
     }
 
     /// Writes other lines under `http:`; they are read at the next start or signal.
-    pub fn configure(&mut self, extra: &str) {
-        self.extra = extra.replace("DIR", &self.folder.path().display().to_string());
-        configure(self.folder.path(), self.wanted, &self.extra);
+    pub fn configure(&self, extra: &str) {
+        configure(self.folder.path(), self.wanted, &self.storage, extra);
     }
 
     /// Ends the process at once, as a crash does, and starts another on the same folder.
@@ -78,7 +105,7 @@ impl Server {
     }
 
     pub fn restart(&mut self) {
-        (self.child, self.address) = spawn(self.folder.path(), &self.log);
+        (self.child, self.address) = spawn(self.folder.path(), &self.environment, &self.log);
     }
 
     /// Waits until its log has this text, and empties it up to there.
@@ -108,7 +135,7 @@ impl Server {
     }
 
     /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
-    pub fn reconfigure(&mut self, extra: &str) {
+    pub fn reconfigure(&self, extra: &str) {
         self.configure(extra);
         self.hang_up();
     }
@@ -218,12 +245,12 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn configure(folder: &Path, address: SocketAddr, extra: &str) {
+fn configure(folder: &Path, address: SocketAddr, storage: &str, extra: &str) {
     let text = format!(
-        "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
-         delete:\n    enabled: true\nhttp:\n  addr: {address}\n{extra}",
-        folder.display()
+        "version: 0.1\nlog:\n  accesslog:\n    file: DIR/access.log\nstorage:\n  filesystem:\n    rootdirectory: DIR/data\n  \
+         delete:\n    enabled: true\n{storage}http:\n  addr: {address}\n{extra}"
     );
+    let text = text.replace("DIR", &folder.display().to_string());
     std::fs::write(folder.join("registry.yml"), text).unwrap();
 }
 
@@ -241,11 +268,12 @@ pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) 
     }
 }
 
-fn spawn(folder: &Path, written: &Log) -> (Child, SocketAddr) {
+fn spawn(folder: &Path, environment: &[(String, String)], written: &Log) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
         .args(["registry", "serve", "--config"])
         .arg(folder.join("registry.yml"))
         .env_clear()
+        .envs(environment.iter().cloned())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

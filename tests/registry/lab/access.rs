@@ -1,81 +1,31 @@
-//! Docker's own engine: log in, push, pull. Needs root and Debian's docker.io, and so belongs to the deployments
-//! (`tests/run`). The engine is one of its own, without networks: it talks to this machine alone.
+//! Docker's engine and who may do what: log-ins that are wrong, pushes that are denied, what all may pull.
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use super::access::{Users, send_as};
-use super::server::Server;
+use crate::registry::access::{Users, send_as};
+use crate::registry::server::Server;
 
-/// Engines start in seconds; beside a build in more of them.
-const START: Duration = Duration::from_mins(1);
-
-struct Engine {
-    child: Child,
-    folder: tempfile::TempDir,
-}
-
-impl Engine {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let child = Command::new("dockerd")
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .args([
-                "--data-root",
-                &path("data"),
-                "--exec-root",
-                &path("run"),
-                "--pidfile",
-                &path("pid"),
-            ])
-            .args(["--host", &format!("unix://{}", path("socket"))])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("docker.io is installed");
-        let engine = Self { child, folder };
-        let begun = Instant::now();
-        while engine.docker(engine.folder.path(), &["version"], b"").is_err() {
-            assert!(begun.elapsed() < START, "dockerd does not answer");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        engine
-    }
-
-    /// Runs a command with the log-ins that `config` keeps: what it prints, or what it complains of.
-    fn docker(&self, config: &Path, arguments: &[&str], input: &[u8]) -> Result<String, String> {
-        let mut child = Command::new("docker")
-            .args(arguments)
-            .env("DOCKER_CONFIG", config)
-            .env(
-                "DOCKER_HOST",
-                format!("unix://{}", self.folder.path().join("socket").display()),
-            )
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("docker.io is installed");
-        let _ = child.stdin.take().unwrap().write_all(input);
-        let output = child.wait_with_output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stderr))
-        }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // It ends its containerd, and unmounts what it has mounted.
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
+/// Runs a command with the log-ins that `config` keeps: what it prints, or what it complains of.
+fn docker(config: &Path, arguments: &[&str], input: &[u8]) -> Result<String, String> {
+    let mut child = Command::new("docker")
+        .arg("--config")
+        .arg(config)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("docker.io is installed");
+    // Who refuses does not read.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
     }
 }
 
@@ -98,7 +48,6 @@ const RULES: &str = "access:
 
 #[test]
 fn item_24_docker_logs_in() {
-    let engine = Engine::start();
     let users = Users::of(&["alice", "olga"]);
     for tokens in [false, true] {
         let section = format!("{}  tokenserver: {{enabled: {tokens}}}\n{RULES}", users.section());
@@ -107,7 +56,7 @@ fn item_24_docker_logs_in() {
         let homes = ["alice", "olga", "nobody"].map(|name| (name, tempfile::tempdir().unwrap()));
         let run = |name: &str, arguments: &[&str], input: &[u8]| {
             let (_, home) = homes.iter().find(|(known, _)| *known == name).unwrap();
-            engine.docker(home.path(), arguments, input)
+            docker(home.path(), arguments, input)
         };
         let log_in = |name: &str, password: &[u8]| {
             run(
