@@ -8,6 +8,7 @@ mod receiver;
 mod server;
 
 mod access;
+mod access_verbs;
 mod acme;
 mod adoption;
 mod bench;

@@ -5,6 +5,7 @@
 //! | words | `digest`, `name`, `range`, `manifest` | nothing: pure parsing, invalid values cannot be made |
 //! | storage | `storage` | keys and bytes; nothing of HTTP or of manifests |
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
+//! | access | `access` | who asks and what is allowed; nothing of HTTP but the texts of its headers |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
 //! | outside | `outbound` | HTTP as a client; no registry, no storage |
 //! | care | `control`, `exchange` | verbs on a data folder, in a running server or without one |

@@ -380,7 +380,7 @@ impl Asked<'_> {
             return;
         };
         let done = status.is_success();
-        if deed.happening == Some(Happening::Delete) || (deed.happening.is_some() && !done) {
+        if deed.happening == Some(Happening::Delete) {
             self.service.access.quotas.forget(name);
         }
         let happening = match deed.happening {

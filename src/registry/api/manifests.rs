@@ -75,7 +75,7 @@ pub async fn put(
 ) -> Answer {
     let limit = asked.config.http.manifest_limit;
     let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
-    asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
+    let room = asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();
@@ -85,6 +85,7 @@ pub async fn put(
             registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
         })
         .await?;
+    room.keep();
     asked.tell(Action::Push, |name, references| {
         let media_type = manifest.media_type.as_str();
         Target::manifest(name, &named, &digest, media_type, &pushed, references)
