@@ -21,16 +21,28 @@ mod content;
 mod control;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/dice.rs"]
+mod dice;
 #[path = "registry/exchange.rs"]
 mod exchange;
 #[path = "registry/full.rs"]
 mod full;
+#[path = "registry/fuzz.rs"]
+mod fuzz;
 #[path = "registry/hardening.rs"]
 mod hardening;
+#[path = "registry/http2.rs"]
+mod http2;
+#[path = "registry/kills.rs"]
+mod kills;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/load.rs"]
+mod load;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/properties.rs"]
+mod properties;
 #[path = "registry/race.rs"]
 mod race;
 #[path = "registry/retention.rs"]

@@ -13,6 +13,7 @@
 //! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
 //! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
 
+pub mod access;
 pub mod access_log;
 pub mod api;
 pub mod config;

@@ -20,6 +20,11 @@ pub enum Endpoint {
     Root,
     /// `/v2/`
     Base,
+    /// `/v2/token`
+    Token,
+    PostToken,
+    /// `/v2/token/keys`
+    TokenKeys,
     Catalog(Page),
     Tags(RepositoryName, Page),
     GetManifest(RepositoryName, Reference),
@@ -65,6 +70,8 @@ pub struct ReferrersFilter {
 /// What an endpoint does to a repository: what access rules speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// Needs nothing at all.
+    Open,
     /// Needs nothing beyond being let in.
     Base,
     Catalog,
@@ -74,9 +81,31 @@ pub enum Action {
 }
 
 impl Endpoint {
+    /// The repository that it is about.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Root | Self::Base | Self::Token | Self::PostToken | Self::TokenKeys | Self::Catalog(_) => {
+                None
+            }
+            Self::Tags(name, ..)
+            | Self::GetManifest(name, ..)
+            | Self::PutManifest(name, ..)
+            | Self::DeleteManifest(name, ..)
+            | Self::GetBlob(name, ..)
+            | Self::DeleteBlob(name, ..)
+            | Self::StartUpload(name, ..)
+            | Self::UploadStatus(name, ..)
+            | Self::AppendUpload(name, ..)
+            | Self::FinishUpload(name, ..)
+            | Self::CancelUpload(name, ..)
+            | Self::Referrers(name, ..) => Some(name),
+        }
+    }
+
     pub fn action(&self) -> Action {
         match self {
-            Self::Root | Self::Base => Action::Base,
+            Self::Root | Self::Token | Self::PostToken | Self::TokenKeys => Action::Open,
+            Self::Base => Action::Base,
             Self::Catalog(_) => Action::Catalog,
             Self::Tags(..) | Self::GetManifest(..) | Self::GetBlob(..) | Self::Referrers(..) => Action::Pull,
             // Cancelling one's own upload is part of pushing: podman does it after a refused mount.
@@ -123,6 +152,13 @@ static ROUTES: &[Route] = &[
     ] },
     Route { place: At("/v2"), methods: &[
         (Method::GET, |_| Ok(Endpoint::Base)),
+    ] },
+    Route { place: At("/v2/token"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Token)),
+        (Method::POST, |_| Ok(Endpoint::PostToken)),
+    ] },
+    Route { place: At("/v2/token/keys"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::TokenKeys)),
     ] },
     Route { place: At("/v2/_catalog"), methods: &[
         (Method::GET, |words| Ok(Endpoint::Catalog(words.query.page()?))),
@@ -389,6 +425,15 @@ mod tests {
             ("HEAD", "/v2/", "Base"),
             ("POST", "/v2/", "405 UNSUPPORTED"),
             ("GET", "/v3/", "404 UNSUPPORTED"),
+            ("GET", "/v2/token?scope=x", "Token"),
+            ("POST", "/v2/token", "PostToken"),
+            ("PUT", "/v2/token", "405 UNSUPPORTED"),
+            ("GET", "/v2/token/keys", "TokenKeys"),
+            (
+                "GET",
+                "/v2/token/tags/list",
+                r#"Tags("token", Page { count: None, last: None })"#,
+            ),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

@@ -467,6 +467,8 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("zstd", "compresses what travels"),
     ("insta", "tests: snapshots of what is printed"),
+    ("proptest", "tests: properties over random values"),
+    ("h2", "tests: an HTTP/2 client that misbehaves"),
 ];
 
 fn dependencies() -> String {

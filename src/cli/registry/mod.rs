@@ -4,6 +4,7 @@
 //! standard error. To add a verb: a file with its arguments and `run`, a variant of [`Verb`] and its arm.
 
 mod config;
+mod explain_access;
 mod export;
 mod gc;
 mod import;
@@ -14,6 +15,7 @@ mod retention;
 mod scrub;
 mod serve;
 mod stats;
+mod user;
 mod workplace;
 
 use std::ffi::OsString;
@@ -40,6 +42,11 @@ enum Verb {
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::Arguments),
+    /// Who may log in
+    #[command(subcommand)]
+    User(user::Arguments),
+    /// Say whether somebody may do something, by which rule, and why
+    ExplainAccess(explain_access::Arguments),
     /// Remove what no manifest refers to, while pushes go on
     Gc(gc::Arguments),
     /// Remove uploads that nobody goes on with
@@ -71,6 +78,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     match arguments.verb {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
+        Verb::User(arguments) => user::run(&arguments),
+        Verb::ExplainAccess(arguments) => explain_access::run(&arguments),
         Verb::Gc(arguments) => gc::run(&arguments),
         Verb::Purge(arguments) => purge::run(&arguments),
         Verb::Retention(arguments) => retention::run(&arguments),

@@ -4,19 +4,24 @@
 //! file is opened here: storage work runs in [`blocking`], on `content`.
 
 mod access;
+mod admission;
 mod base;
 mod blobs;
 mod body;
 mod listing;
 mod location;
 mod manifests;
+mod prefix;
+mod proxies;
 mod receive;
 mod referrers;
 mod respond;
 mod room;
+mod token;
 mod uploads;
+mod warning;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
@@ -24,9 +29,11 @@ use hyper::{Method, Request, Response};
 pub use body::Body;
 pub use respond::error_response;
 
+use super::access::Access;
+use super::access::identity::Identity;
+use super::access::rules::Because;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
-use super::control::Override;
 use super::error::{ApiError, Problem};
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
@@ -35,15 +42,17 @@ use super::storage::StorageError;
 pub struct Service {
     pub registry: Arc<Registry>,
     pub live: Live,
-    /// Read-only while it runs, whatever the configuration says.
-    pub read_only: Override,
+    pub access: Access,
 }
 
 /// How the request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Loopback without a port where it came through a socket of this machine.
     pub peer: std::net::SocketAddr,
     pub secure: bool,
+    /// The common name of the client's certificate, which TLS has verified.
+    pub certificate: Option<Arc<str>>,
 }
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -62,15 +71,28 @@ impl Service {
             config: &config,
             request,
             connection,
+            request_id: OnceLock::new(),
+            identity: Identity::default(),
+            because: None,
+            deed: access::Deed::default(),
         };
-        let response = match asked.answer().await {
-            Ok(response) => response,
+        let mut response = match asked.answer().await {
+            Ok(response) => {
+                asked.settle(response.status(), None, response.body().remaining());
+                response
+            }
             Err(error) => {
+                asked.settle(error.problem.status(), Some(&error), 0);
                 asked.discard_body().await;
                 error_response(&error)
             }
         };
-        respond::finish(response, head, &config.http.headers)
+        prefix::add_to_link(&mut response, &config.http.prefix);
+        let mut response = respond::finish(response, head, &config.http.headers);
+        if let Some(text) = &config.http.warning {
+            warning::add(&mut response, text);
+        }
+        response
     }
 
     /// The configuration in force now.
@@ -86,18 +108,28 @@ struct Asked<'a> {
     config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
+    request_id: OnceLock<String>,
+    /// Who asks, once `access` has let the request pass.
+    identity: Identity,
+    /// What let it pass.
+    because: Option<Because>,
+    deed: access::Deed,
 }
 
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
-        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
-        let read_only = self.service.read_only.over(self.config.storage.read_only);
-        access::check(self.config, read_only, &endpoint)?;
+        let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
+        let endpoint = route::route(self.request.method(), path, uri.query())?;
+        self.deed = access::Deed::of(&endpoint);
+        let endpoint = access::check(self, endpoint).await?;
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),
             Endpoint::Base => Ok(base::version()),
+            Endpoint::Token => token::get(asked).await,
+            Endpoint::PostToken => token::post(asked).await,
+            Endpoint::TokenKeys => token::keys(asked),
             Endpoint::Catalog(page) => listing::catalog(asked, page).await,
             Endpoint::Tags(name, page) => listing::tags(asked, name, page).await,
             Endpoint::GetManifest(name, reference) => manifests::get(asked, name, reference).await,

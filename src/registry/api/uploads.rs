@@ -17,6 +17,7 @@ use crate::registry::range;
 use crate::registry::route::Start;
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) -> Answer {
     match start {
@@ -24,6 +25,7 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
+            asked.admit_mount(&name, &from, &digest).await?;
             let (into, wanted) = (name.clone(), digest.clone());
             let mounted = asked
                 .content(move |registry| registry.mount(&into, &from, &wanted))
@@ -50,13 +52,21 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             let id = begin(asked, &name).await?;
             // Hashed by it from the first byte on, instead of once more at the end.
             turn(asked, &name, &id).await?.expect(algorithm);
-            return Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0));
+            return Ok(begun(asked, &name, &id));
         }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
         Start::Mount { from: None, .. } | Start::Session(None) => {}
     }
     let id = begin(asked, &name).await?;
-    Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
+    Ok(begun(asked, &name, &id))
+}
+
+fn begun(asked: &Asked<'_>, name: &RepositoryName, id: &UploadId) -> Response<Body> {
+    let mut response = progress(asked, StatusCode::ACCEPTED, name, id, 0);
+    if let Some(minimum) = asked.config.http.chunk_minimum {
+        respond::set(&mut response, CHUNK_MINIMUM, &minimum.to_string());
+    }
+    response
 }
 
 pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
@@ -117,6 +127,13 @@ async fn complete(
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
     let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
+    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
+        // What may not become a blob does not stay as an upload.
+        asked
+            .content(move |registry| registry.cancel_upload(upload))
+            .await?;
+        return Err(refusal);
+    }
     let claimed = digest.clone();
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))

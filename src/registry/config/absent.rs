@@ -6,9 +6,18 @@ pub const SECTION: Section = Section {
     without_effect: &[
         ("health", "the storage is checked by its use"),
         ("redis", "nothing is kept in Redis"),
+        ("reporting", "errors are in the log, and sent nowhere"),
+        ("compatibility", "manifests of schema 1 are not served"),
+        (
+            "validation.enabled",
+            "manifests are always checked against the specification",
+        ),
+        (
+            "validation.disabled",
+            "manifests are always checked against the specification",
+        ),
     ],
     refused: &[
-        ("auth", "there is no access control"),
         ("proxy", "it is no cache of another registry"),
         ("notifications", "nobody is told of events"),
         ("middleware", "there is nothing to plug in"),

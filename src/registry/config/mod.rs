@@ -2,6 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
+//! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
 //! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
@@ -13,7 +14,9 @@
 //! theirs. A section is added by its file, its field in [`Config`] and its row in `SECTIONS`.
 
 mod absent;
+mod access;
 mod apply;
+mod auth;
 mod catalog;
 mod document;
 mod environment;
@@ -29,23 +32,25 @@ mod scalar;
 mod secret;
 mod show;
 mod storage;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 
+pub use access::{AccessConfig, Limits, rule_place};
+pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
-pub use http::{Address, Http};
+pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
-pub use maintenance::{Maintenance, MinFree, size};
+pub use maintenance::{Maintenance, MinFree};
 pub use origin::Origin;
 pub use retention::{Pattern, Retention, Rule};
 pub use scalar::duration;
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
-pub use tls::{Tls, TlsVersion};
+pub use tls::{ClientAuth, Tls, TlsVersion};
 
 use key::Section;
 use path::Word;
@@ -62,6 +67,8 @@ pub struct Config {
     pub retention: Retention,
     pub http: Http,
     pub catalog: Catalog,
+    pub auth: AuthConfig,
+    pub access: AccessConfig,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -73,6 +80,8 @@ const SECTIONS: &[&Section] = &[
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
+    &auth::SECTION,
+    &access::SECTION,
     &absent::SECTION,
 ];
 

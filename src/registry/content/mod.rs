@@ -18,6 +18,7 @@ pub mod stats;
 mod tags;
 mod take;
 mod uploads;
+mod usage;
 mod watch;
 
 use std::collections::HashMap;

@@ -17,7 +17,6 @@ mod switch;
 pub use client::{Asked, ask};
 pub use lock::{Lock, LockError};
 pub use perform::{Switch, Workplace};
-pub use switch::Override;
 
 use std::io;
 use std::path::{Path, PathBuf};

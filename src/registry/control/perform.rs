@@ -56,6 +56,10 @@ impl Workplace {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.scratch
     }
