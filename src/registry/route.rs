@@ -11,7 +11,9 @@ use url::form_urlencoded;
 
 use super::digest::{Algorithm, Digest, DigestError};
 use super::error::{ApiError, Problem};
+use super::health::Probe;
 use super::name::{NameError, Reference, RepositoryName, Tag, UploadId};
+use super::page;
 
 /// One request, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,12 @@ pub enum Endpoint {
     FinishUpload(RepositoryName, UploadId, Digest),
     CancelUpload(RepositoryName, UploadId),
     Referrers(RepositoryName, Digest, ReferrersFilter),
+    /// `/healthz` and its like
+    Probe(Probe),
+    /// `/metrics`
+    Metrics,
+    /// `/ui/`
+    Page(page::Wanted),
 }
 
 /// Part of a listing: up to `count` entries that come after `last`.
@@ -84,9 +92,15 @@ impl Endpoint {
     /// The repository that it is about.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Root | Self::Base | Self::Token | Self::PostToken | Self::TokenKeys | Self::Catalog(_) => {
-                None
-            }
+            Self::Root
+            | Self::Base
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Catalog(_)
+            | Self::Probe(_)
+            | Self::Metrics => None,
+            Self::Page(wanted) => wanted.repository(),
             Self::Tags(name, ..)
             | Self::GetManifest(name, ..)
             | Self::PutManifest(name, ..)
@@ -104,10 +118,20 @@ impl Endpoint {
 
     pub fn action(&self) -> Action {
         match self {
-            Self::Root | Self::Token | Self::PostToken | Self::TokenKeys => Action::Open,
+            Self::Root
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Probe(_)
+            | Self::Metrics
+            | Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Open,
             Self::Base => Action::Base,
-            Self::Catalog(_) => Action::Catalog,
-            Self::Tags(..) | Self::GetManifest(..) | Self::GetBlob(..) | Self::Referrers(..) => Action::Pull,
+            Self::Catalog(_) | Self::Page(page::Wanted::Repositories { .. }) => Action::Catalog,
+            Self::Page(_)
+            | Self::Tags(..)
+            | Self::GetManifest(..)
+            | Self::GetBlob(..)
+            | Self::Referrers(..) => Action::Pull,
             // Cancelling one's own upload is part of pushing: podman does it after a refused mount.
             Self::PutManifest(..)
             | Self::StartUpload(..)
@@ -128,8 +152,10 @@ enum Place {
     Behind(&'static str),
     /// Behind a repository's name, and one more segment says which it is.
     Member(&'static str),
+    /// Anything from here on; the rest says what.
+    Below(&'static str),
 }
-use Place::{At, Behind, Member};
+use Place::{At, Behind, Below, Member};
 
 /// Makes an endpoint of what the path and the query say.
 type Reader = fn(&Words<'_>) -> Result<Endpoint, ApiError>;
@@ -190,6 +216,21 @@ static ROUTES: &[Route] = &[
     Route { place: Member("/referrers/"), methods: &[
         (Method::GET, |words| Ok(Endpoint::Referrers(words.repository()?, words.digest()?, words.query.referrers()?))),
     ] },
+    Route { place: At("/healthz"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Alive))),
+    ] },
+    Route { place: At("/readyz"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Ready))),
+    ] },
+    Route { place: At("/debug/health"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Debug))),
+    ] },
+    Route { place: At("/metrics"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Metrics)),
+    ] },
+    Route { place: Below("/ui"), methods: &[
+        (Method::GET, |words| words.page()),
+    ] },
 ];
 
 /// Reads a request line.
@@ -226,6 +267,10 @@ impl Place {
             Member(tail) => {
                 let (head, member) = path.split_at(path.rfind('/')? + 1);
                 Some((named(head.strip_suffix(tail)?)?, member))
+            }
+            Below(top) => {
+                let rest = path.strip_prefix(top)?;
+                (rest.is_empty() || rest.starts_with('/')).then_some(("", rest))
             }
         }
     }
@@ -267,6 +312,11 @@ impl Words<'_> {
             NameError::Digest(_) => Problem::DigestInvalid.detail(error.to_string()),
             _ => Problem::TagInvalid.detail(error.to_string()),
         })
+    }
+
+    fn page(&self) -> Result<Endpoint, ApiError> {
+        let wanted = page::parse(self.member, |key| self.query.get(key));
+        Ok(Endpoint::Page(wanted.ok_or(Problem::NoSuchEndpoint)?))
     }
 
     fn upload(&self) -> Result<UploadId, ApiError> {
@@ -434,6 +484,14 @@ mod tests {
                 "/v2/token/tags/list",
                 r#"Tags("token", Page { count: None, last: None })"#,
             ),
+            ("GET", "/healthz", "Probe(Alive)"),
+            ("PUT", "/metrics", "405 UNSUPPORTED"),
+            (
+                "GET",
+                "/ui/r/a/b:v1",
+                r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
+            ),
+            ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

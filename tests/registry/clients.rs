@@ -11,7 +11,7 @@ use super::client::send;
 use super::server::{OCI_INDEX, OCI_MANIFEST, Server, await_port, free_port, image, sha256};
 
 /// An OCI layout with one image under `latest`; returns the manifest's digest.
-fn layout(folder: &Path) -> String {
+pub fn layout(folder: &Path) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |content: &[u8]| {
@@ -37,7 +37,7 @@ fn layout(folder: &Path) -> String {
 }
 
 #[track_caller]
-fn skopeo(arguments: &[&str]) -> String {
+pub fn skopeo(arguments: &[&str]) -> String {
     let output = Command::new("skopeo")
         .arg("--insecure-policy")
         .args(arguments)
@@ -106,19 +106,24 @@ fn skopeo_without_tls() {
 }
 
 /// A distribution of Debian's on a data directory.
-struct Distribution {
+pub struct Distribution {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Distribution {
     fn start(data: &Path) -> Self {
+        Self::start_with(data, "")
+    }
+
+    /// With further sections of its configuration.
+    pub fn start_with(data: &Path, sections: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_port();
         let config = folder.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n{sections}",
             data.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -239,6 +244,11 @@ fn distribution_s_data_directory_is_shared() {
 
 /// A server with a certificate for the loopback address; and the folder that clients trust it by.
 pub fn with_tls() -> (Server, tempfile::TempDir) {
+    with_tls_and("")
+}
+
+/// The same, with more sections of the configuration.
+pub fn with_tls_and(sections: &str) -> (Server, tempfile::TempDir) {
     let trust = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = trust.path().join("ca.crt");
@@ -247,7 +257,7 @@ pub fn with_tls() -> (Server, tempfile::TempDir) {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let server = Server::with(&format!(
-        "  tls:\n    certificate: {}\n    key: {}\n",
+        "  tls:\n    certificate: {}\n    key: {}\n{sections}",
         certificate.display(),
         key.display()
     ));

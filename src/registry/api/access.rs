@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use hyper::StatusCode;
-use hyper::header::{self, HeaderName};
+use hyper::header;
 
 use super::Asked;
 use super::admission::too_many;
@@ -18,17 +18,16 @@ use crate::registry::access::identity::Identity;
 use crate::registry::access::rules::{Because, Permission};
 use crate::registry::access::scope::Scope;
 use crate::registry::access::{Auth, Credentials, Disbelief, NotOffered, offered};
+use crate::registry::access_log::REQUEST_ID;
 use crate::registry::config::Config;
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::error::{ApiError, Problem};
-use crate::registry::name::{Reference, RepositoryName, UploadId};
+use crate::registry::name::{Reference, RepositoryName};
 use crate::registry::route::{Action, Endpoint, Start};
 use crate::value::Secret;
 
 /// Where the built-in token server is.
 pub const TOKEN_PATH: &str = "/v2/token";
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const MAX_REQUEST_ID: usize = 128;
 /// Entries of the catalog that are looked through at once, when not all of them may be shown.
 const CATALOG_BATCH: usize = 1000;
 
@@ -101,6 +100,7 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
             return Err(asked.disbelieved(&auth, &disbelief, &scopes));
         }
     };
+    asked.record.user = asked.identity.name().map(Into::into);
     asked.admit_request()?;
     let Some(permission) = action.permission() else {
         // Asked for in order to learn how to log in: whoever has not is told, whatever anonymous clients may do.
@@ -358,17 +358,6 @@ impl Asked<'_> {
         }
     }
 
-    /// What the client, or a proxy before it, calls the request; else a name of our own.
-    fn request_id(&self) -> &str {
-        self.request_id.get_or_init(|| {
-            let given = self.header(REQUEST_ID).filter(|id| {
-                let word = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(&b);
-                (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(word)
-            });
-            given.map_or_else(|| UploadId::random().to_string(), str::to_owned)
-        })
-    }
-
     /// Writes a line of the audit log, with what is known of the request.
     pub fn audit(&self, line: Line<'_>) {
         let anonymous = self.identity.name().is_none();
@@ -378,7 +367,7 @@ impl Asked<'_> {
             address: Some(self.connection.peer.ip()),
             repository: self.deed.repository.as_ref().map(RepositoryName::as_str),
             reference: self.deed.reference.as_deref(),
-            request: Some(self.request_id()),
+            request: self.header(REQUEST_ID),
             ..line
         });
     }

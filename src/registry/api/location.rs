@@ -25,16 +25,19 @@ impl Asked<'_> {
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }
-        let authority = self
-            .request
-            .uri()
-            .authority()
-            .map(hyper::http::uri::Authority::as_str);
         let scheme = if self.connection.secure { "https" } else { "http" };
-        match authority.or_else(|| self.header(header::HOST)) {
+        match self.host() {
             Some(host) => format!("{scheme}://{host}{path}"),
             None => path,
         }
+    }
+
+    /// What the client calls this server.
+    pub fn host(&self) -> Option<&str> {
+        let authority = self.request.uri().authority();
+        authority
+            .map(hyper::http::uri::Authority::as_str)
+            .or_else(|| self.header(header::HOST))
     }
 
     pub fn set_location(&self, response: &mut Response<Body>, path: &str) {

@@ -11,6 +11,8 @@ mod body;
 mod listing;
 mod location;
 mod manifests;
+mod operation;
+mod page;
 mod prefix;
 mod proxies;
 mod receive;
@@ -21,7 +23,7 @@ mod token;
 mod uploads;
 mod warning;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
@@ -32,17 +34,25 @@ pub use respond::error_response;
 use super::access::Access;
 use super::access::identity::Identity;
 use super::access::rules::Because;
+use super::access_log::Record;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
+use super::events::Events;
+use super::health::Health;
+use super::metrics;
+use super::name::RepositoryName;
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
+use super::telemetry::Span;
 
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
     pub live: Live,
     pub access: Access,
+    pub events: Events,
+    pub health: Arc<Health>,
 }
 
 /// How the request came in.
@@ -63,6 +73,7 @@ impl Service {
         self: Arc<Self>,
         request: Request<Incoming>,
         connection: Connection,
+        record: &mut Record,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let config = self.config();
@@ -71,10 +82,11 @@ impl Service {
             config: &config,
             request,
             connection,
-            request_id: OnceLock::new(),
             identity: Identity::default(),
             because: None,
             deed: access::Deed::default(),
+            record,
+            told: None,
         };
         let mut response = match asked.answer().await {
             Ok(response) => {
@@ -84,7 +96,7 @@ impl Service {
             Err(error) => {
                 asked.settle(error.problem.status(), Some(&error), 0);
                 asked.discard_body().await;
-                error_response(&error)
+                asked.refused(&error)
             }
         };
         prefix::add_to_link(&mut response, &config.http.prefix);
@@ -108,12 +120,14 @@ struct Asked<'a> {
     config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
-    request_id: OnceLock<String>,
     /// Who asks, once `access` has let the request pass.
     identity: Identity,
     /// What let it pass.
     because: Option<Because>,
     deed: access::Deed,
+    record: &'a mut Record,
+    /// The repository, where somebody listens to what happens to it.
+    told: Option<RepositoryName>,
 }
 
 impl Asked<'_> {
@@ -121,8 +135,12 @@ impl Asked<'_> {
         let uri = self.request.uri();
         let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
         let endpoint = route::route(self.request.method(), path, uri.query())?;
+        self.record.handler = metrics::handler(&endpoint);
         self.deed = access::Deed::of(&endpoint);
         let endpoint = access::check(self, endpoint).await?;
+        if self.service.events.wanted() {
+            self.told = endpoint.repository().cloned();
+        }
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),
@@ -145,6 +163,9 @@ impl Asked<'_> {
             Endpoint::FinishUpload(name, id, digest) => uploads::finish(asked, name, id, digest).await,
             Endpoint::CancelUpload(name, id) => uploads::cancel(asked, name, id).await,
             Endpoint::Referrers(name, digest, filter) => referrers::list(asked, name, digest, filter).await,
+            Endpoint::Probe(probe) => Ok(operation::probe(asked, probe)),
+            Endpoint::Metrics => operation::metrics(asked).await,
+            Endpoint::Page(wanted) => page::get(asked, wanted).await,
         }
     }
 
@@ -162,6 +183,7 @@ impl Asked<'_> {
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
+        let _span = self.record.span.as_ref().map(Span::storage);
         let registry = Arc::clone(&self.service.registry);
         blocking(move || work(&registry)).await
     }

@@ -12,6 +12,7 @@ use super::{Answer, Asked, receive, respond};
 use crate::registry::content::Upload;
 use crate::registry::digest::Digest;
 use crate::registry::error::{ApiError, Problem};
+use crate::registry::events::{Action, Target};
 use crate::registry::name::{RepositoryName, UploadId};
 use crate::registry::range;
 use crate::registry::route::Start;
@@ -26,11 +27,12 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             from: Some(from),
         } => {
             asked.admit_mount(&name, &from, &digest).await?;
-            let (into, wanted) = (name.clone(), digest.clone());
+            let (into, wanted, source) = (name.clone(), digest.clone(), from.clone());
             let mounted = asked
-                .content(move |registry| registry.mount(&into, &from, &wanted))
+                .content(move |registry| registry.mount(&into, &source, &wanted))
                 .await?;
             if mounted {
+                mounted_from(asked, &from, &digest).await?;
                 return Ok(created(asked, &name, &digest));
             }
         }
@@ -134,11 +136,28 @@ async fn complete(
             .await?;
         return Err(refusal);
     }
-    let claimed = digest.clone();
+    let (claimed, size) = (digest.clone(), upload.size());
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))
         .await?;
+    asked.tell(Action::Push, |name, _| Target::blob(name, &digest, size));
     Ok(created(asked, name, &digest))
+}
+
+/// Tells that a blob was mounted; its size is read only for those who listen.
+async fn mounted_from(asked: &Asked<'_>, from: &RepositoryName, digest: &Digest) -> Result<(), ApiError> {
+    let Some(name) = asked.told.clone() else {
+        return Ok(());
+    };
+    let wanted = digest.clone();
+    let blob = asked
+        .content(move |registry| registry.blob(&name, &wanted))
+        .await?;
+    asked.tell(Action::Mount, |name, _| Target {
+        from_repository: from.to_string(),
+        ..Target::blob(name, digest, blob.size())
+    });
+    Ok(())
 }
 
 /// Holds a chunk's `Content-Range` against what has come; its length, or none for a stream.

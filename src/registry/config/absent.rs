@@ -4,7 +4,6 @@ use super::key::Section;
 
 pub const SECTION: Section = Section {
     without_effect: &[
-        ("health", "the storage is checked by its use"),
         ("redis", "nothing is kept in Redis"),
         ("reporting", "errors are in the log, and sent nowhere"),
         ("compatibility", "manifests of schema 1 are not served"),
@@ -19,7 +18,6 @@ pub const SECTION: Section = Section {
     ],
     refused: &[
         ("proxy", "it is no cache of another registry"),
-        ("notifications", "nobody is told of events"),
         ("middleware", "there is nothing to plug in"),
         ("policy", "classes of repositories are not told apart"),
         (

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
 //! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `notifications`, `health`, `observability` | what is told to others |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -20,11 +21,14 @@ mod auth;
 mod catalog;
 mod document;
 mod environment;
+mod health;
 mod http;
 mod key;
 mod live;
 mod log;
 mod maintenance;
+mod notifications;
+mod observability;
 mod origin;
 mod path;
 mod retention;
@@ -39,11 +43,14 @@ use std::sync::Arc;
 pub use access::{AccessConfig, Limits, rule_place};
 pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
+pub use health::{FileCheck, HealthConfig, HttpCheck, StorageCheck, TcpCheck};
 pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
 pub use maintenance::{Maintenance, MinFree};
+pub use notifications::{Endpoint, Notifications};
+pub use observability::Observability;
 pub use origin::Origin;
 pub use retention::{Pattern, Retention, Rule};
 pub use scalar::duration;
@@ -69,6 +76,9 @@ pub struct Config {
     pub catalog: Catalog,
     pub auth: AuthConfig,
     pub access: AccessConfig,
+    pub notifications: Notifications,
+    pub observability: Observability,
+    pub health: HealthConfig,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -82,6 +92,9 @@ const SECTIONS: &[&Section] = &[
     &catalog::SECTION,
     &auth::SECTION,
     &access::SECTION,
+    &notifications::SECTION,
+    &health::SECTION,
+    &observability::SECTION,
     &absent::SECTION,
 ];
 

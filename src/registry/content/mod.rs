@@ -7,6 +7,7 @@
 mod blobs;
 mod catalog;
 pub mod collect;
+mod figures;
 mod forget;
 mod manifests;
 pub mod purge;

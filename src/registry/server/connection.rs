@@ -147,8 +147,9 @@ impl Connections {
             let service = Arc::clone(&service);
             let connection = connection.clone().behind_proxies(&mut request, &service.config());
             Box::pin(async move {
-                let record = Record::new(&request, connection.clone());
-                Ok(record.observe(service.answer(request, connection).await))
+                let mut record = Record::new(&mut request, connection.clone());
+                let response = service.answer(request, connection, &mut record).await;
+                Ok(record.observe(response))
             })
         }
     }

@@ -8,6 +8,7 @@ mod certificates;
 mod connection;
 pub mod debug;
 mod listen;
+mod observers;
 mod patience;
 mod reload;
 mod service_manager;
@@ -27,11 +28,14 @@ use super::api::Service;
 use super::config::{Config, Live, Origin};
 use super::content::Registry;
 use super::control::{Lock, LockError};
-use super::storage::Filesystem;
+use super::metrics::Measured;
+use super::storage::{Filesystem, Storage};
 use super::tls::{Keeper, TlsError};
+use super::webhooks::WebhookError;
 use background::Background;
 use connection::Connections;
 use listen::{Accepted, Listener};
+use observers::Observers;
 
 /// How long accepting rests when the system has no descriptor left: connections that end give some back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,6 +55,8 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -80,16 +86,21 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     if let Some(second) = &second {
         tracing::info!("debugging on {}", second.shown());
     }
+    let storage: Arc<dyn Storage> = Arc::new(Measured(storage));
+    let (events, observers) = Observers::start(&config, &listener, &storage)?;
     service_manager::ready();
 
     let graceful = GracefulShutdown::new();
     let service = Arc::new(Service {
-        registry: Arc::new(Registry::new(Arc::new(storage))),
+        registry: Arc::new(Registry::new(storage)),
         live: live.clone(),
         access,
+        events,
+        health: observers.health(),
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);
+    observers.observe(&mut background);
     let tls = keeper.as_ref().map(Keeper::offer);
     if let Some(keeper) = keeper {
         let offer = keeper.offer();
