@@ -35,7 +35,7 @@ fn start(floor: &str) -> (Server, Disk) {
     let folder = tempfile::tempdir().unwrap();
     let disk = Disk::mount(&folder);
     (
-        Server::care(folder, &format!("  filesystem:\n    minfree: {floor}\n")),
+        Server::care(folder, &format!("  maintenance:\n    minfree: {floor}\n")),
         disk,
     )
 }

@@ -120,7 +120,7 @@ impl MinFree {
 pub const SECTION: Section = Section {
     keys: &[
         Key::one(
-            "storage.filesystem.minfree",
+            "storage.maintenance.minfree",
             "free space, as a size or in per cent, below which uploads are refused (507) before they are read",
             |c, text| MinFree::parse(text).map(|value| c.maintenance.min_free = value),
             |c| Some(c.maintenance.min_free.shown()),
