@@ -293,7 +293,7 @@ impl Pace {
     /// Sleeps off what was read too fast, while `go_on` agrees.
     fn after(&mut self, length: usize, go_on: impl Fn() -> bool) -> Result<(), CareError> {
         if self.rate == 0 {
-            return Ok(());
+            return if go_on() { Ok(()) } else { Err(CareError::Stopped) };
         }
         self.bytes += length as u64;
         let due = self.began + Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
