@@ -2,6 +2,8 @@
 
 #[path = "registry/client.rs"]
 mod client;
+#[path = "registry/dice.rs"]
+mod dice;
 #[path = "registry/receiver.rs"]
 mod receiver;
 #[path = "registry/server.rs"]
@@ -17,18 +19,28 @@ mod conformance;
 mod content;
 #[path = "registry/crash.rs"]
 mod crash;
+#[path = "registry/fuzz.rs"]
+mod fuzz;
 #[path = "registry/hardening.rs"]
 mod hardening;
 #[path = "registry/health.rs"]
 mod health;
+#[path = "registry/http2.rs"]
+mod http2;
+#[path = "registry/kills.rs"]
+mod kills;
 #[path = "registry/listing.rs"]
 mod listing;
+#[path = "registry/load.rs"]
+mod load;
 #[path = "registry/metrics.rs"]
 mod metrics;
 #[path = "registry/page.rs"]
 mod page;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/properties.rs"]
+mod properties;
 #[path = "registry/telemetry.rs"]
 mod telemetry;
 #[path = "registry/uploads.rs"]

@@ -22,6 +22,11 @@ pub enum Endpoint {
     Root,
     /// `/v2/`
     Base,
+    /// `/v2/token`
+    Token,
+    PostToken,
+    /// `/v2/token/keys`
+    TokenKeys,
     Catalog(Page),
     Tags(RepositoryName, Page),
     GetManifest(RepositoryName, Reference),
@@ -73,6 +78,8 @@ pub struct ReferrersFilter {
 /// What an endpoint does to a repository: what access rules speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// Needs nothing at all.
+    Open,
     /// Needs nothing beyond being let in.
     Base,
     Catalog,
@@ -85,7 +92,14 @@ impl Endpoint {
     /// The repository that it is about.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match self {
-            Self::Root | Self::Base | Self::Catalog(_) | Self::Probe(_) | Self::Metrics => None,
+            Self::Root
+            | Self::Base
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Catalog(_)
+            | Self::Probe(_)
+            | Self::Metrics => None,
             Self::Page(wanted) => wanted.repository(),
             Self::Tags(name, ..)
             | Self::GetManifest(name, ..)
@@ -104,8 +118,13 @@ impl Endpoint {
 
     pub fn action(&self) -> Action {
         match self {
-            Self::Root | Self::Base | Self::Probe(_) | Self::Metrics => Action::Base,
-            Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Base,
+            Self::Root
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Probe(_)
+            | Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Open,
+            Self::Base | Self::Metrics => Action::Base,
             Self::Catalog(_) | Self::Page(page::Wanted::Repositories { .. }) => Action::Catalog,
             Self::Page(_)
             | Self::Tags(..)
@@ -158,6 +177,13 @@ static ROUTES: &[Route] = &[
     ] },
     Route { place: At("/v2"), methods: &[
         (Method::GET, |_| Ok(Endpoint::Base)),
+    ] },
+    Route { place: At("/v2/token"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Token)),
+        (Method::POST, |_| Ok(Endpoint::PostToken)),
+    ] },
+    Route { place: At("/v2/token/keys"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::TokenKeys)),
     ] },
     Route { place: At("/v2/_catalog"), methods: &[
         (Method::GET, |words| Ok(Endpoint::Catalog(words.query.page()?))),
@@ -456,6 +482,15 @@ mod tests {
                 r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
             ),
             ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
+            ("GET", "/v2/token?scope=x", "Token"),
+            ("POST", "/v2/token", "PostToken"),
+            ("PUT", "/v2/token", "405 UNSUPPORTED"),
+            ("GET", "/v2/token/keys", "TokenKeys"),
+            (
+                "GET",
+                "/v2/token/tags/list",
+                r#"Tags("token", Page { count: None, last: None })"#,
+            ),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

@@ -375,6 +375,7 @@ const REASONS: &[(&str, &str)] = &[
     ("annotate-snippets", "diagnostics with the line and a caret"),
     ("strsim", "\"did you mean\""),
     ("rpassword", "asks for passwords without showing them"),
+    ("indicatif", "how far long work of the registry's verbs is"),
     (
         "saphyr-parser",
         "YAML as events with their places; their meaning is ours",
@@ -472,6 +473,8 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("zstd", "compresses what travels"),
     ("insta", "tests: snapshots of what is printed"),
+    ("proptest", "tests: properties over random values"),
+    ("h2", "tests: an HTTP/2 client that misbehaves"),
 ];
 
 fn dependencies() -> String {

@@ -243,7 +243,7 @@ fn distribution_s_data_directory_is_shared() {
 }
 
 /// A server with a certificate for the loopback address; and the folder that clients trust it by.
-fn with_tls() -> (Server, tempfile::TempDir) {
+pub fn with_tls() -> (Server, tempfile::TempDir) {
     let trust = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = trust.path().join("ca.crt");
@@ -259,7 +259,7 @@ fn with_tls() -> (Server, tempfile::TempDir) {
     (server, trust)
 }
 
-fn curl(arguments: &[&str]) -> String {
+pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl")
         .arg("-sS")
         .args(arguments)

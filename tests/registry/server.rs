@@ -50,9 +50,27 @@ impl Server {
 
     /// Ends the process at once, as a crash does, and starts another on the same folder.
     pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    pub fn restart(&mut self) {
         (self.child, self.address) = spawn(self.folder.path(), &self.extra, &self.environment);
+    }
+
+    /// The most memory that it has had so far, in MiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
     }
 
     pub fn data(&self) -> PathBuf {

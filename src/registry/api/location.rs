@@ -13,7 +13,7 @@ impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
         if self.config.http.relative_urls {
-            return path.to_owned();
+            return format!("{}{path}", self.config.http.prefix);
         }
         self.absolute(path)
     }
@@ -21,13 +21,14 @@ impl Asked<'_> {
     /// `path` as those write it who are somewhere else.
     pub fn absolute(&self, path: &str) -> String {
         let http = &self.config.http;
+        let path = format!("{}{path}", http.prefix);
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }
         let scheme = if self.connection.secure { "https" } else { "http" };
         match self.host() {
             Some(host) => format!("{scheme}://{host}{path}"),
-            None => path.to_owned(),
+            None => path,
         }
     }
 

@@ -68,6 +68,7 @@ pub async fn put(
 ) -> Answer {
     let limit = asked.config.http.manifest_limit;
     let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
+    asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();

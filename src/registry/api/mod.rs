@@ -4,6 +4,7 @@
 //! file is opened here: storage work runs in [`blocking`], on `content`.
 
 mod access;
+mod admission;
 mod base;
 mod blobs;
 mod body;
@@ -12,10 +13,15 @@ mod location;
 mod manifests;
 mod operation;
 mod page;
+mod prefix;
+mod proxies;
 mod receive;
 mod referrers;
 mod respond;
+mod room;
+mod token;
 mod uploads;
+mod warning;
 
 use std::sync::Arc;
 
@@ -25,6 +31,9 @@ use hyper::{Method, Request, Response};
 pub use body::Body;
 pub use respond::error_response;
 
+use super::access::Access;
+use super::access::identity::Identity;
+use super::access::rules::Because;
 use super::access_log::Record;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
@@ -41,15 +50,19 @@ use super::telemetry::Span;
 pub struct Service {
     pub registry: Arc<Registry>,
     pub live: Live,
+    pub access: Access,
     pub events: Events,
     pub health: Arc<Health>,
 }
 
 /// How the request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Loopback without a port where it came through a socket of this machine.
     pub peer: std::net::SocketAddr,
     pub secure: bool,
+    /// The common name of the client's certificate, which TLS has verified.
+    pub certificate: Option<Arc<str>>,
 }
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -71,15 +84,27 @@ impl Service {
             connection,
             record,
             told: None,
+            identity: Identity::default(),
+            because: None,
+            deed: access::Deed::default(),
         };
-        let response = match asked.answer().await {
-            Ok(response) => response,
+        let mut response = match asked.answer().await {
+            Ok(response) => {
+                asked.settle(response.status(), None, response.body().remaining());
+                response
+            }
             Err(error) => {
+                asked.settle(error.problem.status(), Some(&error), 0);
                 asked.discard_body().await;
                 asked.refused(&error)
             }
         };
-        respond::finish(response, head, &config.http.headers)
+        prefix::add_to_link(&mut response, &config.http.prefix);
+        let mut response = respond::finish(response, head, &config.http.headers);
+        if let Some(text) = &config.http.warning {
+            warning::add(&mut response, text);
+        }
+        response
     }
 
     /// The configuration in force now.
@@ -98,14 +123,22 @@ struct Asked<'a> {
     record: &'a mut Record,
     /// The repository, where somebody listens to what happens to it.
     told: Option<RepositoryName>,
+    /// Who asks, once `access` has let the request pass.
+    identity: Identity,
+    /// What let it pass.
+    because: Option<Because>,
+    deed: access::Deed,
 }
 
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
-        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
+        let endpoint = route::route(self.request.method(), path, uri.query())?;
         self.record.handler = metrics::handler(&endpoint);
-        access::check(self.config, &endpoint)?;
+        self.deed = access::Deed::of(&endpoint);
+        let endpoint = access::check(self, endpoint).await?;
+        self.record.user = self.identity.name().map(Arc::from);
         if self.service.events.wanted() {
             self.told = endpoint.repository().cloned();
         }
@@ -113,6 +146,9 @@ impl Asked<'_> {
         match endpoint {
             Endpoint::Root => Ok(base::root()),
             Endpoint::Base => Ok(base::version()),
+            Endpoint::Token => token::get(asked).await,
+            Endpoint::PostToken => token::post(asked).await,
+            Endpoint::TokenKeys => token::keys(asked),
             Endpoint::Catalog(page) => listing::catalog(asked, page).await,
             Endpoint::Tags(name, page) => listing::tags(asked, name, page).await,
             Endpoint::GetManifest(name, reference) => manifests::get(asked, name, reference).await,

@@ -3,6 +3,7 @@
 //! Monolithic (POST with a digest, or POST and PUT), in chunks with `Content-Range`, streamed without,
 //! or mounted from another repository.
 
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderName};
 use hyper::{Response, StatusCode};
 
@@ -17,6 +18,7 @@ use crate::registry::range;
 use crate::registry::route::Start;
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) -> Answer {
     match start {
@@ -24,6 +26,7 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
+            asked.admit_mount(&name, &from, &digest).await?;
             let (into, wanted, source) = (name.clone(), digest.clone(), from.clone());
             let mounted = asked
                 .content(move |registry| registry.mount(&into, &source, &wanted))
@@ -51,13 +54,21 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             let id = begin(asked, &name).await?;
             // Hashed by it from the first byte on, instead of once more at the end.
             turn(asked, &name, &id).await?.expect(algorithm);
-            return Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0));
+            return Ok(begun(asked, &name, &id));
         }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
         Start::Mount { from: None, .. } | Start::Session(None) => {}
     }
     let id = begin(asked, &name).await?;
-    Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
+    Ok(begun(asked, &name, &id))
+}
+
+fn begun(asked: &Asked<'_>, name: &RepositoryName, id: &UploadId) -> Response<Body> {
+    let mut response = progress(asked, StatusCode::ACCEPTED, name, id, 0);
+    if let Some(minimum) = asked.config.http.chunk_minimum {
+        respond::set(&mut response, CHUNK_MINIMUM, &minimum.to_string());
+    }
+    response
 }
 
 pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
@@ -69,6 +80,7 @@ pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    asked.room().await?;
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
@@ -81,6 +93,9 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
 }
 
 pub async fn finish(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
+    if !asked.request.body().is_end_stream() {
+        asked.room().await?;
+    }
     let upload = turn(asked, &name, &id).await?;
     complete(asked, upload, &name, digest).await
 }
@@ -94,6 +109,7 @@ pub async fn cancel(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 async fn begin(asked: &Asked<'_>, name: &RepositoryName) -> Result<UploadId, ApiError> {
+    asked.room().await?;
     let name = name.clone();
     asked.content(move |registry| registry.start_upload(&name)).await
 }
@@ -113,6 +129,13 @@ async fn complete(
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
     let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
+    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
+        // What may not become a blob does not stay as an upload.
+        asked
+            .content(move |registry| registry.cancel_upload(upload))
+            .await?;
+        return Err(refusal);
+    }
     let (claimed, size) = (digest.clone(), upload.size());
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))

@@ -283,6 +283,7 @@ pub fn handler(endpoint: &Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Root => "root",
         Endpoint::Base => "base",
+        Endpoint::Token | Endpoint::PostToken | Endpoint::TokenKeys => "token",
         Endpoint::Catalog(_) => "catalog",
         Endpoint::Tags(..) => "tags",
         Endpoint::GetManifest(..) | Endpoint::PutManifest(..) | Endpoint::DeleteManifest(..) => "manifest",

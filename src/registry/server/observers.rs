@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::ServeError;
 use super::background::{Background, Life};
+use super::listen::Listener;
 use crate::registry::api::Service;
 use crate::registry::config::Config;
 use crate::registry::events::Events;
@@ -26,7 +26,7 @@ impl Observers {
     /// Starts those who have to be there before the first request.
     pub fn start(
         config: &Config,
-        listener: &TcpListener,
+        listener: &Listener,
         storage: &Arc<dyn Storage>,
     ) -> Result<(Events, Self), ServeError> {
         let mut events = Events::new(own_address(listener), config.notifications.references);
@@ -86,11 +86,15 @@ async fn look_after(mut life: Life, health: Arc<Health>, storage: Arc<dyn Storag
 }
 
 /// What this server calls itself in events: `HOST:PORT`.
-fn own_address(listener: &TcpListener) -> String {
+fn own_address(listener: &Listener) -> String {
     let uname = rustix::system::uname();
     let host = uname.nodename().to_string_lossy();
-    let port = listener.local_addr().map_or(0, |address| address.port());
-    format!("{host}:{port}")
+    let shown = listener.shown();
+    match shown.rsplit_once(':') {
+        Some((_, port)) => format!("{host}:{port}"),
+        // A socket in the file system has no port.
+        None => host.into_owned(),
+    }
 }
 
 impl Service {

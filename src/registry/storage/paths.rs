@@ -183,11 +183,6 @@ pub fn scrub() -> Key {
     Key(format!("{OWN}/scrub"))
 }
 
-/// When each scheduled work ran last.
-pub fn schedule() -> Key {
-    Key(format!("{OWN}/schedule"))
-}
-
 /// Where a damaged object is moved to.
 pub fn quarantined(key: &Key) -> Key {
     Key(format!("{OWN}/quarantine/{key}"))
