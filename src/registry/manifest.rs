@@ -304,6 +304,10 @@ mod tests {
                 "the manifest mixes",
             ),
             (
+                r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+                "the manifest is not the JSON of one",
+            ),
+            (
                 r#"{"schemaVersion":2,"manifests":[{"digest":"x"}]}"#,
                 "the digest \"x\": a digest is written",
             ),

@@ -123,8 +123,9 @@ impl Endpoint {
             | Self::PostToken
             | Self::TokenKeys
             | Self::Probe(_)
+            | Self::Metrics
             | Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Open,
-            Self::Base | Self::Metrics => Action::Base,
+            Self::Base => Action::Base,
             Self::Catalog(_) | Self::Page(page::Wanted::Repositories { .. }) => Action::Catalog,
             Self::Page(_)
             | Self::Tags(..)
@@ -474,14 +475,6 @@ mod tests {
             ("HEAD", "/v2/", "Base"),
             ("POST", "/v2/", "405 UNSUPPORTED"),
             ("GET", "/v3/", "404 UNSUPPORTED"),
-            ("GET", "/healthz", "Probe(Alive)"),
-            ("PUT", "/metrics", "405 UNSUPPORTED"),
-            (
-                "GET",
-                "/ui/r/a/b:v1",
-                r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
-            ),
-            ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
             ("GET", "/v2/token?scope=x", "Token"),
             ("POST", "/v2/token", "PostToken"),
             ("PUT", "/v2/token", "405 UNSUPPORTED"),
@@ -491,6 +484,14 @@ mod tests {
                 "/v2/token/tags/list",
                 r#"Tags("token", Page { count: None, last: None })"#,
             ),
+            ("GET", "/healthz", "Probe(Alive)"),
+            ("PUT", "/metrics", "405 UNSUPPORTED"),
+            (
+                "GET",
+                "/ui/r/a/b:v1",
+                r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
+            ),
+            ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

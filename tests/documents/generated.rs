@@ -453,6 +453,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("rcgen", "issues certificates"),
     ("x509-parser", "reads certificates"),
+    ("instant-acme", "asks ACME servers for certificates"),
     ("bollard", "docker's API on the target's socket"),
     ("futures-util", "streams"),
     ("sd-notify", "tells systemd that the registry is ready"),

@@ -176,15 +176,8 @@ fn windows_that_stay_shut() {
         let file = trust.join("blob");
         std::fs::write(&file, &content).unwrap();
         let target = format!("https://{}/v2/big/blobs/uploads/?digest={digest}", server.address);
-        curl(&[
-            "--cacert",
-            &certificate,
-            "-X",
-            "POST",
-            "-T",
-            &file.display().to_string(),
-            &target,
-        ]);
+        let body = format!("@{}", file.display());
+        curl(&["--cacert", &certificate, "-f", "--data-binary", &body, &target]);
         let mut clients = Vec::new();
         for _ in 0..8 {
             let mut builder = h2::client::Builder::new();

@@ -143,7 +143,7 @@ fn packed_bodies_stay_packed() {
     let server = Server::start();
     let bomb = {
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        packer.write_all(&vec![0; 200 << 20]).unwrap();
+        packer.write_all(&vec![0; 48 << 20]).unwrap();
         packer.finish().unwrap()
     };
     assert!(bomb.len() < 1 << 20);
@@ -159,7 +159,8 @@ fn packed_bodies_stay_packed() {
             .expect(400);
         assert_eq!(refused.code(), "MANIFEST_INVALID");
     }
-    assert!(server.peak() < 64, "{} MiB", server.peak());
+    // Unpacked once it would be more than this.
+    assert!(server.peak() < 48, "{} MiB", server.peak());
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn bodies_without_end() {
         let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
         let mut sent = 0_u64;
         // Until the server has had enough of it.
-        while sent < 256 << 20 && stream.write_all(piece.as_bytes()).is_ok() {
+        while sent < 96 << 20 && stream.write_all(piece.as_bytes()).is_ok() {
             sent += 0x10000;
         }
         let mut answer = Vec::new();

@@ -89,7 +89,7 @@ fn what_is_sent_is_what_distribution_sends() {
     layout(&folder.path().join("in"));
     let receivers = [Receiver::start(), Receiver::start()];
     let ours = Server::with(&section(&receivers[0], ""));
-    let theirs = Distribution::with(&folder.path().join("theirs"), &section(&receivers[1], ""));
+    let theirs = Distribution::start_with(&folder.path().join("theirs"), &section(&receivers[1], ""));
     let mut told = Vec::new();
     for (address, receiver) in [ours.address, theirs.address].into_iter().zip(&receivers) {
         let layer = work(address, &folder.path().join("in"));

@@ -100,6 +100,7 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
             return Err(asked.disbelieved(&auth, &disbelief, &scopes));
         }
     };
+    asked.record.user = asked.identity.name().map(Into::into);
     asked.admit_request()?;
     let Some(permission) = action.permission() else {
         // Asked for in order to learn how to log in: whoever has not is told, whatever anonymous clients may do.
@@ -362,12 +363,6 @@ impl Asked<'_> {
         }
     }
 
-    /// What the client, or a proxy before it, calls the request; else a name of our own.
-    fn request_id(&self) -> &str {
-        // Taken down with the request, see `access_log`.
-        self.header(REQUEST_ID).unwrap_or("")
-    }
-
     /// Writes a line of the audit log, with what is known of the request.
     pub fn audit(&self, line: Line<'_>) {
         let anonymous = self.identity.name().is_none();
@@ -377,7 +372,7 @@ impl Asked<'_> {
             address: Some(self.connection.peer.ip()),
             repository: self.deed.repository.as_ref().map(RepositoryName::as_str),
             reference: self.deed.reference.as_deref(),
-            request: Some(self.request_id()),
+            request: self.header(REQUEST_ID),
             ..line
         });
     }

@@ -82,11 +82,11 @@ impl Service {
             config: &config,
             request,
             connection,
-            record,
-            told: None,
             identity: Identity::default(),
             because: None,
             deed: access::Deed::default(),
+            record,
+            told: None,
         };
         let mut response = match asked.answer().await {
             Ok(response) => {
@@ -120,14 +120,14 @@ struct Asked<'a> {
     config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
-    record: &'a mut Record,
-    /// The repository, where somebody listens to what happens to it.
-    told: Option<RepositoryName>,
     /// Who asks, once `access` has let the request pass.
     identity: Identity,
     /// What let it pass.
     because: Option<Because>,
     deed: access::Deed,
+    record: &'a mut Record,
+    /// The repository, where somebody listens to what happens to it.
+    told: Option<RepositoryName>,
 }
 
 impl Asked<'_> {
@@ -138,7 +138,6 @@ impl Asked<'_> {
         self.record.handler = metrics::handler(&endpoint);
         self.deed = access::Deed::of(&endpoint);
         let endpoint = access::check(self, endpoint).await?;
-        self.record.user = self.identity.name().map(Arc::from);
         if self.service.events.wanted() {
             self.told = endpoint.repository().cloned();
         }

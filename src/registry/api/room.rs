@@ -4,14 +4,12 @@
 //! that a push whose blobs are there comes to its end. Pulls, mounts and deletes need no room.
 
 use super::{Asked, Problem};
-use crate::registry::content::ContentError;
+use crate::registry::content::Registry;
 use crate::registry::error::ApiError;
 
 impl Asked<'_> {
     pub async fn room(&self) -> Result<(), ApiError> {
-        let space = self
-            .content(|registry| registry.space().map_err(ContentError::from))
-            .await?;
+        let space = self.content(Registry::space).await?;
         let Some(space) = space else { return Ok(()) };
         let floor = self.config.maintenance.min_free.of(space.total);
         if space.free >= floor {

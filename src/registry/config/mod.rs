@@ -3,7 +3,8 @@
 //! | file | |
 //! |---|---|
 //! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
-//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog`, `notifications`, `health`, `observability` | a section each: structure, defaults, keys, what goes with what |
+//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `notifications`, `health`, `observability` | what is told to others |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -73,11 +74,11 @@ pub struct Config {
     pub retention: Retention,
     pub http: Http,
     pub catalog: Catalog,
+    pub auth: AuthConfig,
+    pub access: AccessConfig,
     pub notifications: Notifications,
     pub observability: Observability,
     pub health: HealthConfig,
-    pub auth: AuthConfig,
-    pub access: AccessConfig,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -89,11 +90,11 @@ const SECTIONS: &[&Section] = &[
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
+    &auth::SECTION,
+    &access::SECTION,
     &notifications::SECTION,
     &health::SECTION,
     &observability::SECTION,
-    &auth::SECTION,
-    &access::SECTION,
     &absent::SECTION,
 ];
 

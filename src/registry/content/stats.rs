@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{CareError, Registry, Watch};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::name::RepositoryName;
-use crate::registry::storage::{Space, StorageError, paths};
+use crate::registry::storage::paths;
 
 /// Everything in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,11 +42,6 @@ pub struct Size {
 }
 
 impl Registry {
-    /// What is left of the disk, where there is telling.
-    pub fn space(&self) -> Result<Option<Space>, StorageError> {
-        self.storage.space()
-    }
-
     /// Counts everything, and names the `largest` repositories.
     pub fn stats(&self, largest: usize, watch: &dyn Watch) -> Result<Stats, CareError> {
         let mut stats = Stats::default();

@@ -166,8 +166,13 @@ impl Giving<'_> {
 
     fn oci_manifest(&mut self, name: &RepositoryName, found: &StoredManifest) -> Result<(), ExchangeError> {
         for listed in &found.manifest.manifests {
-            let listed = self.find(name, &Reference::Digest(listed.clone()))?;
-            self.oci_manifest(name, &listed)?;
+            // Some lists name blobs: buildkit's cache does.
+            if self.registry.has_manifest(name, listed)? {
+                let listed = self.find(name, &Reference::Digest(listed.clone()))?;
+                self.oci_manifest(name, &listed)?;
+            } else {
+                self.blob(name, listed)?;
+            }
         }
         for digest in &found.manifest.blobs {
             self.blob(name, digest)?;

@@ -167,7 +167,13 @@ impl Taking<'_> {
             reason: "an index within too many others".to_owned(),
         })?;
         for listed in &manifest.manifests {
-            self.manifest(repository, listed, None, within)?;
+            // Some lists name blobs: buildkit's cache does.
+            let is_blob = self.size(listed)? > MAX_DOCUMENT || Manifest::parse(&self.bytes(listed)?).is_err();
+            if !is_blob {
+                self.manifest(repository, listed, None, within)?;
+            } else if !self.registry.mount(repository, &self.waiting, listed)? {
+                return Err(ExchangeError::Missing(listed.to_string()));
+            }
         }
         for (blob, needed) in manifest
             .blobs
@@ -188,6 +194,12 @@ impl Taking<'_> {
             image: format!("{repository}@{digest}"),
             source,
         })
+    }
+
+    fn size(&self, digest: &Digest) -> Result<u64, ExchangeError> {
+        let content = self.registry.blob(&self.waiting, digest);
+        let content = content.map_err(|_| ExchangeError::Missing(digest.to_string()))?;
+        Ok(content.size())
     }
 
     fn bytes(&self, digest: &Digest) -> Result<Vec<u8>, ExchangeError> {

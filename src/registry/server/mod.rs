@@ -54,9 +54,9 @@ pub enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error(transparent)]
-    Webhooks(#[from] WebhookError),
-    #[error(transparent)]
     Access(#[from] AccessError),
+    #[error(transparent)]
+    Webhooks(#[from] WebhookError),
     #[error("watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -94,9 +94,9 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     let service = Arc::new(Service {
         registry: Arc::new(Registry::new(storage)),
         live: live.clone(),
+        access,
         events,
         health: observers.health(),
-        access,
     });
     let mut background = Background::new(live);
     background::start(&mut background, &service);

@@ -85,14 +85,12 @@ async fn look_after(mut life: Life, health: Arc<Health>, storage: Arc<dyn Storag
     health.drain();
 }
 
-/// What this server calls itself in events: `HOST:PORT`.
+/// What this server calls itself in events: `HOST:PORT`, where it has a port.
 fn own_address(listener: &Listener) -> String {
     let uname = rustix::system::uname();
     let host = uname.nodename().to_string_lossy();
-    let shown = listener.shown();
-    match shown.rsplit_once(':') {
-        Some((_, port)) => format!("{host}:{port}"),
-        // A socket in the file system has no port.
+    match listener.port() {
+        Some(port) => format!("{host}:{port}"),
         None => host.into_owned(),
     }
 }

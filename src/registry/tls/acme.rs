@@ -18,8 +18,10 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateSigningRequestDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use serde::{Deserialize, Serialize};
 
 use super::offer::{CHALLENGE, Offer};
@@ -158,14 +160,14 @@ fn answer(host: &str, proof: &KeyAuthorization) -> Result<Arc<ServerConfig>, Str
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(proof.digest().as_ref())];
     let certificate = params.self_signed(&key).map_err(|error| error.to_string())?;
     let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(str::to_owned)?;
+    let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| error.to_string())?;
+    // A check of the pair would fail: nobody but an ACME server understands that extension.
+    let pair = CertifiedKey::new(vec![certificate.der().clone()], key);
     let mut config = ServerConfig::builder_with_provider(material::provider())
         .with_safe_default_protocol_versions()
-        .and_then(|builder| {
-            builder
-                .with_no_client_auth()
-                .with_single_cert(vec![certificate.der().clone()], key)
-        })
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     config.alpn_protocols = vec![CHALLENGE.to_vec()];
     Ok(Arc::new(config))
 }

@@ -17,6 +17,7 @@ use rustls::pki_types::pem;
 
 pub use client::common_name;
 pub use keeper::Keeper;
+pub use material::load;
 pub use offer::Offer;
 
 /// Why TLS cannot be offered.
