@@ -126,7 +126,7 @@ fn what_is_sent_is_what_distribution_sends() {
     assert_eq!(
         actions,
         [
-            "push", "push", "push", "pull", "pull", "pull", "pull", "mount", "delete", "delete"
+            "push", "push", "push", "pull", "pull", "pull", "pull", "mount", "delete", "delete", "delete"
         ]
     );
     for (ours, theirs) in ours.iter().zip(theirs) {

@@ -12,8 +12,8 @@ use crate::registry::name::{Reference, RepositoryName, Tag};
 /// Entries on one page of repositories, and tags that are shown beside each.
 const REPOSITORIES: usize = 50;
 const GLIMPSE: usize = 4;
-/// Names that are read at once while one searches.
-const SEARCHED: usize = 1000;
+/// Names that are read at once while one searches: each batch walks the tree from where it was.
+const SEARCHED: usize = 10_000;
 /// Tags on one page: each costs some four small reads.
 const TAGS: usize = 100;
 
