@@ -104,9 +104,12 @@ pub async fn put(
 
 pub async fn delete(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
     let named = reference.clone();
-    asked
+    let tags = asked
         .content(move |registry| registry.delete_manifest(&name, &reference))
         .await?;
     asked.tell(Action::Delete, |name, _| Target::gone(name, &named));
+    for tag in tags {
+        asked.tell(Action::Delete, |name, _| Target::gone(name, &Reference::Tag(tag)));
+    }
     Ok(respond::empty(StatusCode::ACCEPTED))
 }

@@ -167,13 +167,19 @@ impl Registry {
     }
 
     /// By tag: removes that tag. By digest: removes the manifest and every tag that names it.
-    pub fn delete_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<(), ContentError> {
+    /// Returns the tags that went with the manifest.
+    pub fn delete_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Vec<Tag>, ContentError> {
         self.alone(name, || match reference {
             Reference::Tag(tag) => {
                 if !self.storage.exists(&paths::tag_current(name, tag))? {
                     return Err(ContentError::ManifestUnknown);
                 }
-                Ok(self.storage.delete(&paths::tag(name, tag))?)
+                self.storage.delete(&paths::tag(name, tag))?;
+                Ok(Vec::new())
             }
             Reference::Digest(digest) => {
                 if !self.storage.exists(&paths::revision_link(name, digest))? {
@@ -181,10 +187,11 @@ impl Registry {
                 }
                 // The revision first: from then on its tags answer 404, whenever they go.
                 self.storage.delete(&paths::revision(name, digest))?;
-                for tag in self.tags_of(name, digest)? {
-                    self.storage.delete(&paths::tag(name, &tag))?;
+                let tags = self.tags_of(name, digest)?;
+                for tag in &tags {
+                    self.storage.delete(&paths::tag(name, tag))?;
                 }
-                Ok(())
+                Ok(tags)
             }
         })
     }

@@ -166,7 +166,7 @@ impl Connections {
             let (service, handover) = (Arc::clone(&service), handover.clone());
             let connection = connection.clone().behind_proxies(&mut request, &service.config());
             Box::pin(async move {
-                let mut record = Record::new(&mut request, connection.clone());
+                let mut record = Record::new(&mut request, connection.peer);
                 let mut response = service.answer(request, connection, &mut record).await;
                 if let Some(handover) = &handover {
                     response.body_mut().hand_over(handover);

@@ -13,7 +13,6 @@ use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
@@ -21,30 +20,38 @@ use super::background::Life;
 use super::listen::{Accepted, Listener};
 use crate::registry::api::Service;
 use crate::registry::config::Config;
+use crate::registry::health::Probe;
 use crate::registry::metrics::{self, Form};
 
 /// An answer in the making.
-type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
 
 /// One thing to ask for.
 struct Page {
     /// None where the configuration does not offer it.
     path: fn(&Config) -> Option<&str>,
-    /// Gets the `Accept` header too.
-    answer: fn(Arc<Service>, Option<String>) -> Answering,
+    answer: fn(Arc<Service>) -> Answering,
 }
 
 const PAGES: &[Page] = &[
     Page {
         path: |_| Some("/debug/health"),
-        answer: |service, _| Box::pin(async move { health(&service) }),
+        answer: |service| Box::pin(async move { look(&service, Probe::Debug) }),
+    },
+    Page {
+        path: |_| Some("/healthz"),
+        answer: |service| Box::pin(async move { look(&service, Probe::Alive) }),
+    },
+    Page {
+        path: |_| Some("/readyz"),
+        answer: |service| Box::pin(async move { look(&service, Probe::Ready) }),
     },
     Page {
         path: |config| {
             let debug = &config.http.debug;
-            debug.metrics.then_some(debug.metrics_path.as_str())
+            debug.prometheus.then_some(debug.metrics_path.as_str())
         },
-        answer: |service, accept| Box::pin(counted(service, accept)),
+        answer: |service| Box::pin(scrape(service)),
     },
 ];
 
@@ -80,11 +87,7 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Servic
             let config = service.config();
             let wanted = |page: &&Page| (page.path)(&config) == Some(request.uri().path());
             Ok::<_, Infallible>(match PAGES.iter().find(wanted) {
-                Some(page) => {
-                    let accept = request.headers().get(header::ACCEPT);
-                    let accept = accept.and_then(|accept| accept.to_str().ok()).map(str::to_owned);
-                    (page.answer)(service, accept).await
-                }
+                Some(page) => (page.answer)(service).await,
                 None => respond(
                     StatusCode::NOT_FOUND,
                     "text/plain",
@@ -103,7 +106,7 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, service: Arc<Servic
     }
 }
 
-fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+pub fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let media_type = HeaderValue::from_static(media_type);
@@ -111,25 +114,25 @@ fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Respons
     response
 }
 
-/// As distribution has it: a map of what fails, empty where nothing does.
-fn health(service: &Service) -> Response<Full<Bytes>> {
-    let failing = service.health.report().failing;
-    let status = if failing.is_empty() {
+fn look(service: &Service, probe: Probe) -> Response<Full<Bytes>> {
+    let (well, body) = service.health.answer(probe);
+    let status = if well {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    respond(status, "application/json", json!(failing).to_string().into())
+    respond(status, "application/json", body.to_string().into())
 }
 
-/// What the server has counted.
-async fn counted(service: Arc<Service>, accept: Option<String>) -> Response<Full<Bytes>> {
-    let form = Form::wanted(accept.as_deref());
-    let text = move || metrics::text(metrics::metrics(), form, &service.gauges());
-    match tokio::task::spawn_blocking(text).await {
-        Ok(text) => respond(StatusCode::OK, form.media_type(), text.into()),
+async fn scrape(service: Arc<Service>) -> Response<Full<Bytes>> {
+    // Asks the storage for what room is left.
+    let text = tokio::task::spawn_blocking(move || {
+        metrics::text(metrics::metrics(), Form::Prometheus, &service.gauges())
+    });
+    match text.await {
+        Ok(text) => respond(StatusCode::OK, Form::Prometheus.media_type(), text.into()),
         Err(error) => {
-            tracing::error!(%error, "counting panicked");
+            tracing::error!(%error, "writing metrics panicked");
             respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Bytes::new())
         }
     }
