@@ -42,7 +42,9 @@ fn push_blob(address: SocketAddr, name: &str, content: &[u8]) -> String {
     let base = url::Url::parse(&format!("http://{address}")).unwrap();
     let location = base.join(location).unwrap();
     let digest = sha256(content);
-    let joint = location.query().map_or_else(|| "?".to_owned(), |query| format!("?{query}&"));
+    let joint = location
+        .query()
+        .map_or_else(|| "?".to_owned(), |query| format!("?{query}&"));
     let target = format!("{}{joint}digest={digest}", location.path());
     send(address, "PUT", &target, &[], content.to_vec()).expect(201);
     digest
@@ -74,12 +76,15 @@ fn essence(answer: &Answer, target: &str) -> String {
     }
     if target.contains("/tags/") || target.contains("_catalog") {
         let mut listed = answer.json();
-        // Go writes an empty list as null; and distribution lists tags as the file system does.
-        if listed["tags"].is_null() && target.contains("/tags/") {
-            listed["tags"] = serde_json::json!([]);
-        }
-        if let Some(tags) = listed["tags"].as_array_mut() {
-            tags.sort_by_key(|tag| tag.as_str().map(str::to_owned));
+        // Go writes an empty list as null. Distribution lists tags as the file system does, and repositories with
+        // what lies under one right behind it.
+        for list in ["tags", "repositories"] {
+            if listed[list].is_null() && target.contains("/tags/") == (list == "tags") {
+                listed[list] = serde_json::json!([]);
+            }
+            if let Some(names) = listed[list].as_array_mut() {
+                names.sort_by_key(|name| name.as_str().map(str::to_owned));
+            }
         }
         return listed.to_string();
     }
@@ -89,7 +94,10 @@ fn essence(answer: &Answer, target: &str) -> String {
 }
 
 fn get(address: SocketAddr, target: &str) -> String {
-    essence(&send(address, "GET", target, &[("accept", OCI_MANIFEST)], ""), target)
+    essence(
+        &send(address, "GET", target, &[("accept", OCI_MANIFEST)], ""),
+        target,
+    )
 }
 
 #[test]
@@ -114,7 +122,11 @@ fn two_servers_write_to_one_directory_and_answer_alike() {
         };
         match what {
             "delete a blob" => {
-                let blobs: Vec<_> = seen.targets.iter().filter(|target| target.contains("/blobs/")).collect();
+                let blobs: Vec<_> = seen
+                    .targets
+                    .iter()
+                    .filter(|target| target.contains("/blobs/"))
+                    .collect();
                 let target = random.pick(&blobs).as_str();
                 let status = send(writer, "DELETE", target, &[], "").status;
                 assert!([202, 404].contains(&status), "{status}");
@@ -138,17 +150,38 @@ fn two_servers_write_to_one_directory_and_answer_alike() {
             assert_eq!(mine, theirs, "{target} after step {step}: {what} {name} {tag}");
         }
     }
-    let answers: Vec<_> = seen.targets.iter().map(|target| (target, get(server.address, target))).collect();
-    assert!(answers.iter().filter(|(_, answer)| answer.starts_with('[')).count() > 10);
+    let answers: Vec<_> = seen
+        .targets
+        .iter()
+        .map(|target| (target, get(server.address, target)))
+        .collect();
+    assert!(
+        answers
+            .iter()
+            .filter(|(_, answer)| answer.starts_with('['))
+            .count()
+            > 10
+    );
 
     // Back to distribution, as if nobody else had been there; its own collector runs over what is left.
     let data = server.data();
     let config = server.folder.path().join("distribution.yml");
-    let text = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n", data.display());
+    let text = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n",
+        data.display()
+    );
     std::fs::write(&config, text).unwrap();
     server.terminate();
-    let collected = Command::new("docker-registry").arg("garbage-collect").arg(&config).output().unwrap();
-    assert!(collected.status.success(), "{}", String::from_utf8_lossy(&collected.stderr));
+    let collected = Command::new("docker-registry")
+        .arg("garbage-collect")
+        .arg(&config)
+        .output()
+        .unwrap();
+    assert!(
+        collected.status.success(),
+        "{}",
+        String::from_utf8_lossy(&collected.stderr)
+    );
     for (target, before) in answers {
         // Blobs that no manifest names are what it takes away.
         if !target.contains("/blobs/") {
@@ -165,7 +198,13 @@ fn a_tag_that_the_other_server_moves_shows_at_once() {
     let distribution = Distribution::start(&server.data());
     let mut seen = Seen::default();
     for number in 0..2 {
-        push_image(distribution.address, "a", &format!("image-{number}"), number, &mut seen);
+        push_image(
+            distribution.address,
+            "a",
+            &format!("image-{number}"),
+            number,
+            &mut seen,
+        );
     }
     let manifests: Vec<_> = (0..2)
         .map(|number| {

@@ -17,7 +17,10 @@ fn every_work_is_done_by_everybody_who_can() {
         let servers = work["servers"].as_object().unwrap();
         assert!(servers.contains_key("docker-registry"), "{name}");
         // Collecting is a verb of its own.
-        assert!(servers.contains_key("regdeploy") || name == "collection", "{name}");
+        assert!(
+            servers.contains_key("regdeploy") || name == "collection",
+            "{name}"
+        );
         for (server, figures) in servers {
             assert!(figures["per_second"].as_f64() > Some(0.0), "{name} {server}");
         }
@@ -25,6 +28,9 @@ fn every_work_is_done_by_everybody_who_can() {
     let table = suite::report::table(&outcomes);
     assert_eq!(
         table.lines().count(),
-        1 + outcomes.iter().map(|outcome| outcome.samples.len()).sum::<usize>()
+        1 + outcomes
+            .iter()
+            .map(|outcome| outcome.samples.len())
+            .sum::<usize>()
     );
 }

@@ -24,7 +24,10 @@ fn calls(server: &Server, work: impl FnOnce()) -> String {
     // It is there once it has seen a call.
     let begun = Instant::now();
     while std::fs::metadata(&log).map_or(0, |metadata| metadata.len()) == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "strace does not attach");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "strace does not attach"
+        );
         server.get("/v2/");
     }
     let before = std::fs::metadata(&log).unwrap().len();
@@ -41,7 +44,9 @@ fn detach(strace: &mut Child) {
 }
 
 fn count(log: &str, call: &str) -> usize {
-    log.lines().filter(|line| line.contains(&format!(" {call}("))).count()
+    log.lines()
+        .filter(|line| line.contains(&format!(" {call}(")))
+        .count()
 }
 
 #[test]
@@ -66,10 +71,19 @@ fn what_is_known_is_answered_by_looking_at_its_stamps() {
                 server.send(method, target, &[], "").expect(200);
             }
         });
-        let opened = log.lines().filter(|line| line.contains("openat(") && line.contains(data)).count();
+        let opened = log
+            .lines()
+            .filter(|line| line.contains("openat(") && line.contains(data))
+            .count();
         assert_eq!(opened, 0, "{method} {target}: {log}");
-        let looked = log.lines().filter(|line| line.contains("stat") && line.contains(data)).count();
-        assert!((10..=20).contains(&looked), "{method} {target}: {looked} looks\n{log}");
+        let looked = log
+            .lines()
+            .filter(|line| line.contains("stat") && line.contains(data))
+            .count();
+        assert!(
+            (10..=20).contains(&looked),
+            "{method} {target}: {looked} looks\n{log}"
+        );
     }
 }
 
@@ -82,8 +96,11 @@ fn a_blob_goes_out_without_being_read() {
         assert!(server.get(&target).body == content);
     });
     assert!(count(&log, "sendfile") > 0, "{log}");
-    // One byte at each end, to see whether it is in memory.
-    let read = log.lines().filter(|line| line.contains(" pread") && !line.contains("iov_len=1}"));
+    // One byte at each end of a part, to see whether it is in memory.
+    let read = log.lines().filter(|line| line.contains("pread")).filter(|line| {
+        let result = line.rsplit("= ").next().and_then(|text| text.parse::<u64>().ok());
+        result.is_some_and(|bytes| bytes > 1)
+    });
     assert_eq!(read.count(), 0, "{log}");
 }
 
@@ -105,10 +122,18 @@ fn a_push_is_durable_in_the_right_order() {
     let syncs = places(&|line| line.contains("fsync(") || line.contains("syncfs("));
     let renames = places(&|line| line.contains("rename") && line.contains(".new-"));
     let answer = places(&|line| line.contains("HTTP/1.1 201"));
-    let kind = |part: &str| renames.iter().position(|place| lines[*place].contains(part)).unwrap();
+    let kind = |part: &str| {
+        renames
+            .iter()
+            .position(|place| lines[*place].contains(part))
+            .unwrap()
+    };
     assert_eq!(renames.len(), 4, "{log}");
     let order = ["/blobs/", "/revisions/", "/index/", "/current/"].map(kind);
     assert_eq!(order, [0, 1, 2, 3], "what is pointed to comes first: {log}");
     assert!(syncs.iter().any(|sync| *sync < renames[0]), "{log}");
-    assert!(syncs.iter().any(|sync| *sync > renames[3] && *sync < answer[0]), "{log}");
+    assert!(
+        syncs.iter().any(|sync| *sync > renames[3] && *sync < answer[0]),
+        "{log}"
+    );
 }

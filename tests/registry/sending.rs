@@ -75,7 +75,11 @@ fn ranges_in_a_row_on_one_connection() {
     for round in 0..60 {
         let start = next(SIZE);
         // Short ones, and some of all sizes.
-        let most = if round % 3 == 0 { SIZE - start } else { (SIZE - start).min(9000) };
+        let most = if round % 3 == 0 {
+            SIZE - start
+        } else {
+            (SIZE - start).min(9000)
+        };
         let end = start + 1 + next(most);
         wire.ask("GET", &target, Some((start, end)));
         assert_eq!(wire.head(), (206, end - start));

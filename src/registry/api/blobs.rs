@@ -66,7 +66,9 @@ async fn size(asked: &Asked<'_>, name: &RepositoryName, digest: &Digest) -> Resu
         return Ok(size);
     }
     let (name, digest) = (name.clone(), digest.clone());
-    asked.content(move |registry| registry.blob_size(&name, &digest)).await
+    asked
+        .content(move |registry| registry.blob_size(&name, &digest))
+        .await
 }
 
 async fn open(

@@ -119,7 +119,11 @@ impl BlobPart {
                 let length = self.left(MAX_PART);
                 // The kernel reads ahead in order: where the last byte is, the others are.
                 let last = self.offset + length as u64 - 1;
-                let is_there = |offset| self.content.try_read_at(offset, &mut [0]).map(|read| read.is_some());
+                let is_there = |offset| {
+                    self.content
+                        .try_read_at(offset, &mut [0])
+                        .map(|read| read.is_some())
+                };
                 (is_there(self.offset)? && is_there(last)?)
                     .then(|| handover.queue(&self.content, self.offset, length))
             }

@@ -66,16 +66,12 @@ impl Registry {
     /// Up to `limit` repository names that come after `last`, sorted by byte.
     pub fn catalog(&self, last: Option<&str>, limit: usize) -> Result<Vec<String>, ContentError> {
         let asked = Instant::now();
-        let mut known = self
-            .catalog
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.catalog.known.lock().unwrap_or_else(PoisonError::into_inner);
         // Who waited for another's check needs none of its own, unless that may have missed something.
         let is_fresh = !self.catalog.missed.swap(false, Ordering::SeqCst)
-            && known.checked.is_some_and(|checked| {
-                checked >= asked || (last.is_some() && checked.elapsed() < TRUSTED)
-            });
+            && known
+                .checked
+                .is_some_and(|checked| checked >= asked || (last.is_some() && checked.elapsed() < TRUSTED));
         if !is_fresh {
             let begun = Instant::now();
             known.checked = None;
@@ -133,7 +129,9 @@ impl Registry {
                 (is_repository, known.collect())
             }
         };
-        let stamps = self.storage.stamps(key, &mut known.iter().map(|(name, _)| &**name))?;
+        let stamps = self
+            .storage
+            .stamps(key, &mut known.iter().map(|(name, _)| &**name))?;
         let mut children = Vec::with_capacity(known.len());
         for ((name, folder), stamp) in known.into_iter().zip(stamps) {
             let folder = match (folder, stamp) {

@@ -45,9 +45,7 @@ impl Registry {
             Ok(digest) => {
                 // Asked before the read: what has changed since has another one.
                 if stamp.has_settled() {
-                    self.links
-                        .0
-                        .insert(key.clone(), (stamp, digest.clone()), WEIGHT);
+                    self.links.0.insert(key.clone(), (stamp, digest.clone()), WEIGHT);
                 }
                 Ok(Some(digest))
             }

@@ -109,7 +109,10 @@ impl Registry {
         let list = self.referrer_list(name)?;
         for referrer in list.referring.get(subject).into_iter().flatten() {
             // Distribution deletes a revision's link and leaves its folder.
-            if self.link(&paths::revision_link(name, &referrer.digest))?.is_some() {
+            if self
+                .link(&paths::revision_link(name, &referrer.digest))?
+                .is_some()
+            {
                 found.push(Arc::clone(referrer));
             }
         }
@@ -155,7 +158,11 @@ impl Registry {
         let settled = stamps.iter().flatten().all(Stamp::has_settled);
         let mut list = List {
             // Without stamps what was read is not read again, but the folders are looked through.
-            stamps: if settled { stamps } else { [None; Algorithm::ALL.len()] },
+            stamps: if settled {
+                stamps
+            } else {
+                [None; Algorithm::ALL.len()]
+            },
             ..List::default()
         };
         let known = before.referring.values().flatten();

@@ -97,7 +97,10 @@ fn committing(storage: &dyn Storage) {
     storage
         .commit(&[write(&one, "a"), write(&two, "b"), write(&one, "c")])
         .unwrap();
-    assert_eq!((read(&one).unwrap(), read(&two).unwrap()), ("c".into(), "b".into()));
+    assert_eq!(
+        (read(&one).unwrap(), read(&two).unwrap()),
+        ("c".into(), "b".into())
+    );
 
     let gone = Step::Publish {
         from: paths::upload_data(&repository, &UploadId::random()),
@@ -106,13 +109,20 @@ fn committing(storage: &dyn Storage) {
     let failed = storage.commit(&[write(&two, "d"), gone, write(&three, "e")]);
     assert!(failed.unwrap_err().is_not_found());
     assert!(read(&three).unwrap_err().is_not_found());
-    assert_eq!(read(&two).unwrap(), "b", "what is missing is found out before anything is done");
+    assert_eq!(
+        read(&two).unwrap(),
+        "b",
+        "what is missing is found out before anything is done"
+    );
 }
 
 fn stamps(storage: &dyn Storage) {
     let repository = name("stamps");
     let digest = Digest::of(Algorithm::Sha256, b"stamps");
-    let (key, folder) = (paths::layer_link(&repository, &digest), paths::layer(&repository, &digest));
+    let (key, folder) = (
+        paths::layer_link(&repository, &digest),
+        paths::layer(&repository, &digest),
+    );
     assert!(storage.stamp(&key).unwrap_err().is_not_found());
     storage.write(&key, b"one").unwrap();
     let (file, names) = (storage.stamp(&key).unwrap(), storage.stamp(&folder).unwrap());
@@ -123,7 +133,10 @@ fn stamps(storage: &dyn Storage) {
     let below = |names: &[&'static str]| storage.stamps(&folder, &mut names.iter().copied()).unwrap();
     assert_eq!(below(&["none", "link"]), [None, Some(file)]);
     let nowhere = paths::layer(&name("nowhere"), &digest);
-    assert_eq!(storage.stamps(&nowhere, &mut ["link"].into_iter()).unwrap(), [None]);
+    assert_eq!(
+        storage.stamps(&nowhere, &mut ["link"].into_iter()).unwrap(),
+        [None]
+    );
     storage.write(&key, b"more").unwrap();
     assert_ne!(storage.stamp(&key).unwrap(), file);
     storage.discard(&key).unwrap();

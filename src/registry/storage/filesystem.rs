@@ -181,7 +181,9 @@ impl Storage for Filesystem {
     ) -> Result<Vec<Option<Stamp>>, StorageError> {
         // From the folder on, so that each takes one step and not all of them.
         let folder = match File::open(self.path(key)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names.map(|_| None).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(names.map(|_| None).collect());
+            }
             folder => folder.map_err(|error| StorageError::from_io("look into", key, error))?,
         };
         names
@@ -384,7 +386,11 @@ mod tests {
         storage.commit(&push(0)).unwrap();
         let before = storage.syncing.count();
         storage.commit(&push(0)).unwrap();
-        assert_eq!(storage.syncing.count() - before, 8, "four files and their four folders");
+        assert_eq!(
+            storage.syncing.count() - before,
+            8,
+            "four files and their four folders"
+        );
     }
 
     #[test]
@@ -408,7 +414,10 @@ mod tests {
         another.finish();
         for number in 0..PUSHES {
             let digest = Digest::of(Algorithm::Sha256, &[number]);
-            assert_eq!(storage.read(&paths::blob(&digest), 500).unwrap(), vec![number; 500]);
+            assert_eq!(
+                storage.read(&paths::blob(&digest), 500).unwrap(),
+                vec![number; 500]
+            );
         }
         // One for all files, then at most one for each that renames: alone, each would take some twenty.
         let count = storage.syncing.count();

@@ -192,7 +192,10 @@ impl Scene<'_> {
                 let downloads: Vec<_> = (0..clients)
                     .map(|_| scope.spawn(|| load::download(&server, &target)))
                     .collect();
-                downloads.into_iter().map(|download| download.join().unwrap()).sum()
+                downloads
+                    .into_iter()
+                    .map(|download| download.join().unwrap())
+                    .sum()
             });
             gibibytes(bytes)
         }))
@@ -213,13 +216,20 @@ impl Scene<'_> {
 
     fn requests(&self, peer: Peer, connections: usize, method: &str, target: &str) -> Option<Sample> {
         let server = Running::start(peer, self, &self.data.folder, false);
-        let request = format!("{method} {target} HTTP/1.1\r\nhost: bench\r\naccept: {}\r\n\r\n", data::MANIFEST_TYPE);
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nhost: bench\r\naccept: {}\r\n\r\n",
+            data::MANIFEST_TYPE
+        );
         let period = self.options.period();
         // What is read once is known then, as it is after a second of any server's life. Stamps of files that
         // were just made are not trusted yet; those of this data are older than that.
-        load::requests(&server, connections, period / 4, 200, |_| request.clone().into_bytes());
+        load::requests(&server, connections, period / 4, 200, |_| {
+            request.clone().into_bytes()
+        });
         Some(measured(&server, || {
-            load::requests(&server, connections, period, 200, |_| request.clone().into_bytes())
+            load::requests(&server, connections, period, 200, |_| {
+                request.clone().into_bytes()
+            })
         }))
     }
 
