@@ -76,12 +76,15 @@ fn essence(answer: &Answer, target: &str) -> String {
     }
     if target.contains("/tags/") || target.contains("_catalog") {
         let mut listed = answer.json();
-        // Go writes an empty list as null; and distribution lists tags as the file system does.
-        if listed["tags"].is_null() && target.contains("/tags/") {
-            listed["tags"] = serde_json::json!([]);
-        }
-        if let Some(tags) = listed["tags"].as_array_mut() {
-            tags.sort_by_key(|tag| tag.as_str().map(str::to_owned));
+        // Go writes an empty list as null. Distribution lists tags as the file system does, and repositories with
+        // what lies under one right behind it.
+        for list in ["tags", "repositories"] {
+            if listed[list].is_null() && target.contains("/tags/") == (list == "tags") {
+                listed[list] = serde_json::json!([]);
+            }
+            if let Some(names) = listed[list].as_array_mut() {
+                names.sort_by_key(|name| name.as_str().map(str::to_owned));
+            }
         }
         return listed.to_string();
     }

@@ -81,16 +81,6 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-impl Default for Debug {
-    fn default() -> Self {
-        Self {
-            address: None,
-            metrics: false,
-            metrics_path: "/metrics".to_owned(),
-        }
-    }
-}
-
 impl Default for Http {
     fn default() -> Self {
         Self {
