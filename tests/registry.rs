@@ -21,5 +21,13 @@ mod hardening;
 mod listing;
 #[path = "registry/probe.rs"]
 mod probe;
+#[path = "registry/proxy.rs"]
+mod proxy;
+#[path = "registry/proxy_blobs.rs"]
+mod proxy_blobs;
+#[path = "registry/proxy_tags.rs"]
+mod proxy_tags;
 #[path = "registry/uploads.rs"]
 mod uploads;
+#[path = "registry/upstream.rs"]
+mod upstream;

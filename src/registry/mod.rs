@@ -6,7 +6,7 @@
 //! | storage | `storage` | keys and bytes; nothing of HTTP or of manifests |
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
-//! | outside | `outbound` | HTTP as a client; no registry, no storage |
+//! | outside | `outbound`, `upstream` | HTTP as a client; other registries, whose content is kept here |
 //! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
 //!
 //! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
@@ -26,3 +26,4 @@ pub mod route;
 pub mod server;
 pub mod storage;
 pub mod tls;
+pub mod upstream;

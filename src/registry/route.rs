@@ -91,6 +91,27 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// The repository that is spoken of.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Root | Self::Base | Self::Catalog(_) => None,
+            Self::Tags(name, _)
+            | Self::GetManifest(name, _)
+            | Self::PutManifest(name, _, _)
+            | Self::DeleteManifest(name, _)
+            | Self::GetBlob(name, _)
+            | Self::DeleteBlob(name, _)
+            | Self::StartUpload(name, _)
+            | Self::UploadStatus(name, _)
+            | Self::AppendUpload(name, _)
+            | Self::FinishUpload(name, _, _)
+            | Self::CancelUpload(name, _)
+            | Self::Referrers(name, _, _) => Some(name),
+        }
+    }
+}
+
 /// Where a resource lies.
 enum Place {
     /// Exactly here.

@@ -11,7 +11,7 @@ use super::client::send;
 use super::server::{OCI_INDEX, OCI_MANIFEST, Server, await_port, free_port, image, sha256};
 
 /// An OCI layout with one image under `latest`; returns the manifest's digest.
-fn layout(folder: &Path) -> String {
+pub fn layout(folder: &Path) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let put = |content: &[u8]| {
@@ -37,7 +37,7 @@ fn layout(folder: &Path) -> String {
 }
 
 #[track_caller]
-fn skopeo(arguments: &[&str]) -> String {
+pub fn skopeo(arguments: &[&str]) -> String {
     let output = Command::new("skopeo")
         .arg("--insecure-policy")
         .args(arguments)
@@ -106,19 +106,24 @@ fn skopeo_without_tls() {
 }
 
 /// A distribution of Debian's on a data directory.
-struct Distribution {
+pub struct Distribution {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
 impl Distribution {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
+        Self::with(data, "")
+    }
+
+    /// With further sections of its configuration.
+    pub fn with(data: &Path, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_port();
         let config = folder.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n{more}",
             data.display()
         );
         std::fs::write(&config, text).unwrap();

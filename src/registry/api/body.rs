@@ -1,4 +1,5 @@
-//! Bodies of answers: nothing, bytes, or a part of a blob that is read as the client takes it.
+//! Bodies of answers: nothing, bytes, or a part of a blob that is read as the client takes it, or as it comes from
+//! another registry.
 
 use std::future::Future;
 use std::io;
@@ -11,6 +12,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
 use crate::registry::storage::Content;
+use crate::registry::upstream::Pieces;
 
 /// Read at once: a thread hop costs some 10 µs, which this many bytes make small. It is also, twice, what
 /// a download costs in memory.
@@ -20,6 +22,7 @@ const READ_BUFFER: u64 = 256 << 10;
 pub enum Body {
     Bytes(Bytes),
     Blob(BlobPart),
+    Growing(Growing),
 }
 
 impl Body {
@@ -37,12 +40,40 @@ impl Body {
         })
     }
 
+    /// `length` bytes of what is not whole yet, or kept nowhere.
+    pub fn growing(pieces: Pieces, length: u64) -> Self {
+        Self::Growing(Growing {
+            pieces,
+            remaining: length,
+        })
+    }
+
     /// Bytes that are still to come.
     pub fn remaining(&self) -> u64 {
         match self {
+            Self::Growing(growing) => growing.remaining,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Blob(part) => part.end - part.offset,
         }
+    }
+}
+
+/// What comes from elsewhere while it goes out.
+pub struct Growing {
+    pieces: Pieces,
+    remaining: u64,
+}
+
+impl Growing {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.remaining == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(self.pieces.as_mut().poll_next(context));
+        if let Some(Ok(piece)) = &piece {
+            self.remaining = self.remaining.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(piece)
     }
 }
 
@@ -93,6 +124,9 @@ impl hyper::body::Body for Body {
         match self.get_mut() {
             Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Growing(growing) => growing
+                .poll_piece(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Self::Blob(part) => part
                 .poll_piece(context)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),

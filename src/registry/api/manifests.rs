@@ -5,7 +5,8 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::Body;
-use super::{Answer, Asked, receive, respond};
+use super::{Answer, Asked, mirrored, receive, respond};
+use crate::registry::content::StoredManifest;
 use crate::registry::error::Problem;
 use crate::registry::manifest::acceptable;
 use crate::registry::name::{Reference, RepositoryName, Tag};
@@ -15,9 +16,18 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
+    if let Some(mirrored) = asked.mirrored(&name) {
+        let served = mirrored.manifest(reference).await;
+        let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
+        return mirrored::warned(show(asked, served.stored), served.warning);
+    }
     let stored = asked
         .content(move |registry| registry.manifest(&name, &reference))
         .await?;
+    show(asked, stored)
+}
+
+fn show(asked: &Asked<'_>, stored: StoredManifest) -> Answer {
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {

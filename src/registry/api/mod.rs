@@ -10,6 +10,7 @@ mod body;
 mod listing;
 mod location;
 mod manifests;
+mod mirrored;
 mod receive;
 mod referrers;
 mod respond;
@@ -28,10 +29,12 @@ use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
+use super::upstream::Mirrors;
 
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
+    pub mirrors: Arc<Mirrors>,
     pub live: Live,
 }
 
@@ -88,6 +91,7 @@ impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
         let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
+        let endpoint = self.settle(endpoint)?;
         access::check(self.config, &endpoint)?;
         let asked = self;
         match endpoint {

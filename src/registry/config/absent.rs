@@ -9,7 +9,6 @@ pub const SECTION: Section = Section {
     ],
     refused: &[
         ("auth", "there is no access control"),
-        ("proxy", "it is no cache of another registry"),
         ("notifications", "nobody is told of events"),
         ("middleware", "there is nothing to plug in"),
         ("policy", "classes of repositories are not told apart"),

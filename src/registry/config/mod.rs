@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `log`, `storage`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `log`, `storage`, `http`, `tls`, `catalog`, `proxy` | a section each: structure, defaults, keys, what goes with what |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -23,6 +23,7 @@ mod live;
 mod log;
 mod origin;
 mod path;
+mod proxy;
 mod scalar;
 mod secret;
 mod show;
@@ -37,6 +38,7 @@ pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
 pub use origin::Origin;
+pub use proxy::{Proxy, UnknownHosts, Upstream};
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
@@ -55,6 +57,7 @@ pub struct Config {
     pub storage: StorageConfig,
     pub http: Http,
     pub catalog: Catalog,
+    pub proxy: Proxy,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -64,6 +67,7 @@ const SECTIONS: &[&Section] = &[
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
+    &proxy::SECTION,
     &absent::SECTION,
 ];
 

@@ -8,6 +8,7 @@ mod blobs;
 mod catalog;
 pub mod collect;
 mod manifests;
+pub mod mirrored;
 pub mod purge;
 mod referrers;
 mod repositories;

@@ -12,12 +12,18 @@ use tokio::time::timeout;
 
 use crate::registry::api::Service;
 use crate::registry::config::{Config, Live};
+use crate::registry::upstream;
 
 /// How long parts may take to end after the last request.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts every part.
-pub fn start(_background: &mut Background, _service: &Arc<Service>) {}
+pub fn start(background: &mut Background, service: &Arc<Service>) {
+    let mirrors = Arc::clone(&service.mirrors);
+    background.spawn("expiry of mirrored content", |life| {
+        upstream::expire(life, mirrors)
+    });
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {

@@ -26,6 +26,7 @@ use super::config::{Address, Config, Live, Origin};
 use super::content::Registry;
 use super::storage::Filesystem;
 use super::tls::{self, TlsError};
+use super::upstream::Mirrors;
 use background::Background;
 use connection::Connections;
 
@@ -72,8 +73,10 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     notify(NotifyState::Ready);
 
     let graceful = GracefulShutdown::new();
+    let registry = Arc::new(Registry::new(Arc::new(storage)));
     let service = Arc::new(Service {
-        registry: Arc::new(Registry::new(Arc::new(storage))),
+        mirrors: Mirrors::new(Arc::clone(&registry)),
+        registry,
         live: live.clone(),
     });
     let mut background = Background::new(live);
