@@ -53,6 +53,10 @@ problems! {
     ReadOnly => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the registry is in read-only mode";
     NoSuchEndpoint => "UNSUPPORTED", NOT_FOUND, "no such endpoint; the registry's are under /v2/";
     TooSlow => "BLOB_UPLOAD_INVALID", REQUEST_TIMEOUT, "the body stopped arriving";
+    UpstreamDenied => "DENIED", FORBIDDEN, "the registry that this is a mirror of refuses access";
+    UpstreamLimited => "TOOMANYREQUESTS", TOO_MANY_REQUESTS, "the registry that this is a mirror of takes no more requests for now";
+    UpstreamFailed => "UNAVAILABLE", BAD_GATEWAY, "the registry that this is a mirror of cannot be used";
+    UpstreamSlow => "UNAVAILABLE", GATEWAY_TIMEOUT, "the registry that this is a mirror of does not answer";
     StorageFull => "UNAVAILABLE", INSUFFICIENT_STORAGE, "the registry's storage is full";
     Internal => "UNKNOWN", INTERNAL_SERVER_ERROR, "internal error; the registry's log has the cause";
 }

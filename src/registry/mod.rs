@@ -7,7 +7,7 @@
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | access | `access` | who asks and what is allowed; nothing of HTTP but the texts of its headers |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
-//! | outside | `outbound` | HTTP as a client; no registry, no storage |
+//! | outside | `outbound`, `upstream` | HTTP as a client; other registries, whose content is kept here |
 //! | care | `control`, `exchange` | verbs on a data folder, in a running server or without one |
 //! | service | `config`, `tls`, `server` | sockets, signals, certificates |
 //! | operation | `access_log`, `events`, `health`, `metrics`, `telemetry`, `webhooks`, `page` | what is seen from outside |
@@ -37,4 +37,5 @@ pub mod server;
 pub mod storage;
 pub mod telemetry;
 pub mod tls;
+pub mod upstream;
 pub mod webhooks;

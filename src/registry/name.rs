@@ -109,6 +109,15 @@ impl FromStr for Tag {
     }
 }
 
+impl Tag {
+    /// Where clients of registries without referrers keep an index of what refers to a digest:
+    /// `<algorithm>-<hex>`. The spec cuts longer digests off, so that a tag can hold them.
+    pub fn of_referrers(subject: &Digest) -> Self {
+        let hex = subject.hex().get(..64).unwrap_or(subject.hex());
+        Self(format!("{}-{hex}", subject.algorithm().name()).into())
+    }
+}
+
 /// What a manifest is asked for by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reference {

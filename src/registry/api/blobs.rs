@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 
 use super::body::Body;
 use super::manifests::is_current;
-use super::{Answer, Asked, respond};
+use super::{Answer, Asked, mirrored, respond};
 use crate::registry::digest::Digest;
 use crate::registry::error::{ApiError, Problem};
 use crate::registry::events::{Action, Target};
@@ -19,26 +19,39 @@ use crate::registry::storage::Content;
 const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Answer {
-    let (content, size) = if asked.request.method() == Method::HEAD {
-        (None, size(asked, &name, &digest).await?)
-    } else {
-        let content = open(asked, name, &digest).await?;
-        let size = content.size();
-        (Some(content), size)
-    };
+    if let Some(mirrored) = asked.mirrored(&name) {
+        let found = if asked.request.method() == Method::HEAD {
+            mirrored.blob_there(&digest).await
+        } else {
+            mirrored.blob(&digest).await
+        };
+        let found = found.map_err(mirrored::refused(Problem::BlobUnknown))?;
+        let size = found.size();
+        return show(asked, &digest, size, |start, end| {
+            mirrored::body(&mirrored, &digest, found, start, end)
+        });
+    }
     // The answer to HEAD has no body, and the length of one.
-    let body = |start, end| match content {
-        Some(content) => Body::blob(content, start, end),
-        None => Body::Omitted(end - start),
-    };
+    if asked.request.method() == Method::HEAD {
+        let size = size(asked, &name, &digest).await?;
+        return show(asked, &digest, size, |start, end| Body::Omitted(end - start));
+    }
+    let content = open(asked, name, &digest).await?;
+    let size = content.size();
+    show(asked, &digest, size, |start, end| Body::blob(content, start, end))
+}
+
+/// The answer with as much of a blob of this size as is asked for; `part` makes its body.
+fn show(asked: &Asked<'_>, digest: &Digest, size: u64, part: impl FnOnce(u64, u64) -> Body) -> Answer {
     let tag = format!("\"{digest}\"");
     let mut response = if is_current(asked, &tag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
         match wanted(asked, &tag, size) {
-            Wanted::Whole => respond::with_body(StatusCode::OK, body(0, size)),
+            Wanted::Whole => respond::with_body(StatusCode::OK, part(0, size)),
             Wanted::Part { start, end } => {
-                let mut response = respond::with_body(StatusCode::PARTIAL_CONTENT, body(start, end));
+                let body = part(start, end);
+                let mut response = respond::with_body(StatusCode::PARTIAL_CONTENT, body);
                 let range = format!("bytes {start}-{}/{size}", end - 1);
                 respond::set(&mut response, header::CONTENT_RANGE, &range);
                 response
@@ -51,7 +64,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Ans
         }
     };
     if response.status() != StatusCode::NOT_MODIFIED {
-        asked.tell(Action::Pull, |name, _| Target::blob(name, &digest, size));
+        asked.tell(Action::Pull, |name, _| Target::blob(name, digest, size));
     }
     let headers = response.headers_mut();
     headers.insert(
@@ -60,7 +73,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Ans
     );
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, FOREVER);
-    respond::set_digest(&mut response, &digest);
+    respond::set_digest(&mut response, digest);
     respond::set(&mut response, header::ETAG, &tag);
     Ok(response)
 }

@@ -1,4 +1,5 @@
-//! Bodies of answers: nothing, bytes, or a part of a blob that goes out as the client takes it.
+//! Bodies of answers: nothing, bytes, or a part of a blob that goes out as the client takes it, or as it comes
+//! from another registry.
 //!
 //! A blob's bytes are read, or handed to the connection to be sent out of their file. Either way what is in
 //! memory is taken at once, and only for what is not does a blocking thread wait.
@@ -15,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::handover::{Handover, MAX_PART};
 use crate::registry::storage::Content;
+use crate::registry::upstream::Pieces;
 
 /// Read at once: what a download costs in memory, and small enough to stay in a processor's cache until it is
 /// encrypted.
@@ -28,6 +30,7 @@ pub enum Body {
     Blob(BlobPart),
     /// So many bytes that HEAD does not ask for: [`super::respond::finish`] leaves nothing of it.
     Omitted(u64),
+    Growing(Growing),
 }
 
 impl Body {
@@ -56,13 +59,41 @@ impl Body {
         }
     }
 
+    /// `length` bytes of what is not whole yet, or kept nowhere.
+    pub fn growing(pieces: Pieces, length: u64) -> Self {
+        Self::Growing(Growing {
+            pieces,
+            remaining: length,
+        })
+    }
+
     /// Bytes that are still to come.
     pub fn remaining(&self) -> u64 {
         match self {
+            Self::Growing(growing) => growing.remaining,
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Blob(part) => part.end - part.offset,
             Self::Omitted(length) => *length,
         }
+    }
+}
+
+/// What comes from elsewhere while it goes out.
+pub struct Growing {
+    pieces: Pieces,
+    remaining: u64,
+}
+
+impl Growing {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        if self.remaining == 0 {
+            return Poll::Ready(None);
+        }
+        let piece = ready!(self.pieces.as_mut().poll_next(context));
+        if let Some(Ok(piece)) = &piece {
+            self.remaining = self.remaining.saturating_sub(piece.len() as u64);
+        }
+        Poll::Ready(piece)
     }
 }
 
@@ -174,6 +205,9 @@ impl hyper::body::Body for Body {
             Self::Omitted(_) => Poll::Ready(None),
             Self::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Growing(growing) => growing
+                .poll_piece(context)
+                .map(|piece| piece.map(|piece| piece.map(Frame::data))),
             Self::Blob(part) => part
                 .poll_piece(context)
                 .map(|piece| piece.map(|piece| piece.map(Frame::data))),

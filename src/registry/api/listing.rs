@@ -5,7 +5,8 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::body::Body;
-use super::{Answer, Asked, respond};
+use super::{Answer, Asked, mirrored, respond};
+use crate::registry::error::Problem;
 use crate::registry::name::RepositoryName;
 use crate::registry::route::Page;
 
@@ -26,10 +27,15 @@ pub async fn catalog(asked: &Asked<'_>, page: Page) -> Answer {
 
 pub async fn tags(asked: &Asked<'_>, name: RepositoryName, page: Page) -> Answer {
     let count = page.count.map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
-    let wanted = name.clone();
-    let mut tags = asked
-        .content(move |registry| registry.tags(&wanted, page.last.as_deref(), count + 1))
-        .await?;
+    let (mut tags, warning) = if let Some(mirrored) = asked.mirrored(&name) {
+        let listed = mirrored.tags(page.last.as_deref(), count + 1).await;
+        let listed = listed.map_err(mirrored::refused(Problem::NameUnknown))?;
+        (listed.entries, listed.warning)
+    } else {
+        let wanted = name.clone();
+        let tags = asked.content(move |registry| registry.tags(&wanted, page.last.as_deref(), count + 1));
+        (tags.await?, None)
+    };
     let more = cut(&mut tags, count);
     let mut response = respond::json(StatusCode::OK, &json!({"name": name.as_str(), "tags": tags}));
     if more {
@@ -41,6 +47,7 @@ pub async fn tags(asked: &Asked<'_>, name: RepositoryName, page: Page) -> Answer
             None,
         );
     }
+    mirrored::warn(&mut response, warning.as_deref());
     Ok(response)
 }
 

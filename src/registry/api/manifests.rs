@@ -5,7 +5,8 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use super::body::Body;
-use super::{Answer, Asked, receive, respond};
+use super::{Answer, Asked, mirrored, receive, respond};
+use crate::registry::content::StoredManifest;
 use crate::registry::error::Problem;
 use crate::registry::events::{Action, Target};
 use crate::registry::manifest::acceptable;
@@ -16,6 +17,11 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
+    if let Some(mirrored) = asked.mirrored(&name) {
+        let served = mirrored.manifest(reference.clone()).await;
+        let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
+        return mirrored::warned(show(asked, &reference, &served.stored), served.warning);
+    }
     let stored = match asked.service.registry.known_manifest(&name, &reference) {
         Some(stored) => stored,
         None => {
@@ -27,6 +33,10 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
                 .await?
         }
     };
+    show(asked, &reference, &stored)
+}
+
+fn show(asked: &Asked<'_>, reference: &Reference, stored: &StoredManifest) -> Answer {
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {
@@ -41,7 +51,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
     } else {
         asked.tell(Action::Pull, |name, references| {
             let (digest, bytes) = (&stored.digest, &stored.bytes);
-            Target::manifest(name, &reference, digest, media_type.as_str(), bytes, references)
+            Target::manifest(name, reference, digest, media_type.as_str(), bytes, references)
         });
         let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes.clone()));
         let content_type = HeaderValue::from_static(media_type.as_str());

@@ -12,6 +12,7 @@ mod handover;
 mod listing;
 mod location;
 mod manifests;
+mod mirrored;
 mod operation;
 mod page;
 mod prefix;
@@ -47,10 +48,12 @@ use super::name::RepositoryName;
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
 use super::telemetry::Span;
+use super::upstream::Mirrors;
 
 /// Everything that a handler needs.
 pub struct Service {
     pub registry: Arc<Registry>,
+    pub mirrors: Arc<Mirrors>,
     pub live: Live,
     pub access: Access,
     pub events: Events,
@@ -137,6 +140,7 @@ impl Asked<'_> {
         let uri = self.request.uri();
         let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
         let endpoint = route::route(self.request.method(), path, uri.query())?;
+        let endpoint = self.resolve(endpoint)?;
         self.record.handler = metrics::handler(&endpoint);
         self.deed = access::Deed::of(&endpoint);
         let endpoint = access::check(self, endpoint).await?;

@@ -5,8 +5,9 @@ use hyper::header::HeaderName;
 use serde_json::json;
 
 use super::listing::{cut, set_next};
-use super::{Answer, Asked, respond};
+use super::{Answer, Asked, mirrored, respond};
 use crate::registry::digest::Digest;
+use crate::registry::error::Problem;
 use crate::registry::manifest::MediaType;
 use crate::registry::name::RepositoryName;
 use crate::registry::route::ReferrersFilter;
@@ -23,34 +24,36 @@ pub async fn list(
     filter: ReferrersFilter,
 ) -> Answer {
     let path = format!("/v2/{name}/referrers/{subject}");
-    let mut referrers = asked
-        .content(move |registry| registry.referrers(&name, &subject))
-        .await?;
+    let (mut referrers, warning) = if let Some(mirrored) = asked.mirrored(&name) {
+        let listed = mirrored.referrers(&subject).await;
+        let listed = listed.map_err(mirrored::refused(Problem::NameUnknown))?;
+        (listed.entries, listed.warning)
+    } else {
+        let found = asked
+            .content(move |registry| registry.referrers(&name, &subject))
+            .await?;
+        (found.iter().map(|referrer| referrer.descriptor()).collect(), None)
+    };
     let ReferrersFilter { artifact_type, page } = filter;
     if let Some(wanted) = &artifact_type {
-        referrers.retain(|referrer| referrer.artifact_type.as_ref() == Some(wanted));
+        referrers.retain(|referrer| referrer["artifactType"] == json!(wanted));
     }
     if let Some(last) = &page.last {
-        referrers.retain(|referrer| referrer.digest.as_str() > last.as_str());
+        referrers.retain(|referrer| referrer["digest"].as_str() > Some(last.as_str()));
     }
     let count = page.count.map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
     let mut more = cut(&mut referrers, count);
-    let mut descriptors = Vec::new();
     let mut bytes = 0;
-    for referrer in &referrers {
-        let descriptor = referrer.descriptor();
+    let room = referrers.iter().take_while(|descriptor| {
         bytes += descriptor.to_string().len();
-        if bytes > MAX_BYTES && !descriptors.is_empty() {
-            more = true;
-            break;
-        }
-        descriptors.push(descriptor);
-    }
-    referrers.truncate(descriptors.len());
+        bytes <= MAX_BYTES
+    });
+    let room = room.count().max(1);
+    more |= cut(&mut referrers, room);
     let index = json!({
         "schemaVersion": 2,
         "mediaType": MediaType::OciIndex.as_str(),
-        "manifests": descriptors,
+        "manifests": referrers,
     });
     let bytes = index.to_string().into_bytes();
     let mut response = respond::typed(StatusCode::OK, MediaType::OciIndex.as_str(), bytes);
@@ -59,8 +62,12 @@ pub async fn list(
         respond::set(&mut response, FILTERS_APPLIED, "artifactType");
     }
     if more {
-        let last = referrers.last().map(|referrer| referrer.digest.to_string());
+        let last = referrers
+            .last()
+            .and_then(|referrer| referrer["digest"].as_str())
+            .map(str::to_owned);
         set_next(&mut response, &path, count, last.as_ref(), filter);
     }
+    mirrored::warn(&mut response, warning.as_deref());
     Ok(response)
 }

@@ -17,7 +17,6 @@ pub const SECTION: Section = Section {
         ),
     ],
     refused: &[
-        ("proxy", "it is no cache of another registry"),
         ("middleware", "there is nothing to plug in"),
         ("policy", "classes of repositories are not told apart"),
         (

@@ -5,6 +5,7 @@
 //! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
 //! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
 //! | `notifications`, `health`, `observability` | what is told to others |
+//! | `proxy` | other registries, whose content is kept here |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -31,6 +32,7 @@ mod notifications;
 mod observability;
 mod origin;
 mod path;
+mod proxy;
 mod retention;
 mod scalar;
 mod secret;
@@ -52,6 +54,7 @@ pub use maintenance::{Maintenance, MinFree};
 pub use notifications::{Endpoint, Notifications};
 pub use observability::Observability;
 pub use origin::Origin;
+pub use proxy::{Proxy, UnknownHosts, Upstream};
 pub use retention::{Pattern, Retention, Rule};
 pub use scalar::duration;
 pub use secret::Secret;
@@ -79,6 +82,7 @@ pub struct Config {
     pub notifications: Notifications,
     pub observability: Observability,
     pub health: HealthConfig,
+    pub proxy: Proxy,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -95,6 +99,7 @@ const SECTIONS: &[&Section] = &[
     &notifications::SECTION,
     &health::SECTION,
     &observability::SECTION,
+    &proxy::SECTION,
     &absent::SECTION,
 ];
 

@@ -15,6 +15,14 @@ use crate::registry::storage::{Step, StorageError, paths};
 /// No manifest in an adopted data directory is larger than this, whatever the limit for pushes is.
 pub(super) const MAX_STORED_MANIFEST: u64 = 64 << 20;
 
+/// Whether all that a manifest refers to has to be here before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum References {
+    Here,
+    /// Another registry has them.
+    Elsewhere,
+}
+
 /// A manifest as it is served.
 #[derive(Debug, Clone)]
 pub struct StoredManifest {
@@ -110,6 +118,18 @@ impl Registry {
         bytes: &[u8],
         content_type: Option<&str>,
     ) -> Result<(Digest, Manifest), ContentError> {
+        self.store_manifest(name, reference, tags, bytes, content_type, References::Here)
+    }
+
+    pub(super) fn store_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+        tags: &[Tag],
+        bytes: &[u8],
+        content_type: Option<&str>,
+        references: References,
+    ) -> Result<(Digest, Manifest), ContentError> {
         let manifest = Manifest::parse_pushed(bytes, content_type)?;
         let algorithm = match reference {
             Reference::Digest(claimed) => claimed.algorithm(),
@@ -127,7 +147,9 @@ impl Registry {
             Reference::Tag(tag) => Some(tag),
         };
         self.shared(name, || {
-            self.check_references(name, &manifest)?;
+            if references == References::Here {
+                self.check_references(name, &manifest)?;
+            }
             self.pushing_manifest(name, &digest, manifest.subject.as_ref());
             let mut steps = vec![
                 Step::Write {

@@ -10,6 +10,7 @@ pub mod collect;
 mod figures;
 mod links;
 mod manifests;
+pub mod mirrored;
 mod names;
 pub mod purge;
 mod recent;

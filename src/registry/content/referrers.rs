@@ -130,11 +130,7 @@ impl Registry {
 
     /// Clients of registries without referrers keep an index under the tag `<algorithm>-<hex>`.
     fn listed_by_client(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Digest>, ContentError> {
-        // The spec cuts longer digests off, so that a tag can hold them.
-        let hex = subject.hex().get(..64).unwrap_or(subject.hex());
-        let Ok(tag) = format!("{}-{hex}", subject.algorithm().name()).parse::<Tag>() else {
-            return Ok(Vec::new());
-        };
+        let tag = Tag::of_referrers(subject);
         match self.manifest(name, &Reference::Tag(tag)) {
             Ok(stored) => Ok(stored.manifest.manifests.clone()),
             Err(ContentError::Storage(error)) => Err(error.into()),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use crate::registry::api::Service;
 use crate::registry::config::{Config, Live};
 use crate::registry::control;
+use crate::registry::upstream;
 
 /// How long parts may take to end after the last request.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -22,6 +23,10 @@ pub fn start(background: &mut Background, service: &Arc<Service>) {
     let reloaded = Arc::clone(service);
     background.spawn("access", |life| access(life, reloaded));
     control::start(background, service);
+    let mirrors = Arc::clone(&service.mirrors);
+    background.spawn("expiry of mirrored content", |life| {
+        upstream::expire(life, mirrors)
+    });
 }
 
 /// Who may log in, and where the audit log is, follow the configuration.

@@ -32,6 +32,7 @@ use super::control::{Lock, LockError};
 use super::metrics::Measured;
 use super::storage::{Filesystem, Storage};
 use super::tls::{Keeper, TlsError};
+use super::upstream::Mirrors;
 use super::webhooks::WebhookError;
 use background::Background;
 use connection::Connections;
@@ -92,8 +93,10 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
     service_manager::ready();
 
     let graceful = GracefulShutdown::new();
+    let registry = Arc::new(Registry::new(storage));
     let service = Arc::new(Service {
-        registry: Arc::new(Registry::new(storage)),
+        mirrors: Mirrors::new(Arc::clone(&registry)),
+        registry,
         live: live.clone(),
         access,
         events,
