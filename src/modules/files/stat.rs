@@ -167,7 +167,7 @@ fn asked(argv: &[&str], path: &Path, system: &dyn System) -> Option<String> {
     output.success().then(|| output.stdout_text())
 }
 
-/// The parts of its label; without SELinux there is nothing in them.
+/// The parts of its label; without `SELinux` there is nothing in them.
 fn context(path: &Path, system: &dyn System) -> Result<Value, Error> {
     let parts: Vec<Value> = match label::of(path, system)? {
         Some(label) => label.splitn(4, ':').map(Value::from).collect(),

@@ -333,8 +333,8 @@ mod tests {
                 &"  volume\n".repeat(*volumes),
             );
         }
-        let names: String = groups.iter().map(|(name, _)| format!("  {name}\n")).collect();
-        fake.answer(&format!("vgs {REPORT} vg_name"), 0, &names)
+        let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
+        fake.answer(&format!("vgs {REPORT} vg_name"), 0, &names.join("\n"))
             .answer(&format!("pvs {REPORT} pv_name,vg_name"), 0, physical)
             .answer_with(|_, command| {
                 let changing = [

@@ -53,8 +53,8 @@ struct Volume {
     name: String,
     size: u64,
     active: bool,
-    is_pool: bool,
-    is_thin: bool,
+    /// The first of LVM's attributes.
+    sort: Option<char>,
     is_hidden: bool,
     /// What goes with it: its origin, its pool.
     on: Vec<String>,
@@ -200,6 +200,14 @@ impl Group {
 }
 
 impl Volume {
+    fn is_pool(&self) -> bool {
+        self.sort == Some('t')
+    }
+
+    fn is_thin(&self) -> bool {
+        self.sort == Some('V')
+    }
+
     fn parse(row: &[String]) -> Option<Self> {
         let [name, size, attributes, on @ ..] = row else {
             return None;
@@ -211,8 +219,7 @@ impl Volume {
             name: plain(name),
             size: size.parse().unwrap_or_default(),
             active: attribute(4) == Some('a'),
-            is_pool: attribute(0) == Some('t'),
-            is_thin: attribute(0) == Some('V'),
+            sort: attribute(0),
             is_hidden: name.starts_with('['),
             on: on.iter().map(plain).filter(|name| !name.is_empty()).collect(),
         })
@@ -271,7 +278,7 @@ impl Wish {
                         "Snapshot origin LV {lv} does not exist in volume group {vg}."
                     )));
                 }
-                if origin.is_some_and(|origin| origin.is_pool) || pool.is_some() {
+                if origin.is_some_and(Volume::is_pool) || pool.is_some() {
                     return Err(Error::new("Snapshots of thin pool LVs are not supported."));
                 }
             }
@@ -289,7 +296,7 @@ impl Wish {
         let args = &self.args;
         let lv = args.lv.as_deref();
         let origin = lv.and_then(|lv| group.volume(lv));
-        let of_thin = args.snapshot.is_some() && origin.is_some_and(|origin| origin.is_thin);
+        let of_thin = args.snapshot.is_some() && origin.is_some_and(Volume::is_thin);
         let size = self.size.clone().map(Size::for_new).transpose()?;
         if size.is_none() && !of_thin {
             return Err(Error::new("No size given."));
@@ -383,7 +390,7 @@ impl Wish {
         let program: &[&str] = if target > volume.size {
             let needed = target - volume.size;
             // A thin volume takes its room from its pool, not from the group.
-            if needed > group.free && !volume.is_thin {
+            if needed > group.free && !volume.is_thin() {
                 return Err(Error::new(format!(
                     "Logical Volume {} could not be extended. Not enough free space left ({needed}b required / {}b available)",
                     volume.name, group.free

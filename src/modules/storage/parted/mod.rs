@@ -204,7 +204,7 @@ fn leave(args: &Args, left: &Disk, before: &Disk, calls: &mut Calls) -> Result<(
     for part in left.partitions.iter().filter(|part| !kept(part, before)) {
         calls.leaves(Subject::Device, device_of(&args.device, part.number), "");
     }
-    let would_be = Value::from_serialize(&left.would_be()).map_err(|error| Error::new(error.to_string()))?;
+    let would_be = Value::from_serialize(left.would_be()).map_err(|error| Error::new(error.to_string()))?;
     calls.leaves(Subject::Disk, &args.device, would_be);
     Ok(())
 }
