@@ -1,33 +1,48 @@
 //! The registry over real HTTP: tests are named after the items of the protocol checklist that they hold.
 
-#[path = "registry/client.rs"]
+mod care;
 mod client;
-#[path = "registry/server.rs"]
+mod dice;
+mod lab;
+mod receiver;
 mod server;
 
-#[path = "registry/cli.rs"]
+mod access;
+mod acme;
+mod checklist;
 mod cli;
-#[path = "registry/clients.rs"]
 mod clients;
-#[path = "registry/conformance.rs"]
+mod collect;
+mod config;
 mod conformance;
-#[path = "registry/content.rs"]
 mod content;
-#[path = "registry/crash.rs"]
+mod control;
 mod crash;
-#[path = "registry/hardening.rs"]
+mod engines;
+mod exchange;
+mod full;
+mod fuzz;
 mod hardening;
-#[path = "registry/listing.rs"]
+mod health;
+mod http2;
+mod kills;
+mod limits;
 mod listing;
-#[path = "registry/probe.rs"]
+mod load;
+mod metrics;
+mod page;
 mod probe;
-#[path = "registry/proxy.rs"]
+mod properties;
 mod proxy;
-#[path = "registry/proxy_blobs.rs"]
 mod proxy_blobs;
-#[path = "registry/proxy_tags.rs"]
 mod proxy_tags;
-#[path = "registry/uploads.rs"]
+mod race;
+mod reload;
+mod retention;
+mod scrub;
+mod telemetry;
+mod tls;
+mod token;
 mod uploads;
-#[path = "registry/upstream.rs"]
 mod upstream;
+mod webhooks;

@@ -250,7 +250,7 @@ impl Agent {
         conversation.respond(&Response::Foreseen { batch, foreseen })
     }
 
-    /// `shares`: what is predicted counts for later calls, too.
+    /// `shares`: in a check; what is predicted counts for later calls, too.
     fn call(&self, call: &Call, shares: bool) -> Outcome {
         let Some(module) = modules::find(&call.module) else {
             return Outcome::failed(format!("this agent has no module `{}`", call.module));
@@ -268,11 +268,12 @@ impl Agent {
             diff: call.diff,
         };
         guarded(&call.module, || {
-            if call.check && shares {
-                let would_be = WouldBe::new(&system, &self.foresight.state);
-                return module.predict(&call.arguments, call.diff, &would_be);
+            let would_be = WouldBe::new(&system, &self.foresight.state);
+            match (shares, call.check) {
+                (true, true) => module.predict(&call.arguments, call.diff, &would_be),
+                (true, false) => module.run_amid(&call.arguments, call.diff, &would_be),
+                (false, _) => module.run(&call.arguments, mode, &system),
             }
-            module.run(&call.arguments, mode, &system)
         })
     }
 

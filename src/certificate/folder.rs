@@ -12,8 +12,8 @@ use super::{Authority, Error, IssueOptions};
 pub const CERTIFICATE_FILE: &str = "ca.crt";
 pub const KEY_FILE: &str = "ca.key";
 
-const PRIVATE: u32 = 0o600;
-const PUBLIC: u32 = 0o644;
+pub const PRIVATE: u32 = 0o600;
+pub const PUBLIC: u32 = 0o644;
 
 /// The authority in that folder; none where there is none yet.
 pub fn load(folder: &Path) -> Result<Option<Authority>, Error> {
@@ -74,7 +74,8 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+/// Writes a file as a whole, on the disk when it returns.
+pub fn write(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let put = || {
         // Made with mode 0600: the key is at no time readable by others.

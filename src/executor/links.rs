@@ -63,7 +63,7 @@ impl Links {
         Arc::clone(foretold.entry(host.to_owned()).or_default())
     }
 
-    /// Runs one call on a host. `shares`: it is a prediction, and later ones build on it.
+    /// Runs one call on a host. `shares`: the run is a check, and later predictions build on what this one tells.
     #[expect(clippy::too_many_arguments, reason = "each is a part of the call of its own")]
     pub async fn call(
         &self,

@@ -153,6 +153,8 @@ pub trait AnyModule: Sync {
     fn run(&self, arguments: &Map, mode: Mode, system: &dyn System) -> Outcome;
     /// In check mode, on what earlier tasks would have made of the machine; what this one would do is added.
     fn predict(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome;
+    /// Really done amid predictions: of what this changes, they know no better than the machine.
+    fn run_amid(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome;
 }
 
 /// Puts a module into the table: `&Entry(PhantomData::<Copy>)`, spelt `entry::<Copy>()`.
@@ -171,12 +173,26 @@ impl<M: Module + 'static> AnyModule for Entry<M> {
         if mode.check {
             return self.predict(arguments, mode.diff, &WouldBe::new(system, &RefCell::default()));
         }
-        let ended = run::<M>(arguments, system);
+        let ended = run::<M>(arguments, system, |_| {});
         told(ended.map_err(|error| advised(error, system.uid())), mode.diff)
     }
 
     fn predict(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome {
         told(predict::<M>(arguments, would_be), diff)
+    }
+
+    fn run_amid(&self, arguments: &Map, diff: bool, would_be: &WouldBe) -> Outcome {
+        let mut left = Vec::new();
+        let ended = would_be.really(|machine| {
+            let ended = run::<M>(arguments, machine, |change| {
+                if let Foresight::Effects(effects) | Foresight::Both(effects) = M::foresee(change) {
+                    left = effects;
+                }
+            });
+            ended.map_err(|error| advised(error, machine.uid()))
+        });
+        would_be.see(left);
+        told(ended, diff)
     }
 }
 
@@ -190,11 +206,20 @@ fn arguments<M: Module>(arguments: &Map) -> Result<M::Args, Error> {
     })
 }
 
-fn run<M: Module>(given: &Map, system: &dyn System) -> Result<Outcome, Error> {
+/// `decided` is told the change before it is carried out.
+fn run<M: Module>(
+    given: &Map,
+    system: &dyn System,
+    decided: impl FnOnce(&M::Change),
+) -> Result<Outcome, Error> {
     Ok(match M::check(arguments::<M>(given)?, system)? {
         Plan::Same(outcome) => outcome,
-        Plan::Unknown { change, .. } => M::apply(change, system)?,
+        Plan::Unknown { change, .. } => {
+            decided(&change);
+            M::apply(change, system)?
+        }
         Plan::Change { change, predicted } => {
+            decided(&change);
             let mut outcome = M::apply(change, system)?;
             if outcome.diff.is_empty() {
                 outcome.diff = predicted.diff;
@@ -224,7 +249,7 @@ fn predict<M: Module>(given: &Map, would_be: &WouldBe) -> Result<Outcome, Error>
         Ok(Plan::Unknown { change, skipped }) => {
             match M::foresee(&change) {
                 Foresight::Effects(effects) => would_be.expect(effects),
-                Foresight::Apply | Foresight::Anything => would_be.expect_anything(),
+                Foresight::Apply | Foresight::Both(_) | Foresight::Anything => would_be.expect_anything(),
             }
             Ok(skipped)
         }
@@ -245,6 +270,10 @@ fn foresee<M: Module>(change: M::Change, would_be: &WouldBe) {
     match M::foresee(&change) {
         Foresight::Apply => would_be.act(|system| M::apply(change, system)),
         Foresight::Effects(effects) => would_be.expect(effects),
+        Foresight::Both(effects) => {
+            would_be.act(|system| M::apply(change, system));
+            would_be.expect(effects);
+        }
         Foresight::Anything => would_be.expect_anything(),
     }
 }

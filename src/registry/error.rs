@@ -44,6 +44,11 @@ problems! {
     RangeInvalid => "BLOB_UNKNOWN", RANGE_NOT_SATISFIABLE, "the blob has no such range";
     ChunkInvalid => "BLOB_UPLOAD_INVALID", RANGE_NOT_SATISFIABLE, "the chunk is not the one that comes next";
     PageInvalid => "UNSUPPORTED", BAD_REQUEST, "invalid number of results requested";
+    Unauthorized => "UNAUTHORIZED", UNAUTHORIZED, "authentication required";
+    Denied => "DENIED", FORBIDDEN, "requested access to the resource is denied";
+    QuotaExceeded => "DENIED", FORBIDDEN, "the repository's quota is used up";
+    TooManyRequests => "TOOMANYREQUESTS", TOO_MANY_REQUESTS, "too many requests; come again later";
+    TokenRequestInvalid => "UNSUPPORTED", BAD_REQUEST, "this is no request for a token";
     Unsupported => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the operation is unsupported";
     ReadOnly => "UNSUPPORTED", METHOD_NOT_ALLOWED, "the registry is in read-only mode";
     NoSuchEndpoint => "UNSUPPORTED", NOT_FOUND, "no such endpoint; the registry's are under /v2/";
@@ -69,6 +74,14 @@ impl Problem {
         self.row().2
     }
 
+    /// With a message of its own: clients print it, and no detail.
+    pub fn because(self, message: impl Into<String>) -> ApiError {
+        ApiError {
+            message: Some(message.into()),
+            ..ApiError::from(self)
+        }
+    }
+
     pub fn detail(self, detail: impl Into<Value>) -> ApiError {
         ApiError {
             detail: Some(detail.into()),
@@ -81,6 +94,8 @@ impl Problem {
 #[derive(Debug, Clone)]
 pub struct ApiError {
     pub problem: Problem,
+    /// Instead of the problem's.
+    pub message: Option<String>,
     pub detail: Option<Value>,
     /// `Allow`, `Range` and their like.
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -90,6 +105,7 @@ impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
         Self {
             problem,
+            message: None,
             detail: None,
             headers: Vec::new(),
         }
@@ -106,8 +122,12 @@ impl ApiError {
         self
     }
 
+    pub fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or(self.problem.message())
+    }
+
     pub fn body(&self) -> Vec<u8> {
-        let mut error = json!({"code": self.problem.code(), "message": self.problem.message()});
+        let mut error = json!({"code": self.problem.code(), "message": self.message()});
         if let Some(detail) = &self.detail {
             error["detail"] = detail.clone();
         }

@@ -43,7 +43,7 @@ impl MediaType {
             .find(|known| known.as_str().eq_ignore_ascii_case(bare))
     }
 
-    fn is_list(self) -> bool {
+    pub fn is_list(self) -> bool {
         matches!(self, Self::OciIndex | Self::DockerList)
     }
 }
@@ -302,6 +302,10 @@ mod tests {
             (
                 r#"{"schemaVersion":2,"manifests":[],"layers":[]}"#,
                 "the manifest mixes",
+            ),
+            (
+                r#"{"schemaVersion":2,"manifests":[],"manifests":[]}"#,
+                "the manifest is not the JSON of one",
             ),
             (
                 r#"{"schemaVersion":2,"manifests":[{"digest":"x"}]}"#,

@@ -7,23 +7,34 @@
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | protocol | `route`, `error`, `api` | HTTP; no file is opened here |
 //! | outside | `outbound`, `upstream` | HTTP as a client; other registries, whose content is kept here |
-//! | service | `config`, `tls`, `access_log`, `server` | sockets, signals, certificates |
+//! | care | `control`, `exchange` | verbs on a data folder, in a running server or without one |
+//! | service | `config`, `tls`, `server` | sockets, signals, certificates |
+//! | operation | `access_log`, `events`, `health`, `metrics`, `telemetry`, `webhooks`, `page` | what is seen from outside |
 //!
 //! Content is synchronous on purpose: a request that needs storage makes one hop to a blocking thread and
 //! runs there from end to end, instead of one hop for each file. Nothing here uses the provisioner.
 
+pub mod access;
 pub mod access_log;
 pub mod api;
 pub mod config;
 pub mod content;
+pub mod control;
 pub mod digest;
 pub mod error;
+pub mod events;
+pub mod exchange;
+pub mod health;
 pub mod manifest;
+pub mod metrics;
 pub mod name;
 pub mod outbound;
+pub mod page;
 pub mod range;
 pub mod route;
 pub mod server;
 pub mod storage;
+pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod webhooks;

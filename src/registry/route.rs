@@ -11,7 +11,9 @@ use url::form_urlencoded;
 
 use super::digest::{Algorithm, Digest, DigestError};
 use super::error::{ApiError, Problem};
+use super::health::Probe;
 use super::name::{NameError, Reference, RepositoryName, Tag, UploadId};
+use super::page;
 
 /// One request, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,11 @@ pub enum Endpoint {
     Root,
     /// `/v2/`
     Base,
+    /// `/v2/token`
+    Token,
+    PostToken,
+    /// `/v2/token/keys`
+    TokenKeys,
     Catalog(Page),
     Tags(RepositoryName, Page),
     GetManifest(RepositoryName, Reference),
@@ -33,6 +40,12 @@ pub enum Endpoint {
     FinishUpload(RepositoryName, UploadId, Digest),
     CancelUpload(RepositoryName, UploadId),
     Referrers(RepositoryName, Digest, ReferrersFilter),
+    /// `/healthz` and its like
+    Probe(Probe),
+    /// `/metrics`
+    Metrics,
+    /// `/ui/`
+    Page(page::Wanted),
 }
 
 /// Part of a listing: up to `count` entries that come after `last`.
@@ -65,6 +78,8 @@ pub struct ReferrersFilter {
 /// What an endpoint does to a repository: what access rules speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
+    /// Needs nothing at all.
+    Open,
     /// Needs nothing beyond being let in.
     Base,
     Catalog,
@@ -74,11 +89,49 @@ pub enum Action {
 }
 
 impl Endpoint {
+    /// The repository that it is about.
+    pub fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::Root
+            | Self::Base
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Catalog(_)
+            | Self::Probe(_)
+            | Self::Metrics => None,
+            Self::Page(wanted) => wanted.repository(),
+            Self::Tags(name, ..)
+            | Self::GetManifest(name, ..)
+            | Self::PutManifest(name, ..)
+            | Self::DeleteManifest(name, ..)
+            | Self::GetBlob(name, ..)
+            | Self::DeleteBlob(name, ..)
+            | Self::StartUpload(name, ..)
+            | Self::UploadStatus(name, ..)
+            | Self::AppendUpload(name, ..)
+            | Self::FinishUpload(name, ..)
+            | Self::CancelUpload(name, ..)
+            | Self::Referrers(name, ..) => Some(name),
+        }
+    }
+
     pub fn action(&self) -> Action {
         match self {
-            Self::Root | Self::Base => Action::Base,
-            Self::Catalog(_) => Action::Catalog,
-            Self::Tags(..) | Self::GetManifest(..) | Self::GetBlob(..) | Self::Referrers(..) => Action::Pull,
+            Self::Root
+            | Self::Token
+            | Self::PostToken
+            | Self::TokenKeys
+            | Self::Probe(_)
+            | Self::Metrics
+            | Self::Page(page::Wanted::Style | page::Wanted::Script) => Action::Open,
+            Self::Base => Action::Base,
+            Self::Catalog(_) | Self::Page(page::Wanted::Repositories { .. }) => Action::Catalog,
+            Self::Page(_)
+            | Self::Tags(..)
+            | Self::GetManifest(..)
+            | Self::GetBlob(..)
+            | Self::Referrers(..) => Action::Pull,
             // Cancelling one's own upload is part of pushing: podman does it after a refused mount.
             Self::PutManifest(..)
             | Self::StartUpload(..)
@@ -91,27 +144,6 @@ impl Endpoint {
     }
 }
 
-impl Endpoint {
-    /// The repository that is spoken of.
-    pub fn repository(&self) -> Option<&RepositoryName> {
-        match self {
-            Self::Root | Self::Base | Self::Catalog(_) => None,
-            Self::Tags(name, _)
-            | Self::GetManifest(name, _)
-            | Self::PutManifest(name, _, _)
-            | Self::DeleteManifest(name, _)
-            | Self::GetBlob(name, _)
-            | Self::DeleteBlob(name, _)
-            | Self::StartUpload(name, _)
-            | Self::UploadStatus(name, _)
-            | Self::AppendUpload(name, _)
-            | Self::FinishUpload(name, _, _)
-            | Self::CancelUpload(name, _)
-            | Self::Referrers(name, _, _) => Some(name),
-        }
-    }
-}
-
 /// Where a resource lies.
 enum Place {
     /// Exactly here.
@@ -120,8 +152,10 @@ enum Place {
     Behind(&'static str),
     /// Behind a repository's name, and one more segment says which it is.
     Member(&'static str),
+    /// Anything from here on; the rest says what.
+    Below(&'static str),
 }
-use Place::{At, Behind, Member};
+use Place::{At, Behind, Below, Member};
 
 /// Makes an endpoint of what the path and the query say.
 type Reader = fn(&Words<'_>) -> Result<Endpoint, ApiError>;
@@ -144,6 +178,13 @@ static ROUTES: &[Route] = &[
     ] },
     Route { place: At("/v2"), methods: &[
         (Method::GET, |_| Ok(Endpoint::Base)),
+    ] },
+    Route { place: At("/v2/token"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Token)),
+        (Method::POST, |_| Ok(Endpoint::PostToken)),
+    ] },
+    Route { place: At("/v2/token/keys"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::TokenKeys)),
     ] },
     Route { place: At("/v2/_catalog"), methods: &[
         (Method::GET, |words| Ok(Endpoint::Catalog(words.query.page()?))),
@@ -174,6 +215,21 @@ static ROUTES: &[Route] = &[
     ] },
     Route { place: Member("/referrers/"), methods: &[
         (Method::GET, |words| Ok(Endpoint::Referrers(words.repository()?, words.digest()?, words.query.referrers()?))),
+    ] },
+    Route { place: At("/healthz"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Alive))),
+    ] },
+    Route { place: At("/readyz"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Ready))),
+    ] },
+    Route { place: At("/debug/health"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Probe(Probe::Debug))),
+    ] },
+    Route { place: At("/metrics"), methods: &[
+        (Method::GET, |_| Ok(Endpoint::Metrics)),
+    ] },
+    Route { place: Below("/ui"), methods: &[
+        (Method::GET, |words| words.page()),
     ] },
 ];
 
@@ -211,6 +267,10 @@ impl Place {
             Member(tail) => {
                 let (head, member) = path.split_at(path.rfind('/')? + 1);
                 Some((named(head.strip_suffix(tail)?)?, member))
+            }
+            Below(top) => {
+                let rest = path.strip_prefix(top)?;
+                (rest.is_empty() || rest.starts_with('/')).then_some(("", rest))
             }
         }
     }
@@ -252,6 +312,11 @@ impl Words<'_> {
             NameError::Digest(_) => Problem::DigestInvalid.detail(error.to_string()),
             _ => Problem::TagInvalid.detail(error.to_string()),
         })
+    }
+
+    fn page(&self) -> Result<Endpoint, ApiError> {
+        let wanted = page::parse(self.member, |key| self.query.get(key));
+        Ok(Endpoint::Page(wanted.ok_or(Problem::NoSuchEndpoint)?))
     }
 
     fn upload(&self) -> Result<UploadId, ApiError> {
@@ -410,6 +475,23 @@ mod tests {
             ("HEAD", "/v2/", "Base"),
             ("POST", "/v2/", "405 UNSUPPORTED"),
             ("GET", "/v3/", "404 UNSUPPORTED"),
+            ("GET", "/v2/token?scope=x", "Token"),
+            ("POST", "/v2/token", "PostToken"),
+            ("PUT", "/v2/token", "405 UNSUPPORTED"),
+            ("GET", "/v2/token/keys", "TokenKeys"),
+            (
+                "GET",
+                "/v2/token/tags/list",
+                r#"Tags("token", Page { count: None, last: None })"#,
+            ),
+            ("GET", "/healthz", "Probe(Alive)"),
+            ("PUT", "/metrics", "405 UNSUPPORTED"),
+            (
+                "GET",
+                "/ui/r/a/b:v1",
+                r#"Page(Image { name: "a/b", reference: Tag("v1") })"#,
+            ),
+            ("GET", "/ui/r/../b", "404 UNSUPPORTED"),
             (
                 "GET",
                 "/v2/_catalog?n=5&last=a%2Fb",

@@ -17,6 +17,9 @@ pub enum Foresight {
     Apply,
     /// Programs would do it; this is what they would leave.
     Effects(Vec<Effect>),
+    /// Both: `apply` is run on the would-be state, where it leaves its programs out ([`super::System::is_acting`]), and this is what
+    /// they would leave.
+    Both(Vec<Effect>),
     /// A command: what is missing afterwards may be there after all.
     Anything,
 }
@@ -76,12 +79,14 @@ pub enum Subject {
     Timezone,
     /// A service, by its name without `.service`.
     Unit,
-    /// By its mount point.
+    /// By its mount point; its source.
     Mount,
     /// A docker volume, by its name; what `inspect` would tell.
     Volume,
     /// A block device, by its path: the type of what is on it, as blkid(8) calls it; empty if nothing is.
     Device,
-    /// A group of LVM.
+    /// A disk, by its path; its label and partitions.
+    Disk,
+    /// A group of LVM; the names of its volumes.
     VolumeGroup,
 }

@@ -375,6 +375,7 @@ const REASONS: &[(&str, &str)] = &[
     ("annotate-snippets", "diagnostics with the line and a caret"),
     ("strsim", "\"did you mean\""),
     ("rpassword", "asks for passwords without showing them"),
+    ("indicatif", "how far long work of the registry's verbs is"),
     (
         "saphyr-parser",
         "YAML as events with their places; their meaning is ours",
@@ -436,6 +437,12 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("http-body-util", "bodies of requests and answers"),
     ("tower-service", "the trait of hyper-util's connectors"),
+    ("prometheus-client", "the registry's metrics"),
+    (
+        "opentelemetry-proto",
+        "the messages of OTLP: the registry's traces",
+    ),
+    ("prost", "writes these messages as protobuf"),
     ("bytes", "pieces of bodies without copies"),
     ("rustls", "TLS"),
     ("tokio-rustls", "TLS on tokio"),
@@ -446,6 +453,7 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("rcgen", "issues certificates"),
     ("x509-parser", "reads certificates"),
+    ("instant-acme", "asks ACME servers for certificates"),
     ("bollard", "docker's API on the target's socket"),
     ("futures-util", "streams"),
     ("sd-notify", "tells systemd that the registry is ready"),
@@ -466,6 +474,8 @@ const REASONS: &[(&str, &str)] = &[
     ),
     ("zstd", "compresses what travels"),
     ("insta", "tests: snapshots of what is printed"),
+    ("proptest", "tests: properties over random values"),
+    ("h2", "tests: an HTTP/2 client that misbehaves"),
 ];
 
 fn dependencies() -> String {

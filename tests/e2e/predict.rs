@@ -128,7 +128,33 @@ fn what_is_predicted_comes_true() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Commands alone are unknown, and what depends on them.
     assert!(score.hits >= 45 && score.unknown <= 8, "{score}");
+    target.root(&format!("cat >/root/predict/amid <<'END'\n{AMID}END"));
+    let amid = run(&target, "amid --check");
+    for (task, end) in ends(&amid) {
+        let expected = if task.ends_with("as it is") {
+            End::Same
+        } else {
+            End::Changed
+        };
+        assert_eq!(end, expected, "{task}: {amid}");
+    }
+    target.root("test -d /srv/amid/deep && test \"$(cat /tmp/amid)\" = real");
 }
+
+/// What is really done in a check is read from the machine from then on, whoever did it.
+const AMID: &str = "\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - {name: A folder, file: {path: /srv/amid, state: directory}}
+    - {name: A file, copy: {dest: /tmp/amid, content: foreseen}}
+    - {name: A file in a folder, copy: {dest: /srv/amid/foreseen, content: foreseen}}
+    - {name: Really made, file: {path: /srv/amid/deep, state: directory}, check_mode: false}
+    - {name: Really written, copy: {dest: /tmp/amid, content: real}, check_mode: false, become: true, become_user: nobody}
+    - {name: The folder as it is, file: {path: /srv/amid/deep, state: directory}}
+    - {name: The file as it is, copy: {dest: /tmp/amid, content: real}}
+    - {name: The other one as it is, copy: {dest: /srv/amid/foreseen, content: foreseen}}
+";
 
 #[test]
 fn the_site_is_predicted_on_a_machine_that_never_saw_it() {

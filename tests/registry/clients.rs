@@ -114,16 +114,16 @@ pub struct Distribution {
 
 impl Distribution {
     pub fn start(data: &Path) -> Self {
-        Self::with(data, "")
+        Self::start_with(data, "")
     }
 
     /// With further sections of its configuration.
-    pub fn with(data: &Path, more: &str) -> Self {
+    pub fn start_with(data: &Path, sections: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_port();
         let config = folder.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n{more}",
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n{sections}",
             data.display()
         );
         std::fs::write(&config, text).unwrap();
@@ -243,7 +243,12 @@ fn distribution_s_data_directory_is_shared() {
 }
 
 /// A server with a certificate for the loopback address; and the folder that clients trust it by.
-fn with_tls() -> (Server, tempfile::TempDir) {
+pub fn with_tls() -> (Server, tempfile::TempDir) {
+    with_tls_and("")
+}
+
+/// The same, with more sections of the configuration.
+pub fn with_tls_and(sections: &str) -> (Server, tempfile::TempDir) {
     let trust = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate = trust.path().join("ca.crt");
@@ -252,14 +257,14 @@ fn with_tls() -> (Server, tempfile::TempDir) {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let server = Server::with(&format!(
-        "  tls:\n    certificate: {}\n    key: {}\n",
+        "  tls:\n    certificate: {}\n    key: {}\n{sections}",
         certificate.display(),
         key.display()
     ));
     (server, trust)
 }
 
-fn curl(arguments: &[&str]) -> String {
+pub fn curl(arguments: &[&str]) -> String {
     let output = Command::new("curl")
         .arg("-sS")
         .args(arguments)

@@ -247,7 +247,7 @@ fn debian_s_registry_with_a_password_is_mirrored() {
     .unwrap();
     std::fs::write(&password, "open sesame\n").unwrap();
     let writer = Distribution::start(&folder.path().join("data"));
-    let reader = Distribution::with(
+    let reader = Distribution::start_with(
         &folder.path().join("data"),
         &format!(
             "auth:\n  htpasswd:\n    realm: here\n    path: {}\n",

@@ -1,9 +1,10 @@
 //! The real executable on a port of its own, with a folder of its own, and the requests that tests repeat.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,12 +15,22 @@ use super::client::{Answer, send};
 /// Longer than a start ever takes, even beside a build.
 const START: Duration = Duration::from_secs(20);
 
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 pub struct Server {
     pub folder: tempfile::TempDir,
     pub address: SocketAddr,
-    extra: String,
+    /// What it was told to listen on.
+    wanted: SocketAddr,
+    /// Its lines under `storage:`.
+    storage: String,
+    environment: Vec<(String, String)>,
     child: Child,
+    /// What it has written to its log, since the first start.
+    log: Log,
 }
+
+type Log = Arc<Mutex<String>>;
 
 impl Server {
     /// Starts with deletion enabled and an empty folder.
@@ -29,21 +40,110 @@ impl Server {
 
     /// Starts with further lines under `http:`.
     pub fn with(extra: &str) -> Self {
+        Self::at(ANY_PORT, extra)
+    }
+
+    /// The same, on an address that others must know beforehand.
+    pub fn at(wanted: SocketAddr, extra: &str) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), wanted, extra)
+    }
+
+    /// The same, in a folder that has been prepared; `DIR` in the lines is its path.
+    pub fn on(folder: tempfile::TempDir, wanted: SocketAddr, extra: &str) -> Self {
+        configure(folder.path(), wanted, "", extra);
+        Self::configured(folder, wanted, "", &[])
+    }
+
+    /// Starts on a folder of the caller's, with further lines under `storage:`.
+    pub fn care(folder: tempfile::TempDir, storage: &str) -> Self {
+        configure(folder.path(), ANY_PORT, storage, "");
+        Self::configured(folder, ANY_PORT, storage, &[])
+    }
+
+    /// Starts with further lines under `http:`, with these variables and no others.
+    pub fn with_environment(extra: &str, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (child, address) = spawn(folder.path(), extra);
+        configure(folder.path(), ANY_PORT, "", extra);
+        Self::configured(folder, ANY_PORT, "", environment)
+    }
+
+    fn configured(
+        folder: tempfile::TempDir,
+        wanted: SocketAddr,
+        storage: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let log = Log::default();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let (child, address) = spawn(folder.path(), &environment, &log);
         Self {
             folder,
             address,
-            extra: extra.to_owned(),
+            wanted,
+            storage: storage.to_owned(),
+            environment,
             child,
+            log,
         }
+    }
+
+    /// Writes other lines under `http:`; they are read at the next start or signal.
+    pub fn configure(&self, extra: &str) {
+        configure(self.folder.path(), self.wanted, &self.storage, extra);
     }
 
     /// Ends the process at once, as a crash does, and starts another on the same folder.
     pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        (self.child, self.address) = spawn(self.folder.path(), &self.extra);
+    }
+
+    pub fn restart(&mut self) {
+        (self.child, self.address) = spawn(self.folder.path(), &self.environment, &self.log);
+    }
+
+    /// Waits until its log has this text, and empties it up to there.
+    #[track_caller]
+    pub fn await_log(&self, text: &str) -> String {
+        let start = Instant::now();
+        loop {
+            let mut log = self.log.lock().unwrap();
+            if let Some(at) = log.find(text) {
+                let rest = log.split_off(at + text.len());
+                return std::mem::replace(&mut *log, rest);
+            }
+            assert!(start.elapsed() < START, "the log has no {text:?}: {log}");
+            drop(log);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The most memory that it has had so far, in MiB.
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
+    }
+
+    /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
+    pub fn reconfigure(&self, extra: &str) {
+        self.configure(extra);
+        self.hang_up();
+    }
+
+    /// Asks it to read its configuration again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     pub fn data(&self) -> PathBuf {
@@ -52,14 +152,17 @@ impl Server {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
     }
 
     /// Asks it to read its configuration again.
     pub fn reload(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     pub fn wait(&mut self) -> std::process::ExitStatus {
@@ -142,18 +245,35 @@ pub fn image(config: &str, layer: &str, layer_size: usize, more: &str) -> String
     )
 }
 
-fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
-    let config = folder.join("registry.yml");
+fn configure(folder: &Path, address: SocketAddr, storage: &str, extra: &str) {
     let text = format!(
-        "version: 0.1\nlog:\n  accesslog:\n    file: {0}/access.log\nstorage:\n  filesystem:\n    rootdirectory: {0}/data\n  \
-         delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:0\n{extra}",
-        folder.display()
+        "version: 0.1\nlog:\n  accesslog:\n    file: DIR/access.log\nstorage:\n  filesystem:\n    rootdirectory: DIR/data\n  \
+         delete:\n    enabled: true\n{storage}http:\n  addr: {address}\n{extra}"
     );
-    std::fs::write(&config, text).unwrap();
+    let text = text.replace("DIR", &folder.display().to_string());
+    std::fs::write(folder.join("registry.yml"), text).unwrap();
+}
+
+/// Repeats a question until its answer is this: what happens beside the requests takes its time.
+#[track_caller]
+pub fn until<T: PartialEq + std::fmt::Debug>(expected: &T, ask: impl Fn() -> T) {
+    let start = Instant::now();
+    loop {
+        let found = ask();
+        if found == *expected {
+            return;
+        }
+        assert!(start.elapsed() < START, "{found:?} instead of {expected:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn spawn(folder: &Path, environment: &[(String, String)], written: &Log) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
         .args(["registry", "serve", "--config"])
-        .arg(&config)
+        .arg(folder.join("registry.yml"))
         .env_clear()
+        .envs(environment.iter().cloned())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -171,9 +291,11 @@ fn spawn(folder: &Path, extra: &str) -> (Child, SocketAddr) {
         }
     };
     // Its log must go on being read, or the pipe fills; what it says is shown when a test fails.
+    let written = Arc::clone(written);
     std::thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
             eprintln!("{line}");
+            written.lock().unwrap().push_str(&(line + "\n"));
         }
     });
     (child, address)

@@ -4,7 +4,19 @@
 //! standard error. To add a verb: a file with its arguments and `run`, a variant of [`Verb`] and its arm.
 
 mod config;
+mod explain_access;
+mod export;
+mod gc;
+mod import;
+mod progress;
+mod purge;
+mod readonly;
+mod retention;
+mod scrub;
 mod serve;
+mod stats;
+mod user;
+mod workplace;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -30,6 +42,27 @@ enum Verb {
     /// Look at a configuration
     #[command(subcommand)]
     Config(config::Arguments),
+    /// Who may log in
+    #[command(subcommand)]
+    User(user::Arguments),
+    /// Say whether somebody may do something, by which rule, and why
+    ExplainAccess(explain_access::Arguments),
+    /// Remove what no manifest refers to, while pushes go on
+    Gc(gc::Arguments),
+    /// Remove uploads that nobody goes on with
+    Purge(purge::Arguments),
+    /// Let tags go by the configured rules
+    Retention(retention::Arguments),
+    /// Read everything again and set aside what is damaged
+    Scrub(scrub::Arguments),
+    /// Count repositories, tags, manifests, blobs and bytes
+    Stats(stats::Arguments),
+    /// Take images in from an OCI layout or a docker archive
+    Import(import::Arguments),
+    /// Give images out as an OCI layout or a docker archive
+    Export(export::Arguments),
+    /// Refuse pushes and deletes while the server runs, or take them again
+    Readonly(readonly::Arguments),
 }
 
 /// Runs the command line; `args` start with the program's name.
@@ -45,6 +78,16 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     match arguments.verb {
         Verb::Serve(arguments) => serve::run(&arguments),
         Verb::Config(arguments) => config::run(&arguments),
+        Verb::User(arguments) => user::run(&arguments),
+        Verb::ExplainAccess(arguments) => explain_access::run(&arguments),
+        Verb::Gc(arguments) => gc::run(&arguments),
+        Verb::Purge(arguments) => purge::run(&arguments),
+        Verb::Retention(arguments) => retention::run(&arguments),
+        Verb::Scrub(arguments) => scrub::run(&arguments),
+        Verb::Stats(arguments) => stats::run(&arguments),
+        Verb::Import(arguments) => import::run(&arguments),
+        Verb::Export(arguments) => export::run(&arguments),
+        Verb::Readonly(arguments) => readonly::run(&arguments),
     }
 }
 

@@ -23,7 +23,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let Some(config) = load(&origin) else {
         return ExitCode::FAILURE;
     };
-    if let Err(error) = access_log::start(&config.log) {
+    if let Err(error) = access_log::start(&config) {
         return fail(&error);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -288,7 +288,9 @@ impl Signer<'_> {
         }
         if self.subject_key == "always_create" || (self.subject_key == "create_if_not_provided" && !is_given)
         {
-            about.extensions.push(words::subject_key(&about.public));
+            about
+                .extensions
+                .push(words::subject_key(&words::key_identifier(&about.public)));
         }
         if let Some(identifier) = &self.identifier {
             about.extensions.retain(|extension| !extension.is(AUTHORITY_KEY));

@@ -2,6 +2,7 @@
 
 mod crypt;
 mod der;
+mod general;
 pub mod htpasswd;
 mod issued;
 mod kept;

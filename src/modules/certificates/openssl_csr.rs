@@ -1,10 +1,11 @@
 //! `openssl_csr`: a request for a certificate. After `community.crypto.openssl_csr`.
 //!
 //! The key stays where it is: it signs the request and is read for nothing else. A request is made anew if it says something
-//! else, or is another key's. Deliberately no passphrases, name constraints, revocation lists and identifiers of authorities.
+//! else, or is another key's. Deliberately no passphrases.
 
 use serde::Deserialize;
 
+use super::general::{self, Point, REASONS};
 use super::kept::{Change, Kept};
 use super::key::Key;
 use super::signing::{self, About};
@@ -44,6 +45,14 @@ pub struct Args {
     ocsp_must_staple: bool,
     ocsp_must_staple_critical: bool,
     create_subject_key_identifier: bool,
+    subject_key_identifier: Option<String>,
+    authority_key_identifier: Option<String>,
+    authority_cert_issuer: Option<Vec<String>>,
+    authority_cert_serial_number: Option<String>,
+    name_constraints_permitted: Option<Vec<String>>,
+    name_constraints_excluded: Option<Vec<String>>,
+    name_constraints_critical: bool,
+    crl_distribution_points: Option<Vec<Point>>,
     force: bool,
     backup: bool,
     return_content: bool,
@@ -63,6 +72,18 @@ const PARTS: &[(&str, &str)] = &[
     ("organizational_unit_name", "OU"),
     ("common_name", "CN"),
     ("email_address", "E"),
+];
+
+#[rustfmt::skip]
+const POINT: &[Arg] = &[
+    Arg::strings("full_name").doc("its names, mostly `URI:`"),
+    Arg::strings("relative_name").doc("parts of a name below the issuer's: `CN=list`"),
+    Arg::strings("crl_issuer").doc("who signs the list, unless it is who signs the certificate"),
+    Arg::strings("reasons").choices(REASONS).doc("which revocations it has"),
+];
+const POINT_RULES: &[Rule] = &[
+    Rule::Exclusive(&["full_name", "relative_name"]),
+    Rule::OneOf(&["full_name", "relative_name", "crl_issuer"]),
 ];
 
 impl Module for OpensslCsr {
@@ -89,7 +110,7 @@ impl Module for OpensslCsr {
             Arg::dict("subject").doc("further parts of the subject, by their names; a list has several of a kind"),
             Arg::list("subject_ordered").doc("the subject itself: dicts of one part each, in their order"),
             Arg::strings("subject_alt_name").aliases(&["subjectAltName"])
-                .doc("`DNS:name`, `IP:address`, `URI:`, `email:`, `RID:`"),
+                .doc("`DNS:name`, `IP:address`, `URI:`, `email:`, `RID:`, `dirName:CN=a,O=b`, `otherName:OID;UTF8:text`"),
             Arg::bool("subject_alt_name_critical").aliases(&["subjectAltName_critical"]).default("no")
                 .doc("who does not understand them shall refuse the certificate"),
             Arg::bool("use_common_name_for_san").aliases(&["useCommonNameForSAN"]).default("yes")
@@ -109,6 +130,15 @@ impl Module for OpensslCsr {
             Arg::bool("ocsp_must_staple_critical").aliases(&["ocspMustStaple_critical"]).default("no")
                 .doc("as above"),
             Arg::bool("create_subject_key_identifier").default("no").doc("ask for an identifier made from the key"),
+            Arg::str("subject_key_identifier").doc("ask for this identifier, in hexadecimal"),
+            Arg::str("authority_key_identifier").doc("of the key that signs, in hexadecimal"),
+            Arg::strings("authority_cert_issuer").doc("who has issued the certificate of the key that signs, as names"),
+            Arg::str("authority_cert_serial_number").doc("that certificate's number, in decimal"),
+            Arg::strings("name_constraints_permitted").doc("an authority may issue for these alone: names, `IP:10.0.0.0/8`"),
+            Arg::strings("name_constraints_excluded").doc("an authority may not issue for these"),
+            Arg::bool("name_constraints_critical").default("no").doc("as above"),
+            Arg::list("crl_distribution_points").options(POINT).rules(POINT_RULES)
+                .doc("where lists of revoked certificates are to be had"),
             Arg::int("version").choices(&["1"]).default("1").doc("there is no other"),
             Arg::bool("force").default("no").doc("make a new one in any case"),
             BACKUP,
@@ -123,6 +153,8 @@ impl Module for OpensslCsr {
             Return::new("extendedKeyUsage", "list of str", "as given").when("state is present"),
             Return::new("basicConstraints", "list of str", "as given").when("state is present"),
             Return::new("ocspMustStaple", "bool", "as given").when("state is present"),
+            Return::new("name_constraints_permitted", "list of str", "as given").when("state is present"),
+            Return::new("name_constraints_excluded", "list of str", "as given").when("state is present"),
             Return::new("csr", "str", "the request").when("return_content is true"),
             BACKUP_FILE,
         ],
@@ -139,6 +171,7 @@ impl Module for OpensslCsr {
         rules: &[
             Rule::Exclusive(&["privatekey_path", "privatekey_content"]),
             Rule::Exclusive(&["subject", "subject_ordered"]),
+            Rule::Together(&["authority_cert_issuer", "authority_cert_serial_number"]),
             Rule::IfAny("state", "present", &["privatekey_path", "privatekey_content"]),
         ],
     };
@@ -245,7 +278,12 @@ impl Args {
             .ok_or("the private key does not tell its public one")?;
         let mut extensions = Vec::new();
         if let Some(names) = names {
-            let value = words::alternative_names(names)?;
+            let value = words::alternative_names(names).map_err(|why| {
+                if self.subject_alt_name.is_some() {
+                    return why;
+                }
+                format!("{why}; it is the common name: `use_common_name_for_san: false` keeps it from being a name of the host")
+            })?;
             extensions.push(Extension::new(
                 ALTERNATIVE_NAMES,
                 self.subject_alt_name_critical,
@@ -264,8 +302,46 @@ impl Args {
         if self.ocsp_must_staple {
             extensions.push(words::must_staple(self.ocsp_must_staple_critical));
         }
-        if self.create_subject_key_identifier {
-            extensions.push(words::subject_key(&public));
+        let (permitted, excluded) = self.constraints();
+        if !permitted.is_empty() || !excluded.is_empty() {
+            let critical = self.name_constraints_critical;
+            extensions.push(general::constraints(permitted, excluded, critical)?);
+        }
+        let identifier = |text: &Option<String>, what: &str| {
+            let bytes = text.as_deref().map(|text| {
+                general::hexadecimal(text)
+                    .ok_or_else(|| format!("Cannot parse {what}: `{text}` is not hexadecimal"))
+            });
+            bytes.transpose()
+        };
+        let own = identifier(&self.subject_key_identifier, "subject_key_identifier")?;
+        match (self.create_subject_key_identifier, own) {
+            (true, Some(_)) => {
+                return Err(
+                    "subject_key_identifier cannot be specified if create_subject_key_identifier is true"
+                        .to_owned(),
+                );
+            }
+            (true, None) => extensions.push(words::subject_key(&words::key_identifier(&public))),
+            (false, Some(own)) => extensions.push(words::subject_key(&own)),
+            (false, None) => {}
+        }
+        let signer = identifier(&self.authority_key_identifier, "authority_key_identifier")?;
+        let serial = self.authority_cert_serial_number.as_deref().map(|text| {
+            general::number(text)
+                .ok_or_else(|| format!("authority_cert_serial_number: `{text}` is no whole number"))
+        });
+        let serial = serial.transpose()?;
+        if signer.is_some() || serial.is_some() {
+            let issuer = self.authority_cert_issuer.as_deref();
+            extensions.push(general::authority(signer.as_deref(), issuer, serial.as_deref())?);
+        }
+        if let Some(points) = self
+            .crl_distribution_points
+            .as_deref()
+            .filter(|points| !points.is_empty())
+        {
+            extensions.push(general::points(points)?);
         }
         Ok(About {
             subject: words::name(&self.subject())?,
@@ -274,10 +350,20 @@ impl Args {
         })
     }
 
+    fn constraints(&self) -> (&[String], &[String]) {
+        (
+            self.name_constraints_permitted.as_deref().unwrap_or_default(),
+            self.name_constraints_excluded.as_deref().unwrap_or_default(),
+        )
+    }
+
     fn tell(&self, about: &About, names: Option<Vec<String>>) -> Outcome {
         let subject = words::parts(&about.subject).into_iter();
         let subject: Vec<Value> = subject.map(|(part, text)| vec![part, text].into()).collect();
+        let (permitted, excluded) = self.constraints();
         Outcome::ok()
+            .with("name_constraints_permitted", permitted.to_vec())
+            .with("name_constraints_excluded", excluded.to_vec())
             .with("privatekey", self.privatekey_path.clone())
             .with("subject", subject)
             .with("subjectAltName", names)
@@ -329,6 +415,33 @@ mod tests {
     }
 
     #[test]
+    fn constraints_lists_and_signers() {
+        let fake = machine();
+        let more = r#","CN":"ca","use_common_name_for_san":false,"name_constraints_permitted":["DNS:lab","IP:10.0.0.0/8"],
+            "name_constraints_excluded":"DNS:secret.lab","name_constraints_critical":true,
+            "crl_distribution_points":[{"full_name":"URI:http://lab/ca.crl","reasons":["key_compromise","aa_compromise"]}],
+            "authority_key_identifier":"00:11:22","authority_cert_issuer":["dirName:CN=root,O=lab"],
+            "authority_cert_serial_number":"340282366920938463463374607431768211456","subject_key_identifier":"AA:bb""#;
+        let made = check_agrees::<OpensslCsr>(&fake, &request(more));
+        assert_eq!(
+            made.values["name_constraints_permitted"].to_string(),
+            "['DNS:lab', 'IP:10.0.0.0/8']"
+        );
+        let turned = more.replace(r#"["DNS:lab","IP:10.0.0.0/8"]"#, r#"["IP:10.0.0.0/8","DNS:lab"]"#);
+        assert!(!run::<OpensslCsr>(&fake, &request(&turned)).changed);
+        for (now, other) in [
+            ("aa_compromise", "superseded"),
+            ("DNS:secret", "DNS:public"),
+            ("00:11:22", "00:11:23"),
+        ] {
+            assert!(
+                run::<OpensslCsr>(&fake, &request(&more.replace(now, other))).changed,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
     fn another_key_is_another_request() {
         let fake = machine();
         assert!(run::<OpensslCsr>(&fake, &request("")).changed);
@@ -351,6 +464,35 @@ mod tests {
             (r#","key_usage":"everything""#, "key_usage: `everything`"),
             (r#","C":"Deutschland""#, "two letters"),
             (r#","subject":{"nonsense":"x"}"#, "`nonsense`"),
+            (r#","CN":"Die Lab-CÄ""#, "use_common_name_for_san: false"),
+            (
+                r#","subject_key_identifier":"00","create_subject_key_identifier":true"#,
+                "cannot be specified if create_subject_key_identifier",
+            ),
+            (
+                r#","subject_key_identifier":"0g""#,
+                "Cannot parse subject_key_identifier",
+            ),
+            (
+                r#","authority_cert_issuer":"DNS:a""#,
+                "authority_cert_serial_number",
+            ),
+            (
+                r#","authority_cert_issuer":"DNS:a","authority_cert_serial_number":"-1""#,
+                "no whole number",
+            ),
+            (
+                r#","name_constraints_excluded":"lab""#,
+                "Cannot parse name constraints excluded",
+            ),
+            (
+                r#","crl_distribution_points":[{"reasons":["superseded"]}]"#,
+                "full_name, relative_name, crl_issuer",
+            ),
+            (
+                r#","crl_distribution_points":[{"full_name":"lab"}]"#,
+                "CRL distribution point #0",
+            ),
         ] {
             let message = failure::<OpensslCsr>(&fake, &request(more));
             assert!(message.contains(part), "{more}: {message}");

@@ -1,11 +1,10 @@
 //! What requests and certificates say, by the names that people and OpenSSL have for it, in DER. Follows RFC 5280.
 
-use std::net::IpAddr;
-
 use super::der::{BIT_STRING, INTEGER, OBJECT, OCTET_STRING, SEQUENCE, element, elements, put};
+use super::general;
 
 const BOOLEAN: u8 = 0x01;
-const UTF8: u8 = 0x0c;
+pub const UTF8: u8 = 0x0c;
 const PRINTABLE: u8 = 0x13;
 const IA5: u8 = 0x16;
 const SET: u8 = 0x31;
@@ -107,21 +106,34 @@ impl Extension {
 
     /// The same whatever the order of what is a set by its meaning.
     pub fn sorted(mut self) -> Self {
-        if (self.is(ALTERNATIVE_NAMES) || self.is(PURPOSE))
-            && let Some(mut parts) = element(&self.value).and_then(|(_, content, _)| {
-                elements(content).map(|parts| {
-                    parts
-                        .into_iter()
-                        .map(|(tag, content)| put(tag, content))
-                        .collect::<Vec<_>>()
-                })
-            })
+        let is_set = self.is(ALTERNATIVE_NAMES) || self.is(PURPOSE);
+        let has_sets = self.is(general::NAME_CONSTRAINTS);
+        if let Some((_, content, _)) = element(&self.value).filter(|_| is_set || has_sets)
+            && let Some(parts) = elements(content)
         {
-            parts.sort();
-            self.value = put(SEQUENCE, &parts.concat());
+            let parts = parts.into_iter().map(|(tag, content)| {
+                if has_sets {
+                    put(tag, &in_order(content).unwrap_or_default())
+                } else {
+                    put(tag, content)
+                }
+            });
+            let content: Vec<u8> = parts.flatten().collect();
+            let content = if is_set { in_order(&content) } else { Some(content) };
+            self.value = put(SEQUENCE, &content.unwrap_or_default());
         }
         self
     }
+}
+
+/// The elements of a sequence's content, sorted.
+fn in_order(content: &[u8]) -> Option<Vec<u8>> {
+    let mut parts: Vec<Vec<u8>> = elements(content)?
+        .into_iter()
+        .map(|(tag, content)| put(tag, content))
+        .collect();
+    parts.sort();
+    Some(parts.concat())
 }
 
 /// An object identifier's content.
@@ -168,6 +180,13 @@ pub fn dotted(identifier: &[u8]) -> String {
 
 /// A name from its parts.
 pub fn name(parts: &[(String, String)]) -> Result<Vec<u8>, String> {
+    let sets = attributes(parts)?.into_iter();
+    let sets: Vec<u8> = sets.flat_map(|attribute| put(SET, &attribute)).collect();
+    Ok(put(SEQUENCE, &sets))
+}
+
+/// The parts of a name, each by itself.
+pub fn attributes(parts: &[(String, String)]) -> Result<Vec<Vec<u8>>, String> {
     let mut out = Vec::new();
     for (part, text) in parts {
         let row = PARTS
@@ -180,9 +199,9 @@ pub fn name(parts: &[(String, String)]) -> Result<Vec<u8>, String> {
             return Err(format!("subject: a country has two letters, not `{text}`"));
         }
         let attribute = [put(OBJECT, &oid), put(tag, text.as_bytes())].concat();
-        out.extend(put(SET, &put(SEQUENCE, &attribute)));
+        out.push(put(SEQUENCE, &attribute));
     }
-    Ok(put(SEQUENCE, &out))
+    Ok(out)
 }
 
 /// A name's parts, by their long names, from its DER.
@@ -202,27 +221,7 @@ pub fn parts(name: &[u8]) -> Vec<(String, String)> {
 }
 
 pub fn alternative_names(names: &[String]) -> Result<Vec<u8>, String> {
-    let mut out = Vec::new();
-    for name in names {
-        let refused = || {
-            format!(
-                "Cannot parse Subject Alternative Name \"{name}\": DNS:, IP:, URI:, email: and RID: are known here"
-            )
-        };
-        let (kind, text) = name.split_once(':').ok_or_else(refused)?;
-        out.extend(match kind.to_ascii_lowercase().as_str() {
-            "email" => put(0x81, text.as_bytes()),
-            "dns" => put(0x82, text.as_bytes()),
-            "uri" => put(0x86, text.as_bytes()),
-            "ip" => match text.parse().map_err(|_| refused())? {
-                IpAddr::V4(address) => put(0x87, &address.octets()),
-                IpAddr::V6(address) => put(0x87, &address.octets()),
-            },
-            "rid" => put(0x88, &identifier(text).ok_or_else(refused)?),
-            _ => return Err(refused()),
-        });
-    }
-    Ok(put(SEQUENCE, &out))
+    Ok(put(SEQUENCE, &general::names(names, "Subject Alternative Name")?))
 }
 
 pub fn key_usage(names: &[String], critical: bool) -> Result<Extension, String> {
@@ -234,10 +233,18 @@ pub fn key_usage(names: &[String], critical: bool) -> Result<Extension, String> 
         let (_, _, bit) = row.ok_or_else(|| format!("key_usage: `{name}` is not known"))?;
         bits[usize::from(bit / 8)] |= 0x80 >> (bit % 8);
     }
+    Ok(Extension::new(
+        KEY_USAGE,
+        critical,
+        put(BIT_STRING, &self::bits(bits)),
+    ))
+}
+
+/// The content of a string of bits without those at its end that are not set.
+pub fn bits(bits: [u8; 2]) -> Vec<u8> {
     let used = if bits[1] == 0 { &bits[..1] } else { &bits[..] };
     let unused = used.last().map_or(0, |last| last.trailing_zeros().min(7));
-    let value = [&[u8::try_from(unused).unwrap_or_default()], used].concat();
-    Ok(Extension::new(KEY_USAGE, critical, put(BIT_STRING, &value)))
+    [&[u8::try_from(unused).unwrap_or_default()], used].concat()
 }
 
 pub fn purposes(names: &[String], critical: bool) -> Result<Extension, String> {
@@ -297,8 +304,8 @@ pub fn key_identifier(public: &[u8]) -> Vec<u8> {
     digest.as_ref().to_vec()
 }
 
-pub fn subject_key(public: &[u8]) -> Extension {
-    Extension::new(SUBJECT_KEY, false, put(OCTET_STRING, &key_identifier(public)))
+pub fn subject_key(identifier: &[u8]) -> Extension {
+    Extension::new(SUBJECT_KEY, false, put(OCTET_STRING, identifier))
 }
 
 #[cfg(test)]

@@ -41,7 +41,12 @@ pub fn set(path: &Path, change: &str, system: &dyn System) -> Result<(), Error> 
         return Ok(());
     }
     let name = path.display().to_string();
-    let output = system.run(&Command::new(["chattr", change, &name]))?;
+    // The program follows whatever leads there.
+    let there = match (path.parent(), path.file_name()) {
+        (Some(folder), Some(file)) => system.canonicalize(folder)?.join(file),
+        _ => path.to_owned(),
+    };
+    let output = system.run(&Command::new(["chattr", change, &there.display().to_string()]))?;
     if output.success() {
         return Ok(());
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::modules::files::file::seconds;
+use crate::modules::files::label;
 use crate::modules::files::mode::octal;
 use crate::modules::files::path::expand;
 use crate::modules::{Arg, Error, Module, Plan, Return, Spec};
@@ -26,6 +27,7 @@ pub struct Args {
     checksum_algorithm: String,
     get_mime: bool,
     get_attributes: bool,
+    get_selinux_context: bool,
 }
 
 /// Flags as `lsattr` spells them, and what they are called.
@@ -84,12 +86,13 @@ impl Module for Stat {
                 .doc("ask `lsattr` for its flags"),
             Arg::bool("get_selinux_context")
                 .default("no")
-                .doc("accepted; contexts are not read"),
+                .doc("tell the parts of its SELinux label"),
         ],
         returns: &[Return::new(
             "stat",
             "dict",
-            "`exists`, and where it does `path`, `mode`, `isdir`, `isreg`, `islnk`, `size`, `mtime`, `checksum`, `pw_name`...",
+            "`exists`, and where it does `path`, `mode`, `isdir`, `isreg`, `islnk`, `size`, `mtime`, `checksum`, `pw_name`...; \
+             with get_selinux_context `selinux_context`: user, role, type and level",
         )],
         example: "- stat:\n    path: /etc/app.conf\n  register: conf\n- debug:\n    msg: it is there\n  when: conf.stat.exists\n",
         free_form: None,
@@ -143,6 +146,9 @@ impl Module for Stat {
         if args.get_attributes {
             stat.extend(flags(&path, system));
         }
+        if args.get_selinux_context {
+            stat.insert("selinux_context".to_owned(), context(&path, system)?);
+        }
         Ok(Plan::Same(Outcome::ok().with("stat", stat)))
     }
 
@@ -159,6 +165,15 @@ fn asked(argv: &[&str], path: &Path, system: &dyn System) -> Option<String> {
         .run(&Command::new(argv.iter().copied().chain([path.as_str()])))
         .ok()?;
     output.success().then(|| output.stdout_text())
+}
+
+/// The parts of its label; without SELinux there is nothing in them.
+fn context(path: &Path, system: &dyn System) -> Result<Value, Error> {
+    let parts: Vec<Value> = match label::of(path, system)? {
+        Some(label) => label.splitn(4, ':').map(Value::from).collect(),
+        None => vec![Value::Null; 3],
+    };
+    Ok(parts.into())
 }
 
 /// `text/plain; charset=us-ascii`.
@@ -309,6 +324,27 @@ mod tests {
             r#"{"path":"/srv/link","follow":true,"checksum_algorithm":"md5"}"#,
         );
         assert_eq!(followed["checksum"], "900150983cd24fb0d6963f7d28e17f72".into());
+    }
+
+    #[test]
+    fn labels_are_told_in_parts() {
+        let fake = Fake::new();
+        fake.file("/srv/f", "");
+        let asked = r#"{"path":"/srv/f","get_selinux_context":true}"#;
+        assert_eq!(
+            stat(&fake, asked)["selinux_context"].to_string(),
+            "[None, None, None]"
+        );
+        fake.file("/sys/fs/selinux/enforce", "1");
+        fake.set_xattr(
+            Path::new("/srv/f"),
+            "security.selinux",
+            b"user_u:object_r:var_t:s0:c1,c2\0",
+        )
+        .unwrap();
+        let told = stat(&fake, asked)["selinux_context"].to_string();
+        assert_eq!(told, "['user_u', 'object_r', 'var_t', 's0:c1,c2']");
+        assert!(!stat(&fake, r#"{"path":"/srv/f"}"#).contains_key("selinux_context"));
     }
 
     #[test]

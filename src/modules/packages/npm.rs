@@ -241,7 +241,8 @@ impl<'a> Tool<'a> {
         let args = self.args;
         let mut argv = self.program.clone();
         argv.extend(verb.iter().map(|word| (*word).to_owned()));
-        let production = args.production && ["install", "update", "ci"].contains(&verb[0]);
+        // What is only for development is not missing either.
+        let production = args.production && ["install", "update", "ci", "list"].contains(&verb[0]);
         let flags = [
             (args.global, "--global"),
             (production, "--production"),
@@ -367,6 +368,7 @@ mod tests {
                 "npm update --registry http://r/",
             ),
             (r#""ci":true,"production":true"#, "npm ci --production"),
+            (r#""production":true,"name":"x""#, "npm install --production x"),
             (r#""name":"pm2","global":true"#, "npm install --global pm2"),
         ] {
             let fake = target();
@@ -385,6 +387,8 @@ mod tests {
             .changed
         );
         assert!(!run::<Npm>(&fake, r#"{"path":"/srv/app","name":"x","state":"absent"}"#).changed);
+        assert!(!run::<Npm>(&fake, r#"{"path":"/srv/app","production":true}"#).changed);
+        assert_eq!(fake.ran().last().unwrap(), "npm list --json --long --production");
         run::<Npm>(&fake, r#"{"path":"/srv/new/app","name":"x"}"#);
         assert!(fake.listing().contains("/srv/new/app 0755"));
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::lvm;
+use super::lvm::{self, Names};
 use crate::modules::tool::Calls;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Foresight, Subject};
@@ -83,17 +83,13 @@ impl Module for Lvg {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Calls>, Error> {
         let mut calls = Calls::new(Outcome::ok().with("vg", args.vg.as_str()));
-        let foreseen = system.foreseen(Subject::VolumeGroup, &args.vg);
-        let volumes = match foreseen {
-            Some(Value::Null) => None,
-            Some(_) if args.state == "absent" => Some(0),
-            Some(_) => return Ok(Plan::Same(calls.outcome)),
-            None => volumes(&args.vg, system)?,
-        };
+        let there = volumes(&args.vg, system)?;
+        let foreseen = lvm::foreseen_volumes(&args.vg, system);
+        let volumes = foreseen.unwrap_or_else(|| there.clone());
         match (args.state.as_str(), volumes) {
             ("absent", None) => {}
             ("absent", Some(volumes)) => {
-                if volumes > 0 && !args.force {
+                if !volumes.is_empty() && !args.force {
                     return Err(Error::new(format!(
                         "Refuse to remove non-empty volume group {} without force=true",
                         args.vg
@@ -103,6 +99,8 @@ impl Module for Lvg {
                 calls.leaves(Subject::VolumeGroup, &args.vg, Value::Null);
             }
             (_, None) => create(&args, &mut calls, system)?,
+            // It would have been made by an earlier task of this check.
+            (_, Some(_)) if there.is_none() => {}
             (_, Some(_)) => change(&args, &mut calls, system)?,
         }
         Ok(calls.plan())
@@ -117,15 +115,19 @@ impl Module for Lvg {
     }
 }
 
-/// How many volumes the group has; none if there is no such group.
-fn volumes(vg: &str, system: &dyn System) -> Result<Option<u64>, Error> {
-    let rows = lvm::report("vgs", "vg_name,lv_count", &[], system)?.unwrap_or_default();
-    let row = rows.iter().find(|row| row[0] == vg);
-    Ok(row.map(|row| {
-        row.get(1)
-            .and_then(|count| count.parse().ok())
-            .unwrap_or_default()
-    }))
+/// The names of the group's volumes; none if there is no such group.
+fn volumes(vg: &str, system: &dyn System) -> Result<Option<Names>, Error> {
+    let groups = lvm::report("vgs", "vg_name", &[], system)?.unwrap_or_default();
+    if !groups.iter().any(|row| row[0] == vg) {
+        return Ok(None);
+    }
+    let rows = lvm::report("lvs", "lv_name", &[vg], system)?.unwrap_or_default();
+    Ok(Some(
+        rows.into_iter()
+            .flatten()
+            .map(|name| (name, false.into()))
+            .collect(),
+    ))
 }
 
 /// A physical volume and the group that it is in; empty if in none.
@@ -156,10 +158,11 @@ fn wanted(args: &Args, present: &[Physical], system: &dyn System) -> Result<Vec<
     let mut wanted = Vec::new();
     for name in args.pvs.iter().flatten() {
         let device = real(name.as_ref(), system);
-        let foreseen = system.foreseen(Subject::Device, name);
-        if foreseen.is_none_or(|foreseen| foreseen == Value::Null)
-            && system.metadata(&device, Follow::Yes)?.is_none()
-        {
+        let is_there = match system.foreseen(Subject::Device, name) {
+            Some(foreseen) => foreseen != Value::Null,
+            None => system.metadata(&device, Follow::Yes)?.is_some(),
+        };
+        if !is_there {
             return Err(Error::new(format!("Device {} not found.", device.display())));
         }
         let taken = present
@@ -219,7 +222,7 @@ fn create(args: &Args, calls: &mut Calls, system: &dyn System) -> Result<(), Err
     argv.extend(["-s", &args.pesize, &args.vg].map(str::to_owned));
     argv.extend(devices.iter().map(|device| text(device)));
     calls.push(argv);
-    calls.leaves(Subject::VolumeGroup, &args.vg, true);
+    calls.leaves(Subject::VolumeGroup, &args.vg, Names::new());
     Ok(())
 }
 
@@ -313,15 +316,26 @@ mod tests {
 
     const REPORT: &str = "--noheadings --nosuffix --units b --separator ; -o";
 
-    fn machine(groups: &str, volumes: &str) -> Fake {
+    /// `groups`: each with how many volumes it has.
+    fn machine(groups: &[(&str, usize)], physical: &str) -> Fake {
         let fake = Fake::new();
-        fake.program("/sbin/vgs").program("/sbin/pvs");
+        fake.program("/sbin/vgs")
+            .program("/sbin/pvs")
+            .program("/sbin/lvs");
         for device in ["sdb", "sdc", "sdd"] {
             fake.file(&format!("/dev/{device}"), "");
         }
         fake.link("/dev/disk/b", "../sdb");
-        fake.answer(&format!("vgs {REPORT} vg_name,lv_count"), 0, groups)
-            .answer(&format!("pvs {REPORT} pv_name,vg_name"), 0, volumes)
+        for (name, volumes) in groups {
+            fake.answer(
+                &format!("lvs {REPORT} lv_name {name}"),
+                0,
+                &"  volume\n".repeat(*volumes),
+            );
+        }
+        let names: String = groups.iter().map(|(name, _)| format!("  {name}\n")).collect();
+        fake.answer(&format!("vgs {REPORT} vg_name"), 0, &names)
+            .answer(&format!("pvs {REPORT} pv_name,vg_name"), 0, physical)
             .answer_with(|_, command| {
                 let changing = [
                     "pvcreate", "vgcreate", "vgextend", "vgreduce", "vgremove", "vgchange", "pvresize",
@@ -334,7 +348,7 @@ mod tests {
     }
 
     fn changes(fake: &Fake) -> Vec<String> {
-        let asks = ["vgs ", "pvs "];
+        let asks = ["vgs ", "pvs ", "lvs "];
         fake.ran()
             .into_iter()
             .filter(|line| !asks.iter().any(|ask| line.starts_with(ask)))
@@ -343,7 +357,7 @@ mod tests {
 
     #[test]
     fn makes_a_group_of_the_devices_themselves() {
-        let fake = machine("", "");
+        let fake = machine(&[], "");
         assert!(check::<Lvg>(&fake, r#"{"vg":"data","pvs":"/dev/disk/b"}"#).changed);
         assert!(
             run::<Lvg>(
@@ -364,7 +378,7 @@ mod tests {
 
     #[test]
     fn adds_and_takes_out_devices() {
-        let fake = machine("  data;0\n", "  /dev/sdb;data\n  /dev/sdc;\n");
+        let fake = machine(&[("data", 0)], "  /dev/sdb;data\n  /dev/sdc;\n");
         assert!(!run::<Lvg>(&fake, r#"{"vg":"data","pvs":"/dev/sdb"}"#).changed);
         assert!(!run::<Lvg>(&fake, r#"{"vg":"data"}"#).changed);
         run::<Lvg>(&fake, r#"{"vg":"data","pvs":["/dev/sdc"]}"#);
@@ -386,7 +400,7 @@ mod tests {
 
     #[test]
     fn grows_and_switches() {
-        let fake = machine("  data;2\n", "  /dev/sdb;data\n");
+        let fake = machine(&[("data", 2)], "  /dev/sdb;data\n");
         let sizes = format!("pvs {REPORT} dev_size,pv_size,pe_start,vg_extent_size /dev/sdb");
         let arguments = r#"{"vg":"data","pvs":["/dev/sdb"],"pvresize":true}"#;
         fake.answer(&sizes, 0, "  1000;890;100;10\n");
@@ -418,7 +432,7 @@ mod tests {
 
     #[test]
     fn removal_and_refusals() {
-        let fake = machine("  data;1\n  empty;0\n", "  /dev/sdb;data\n");
+        let fake = machine(&[("data", 1), ("empty", 0)], "  /dev/sdb;data\n");
         assert!(run::<Lvg>(&fake, r#"{"vg":"empty","state":"absent"}"#).changed);
         assert!(!run::<Lvg>(&fake, r#"{"vg":"none","state":"absent"}"#).changed);
         assert!(run::<Lvg>(&fake, r#"{"vg":"data","state":"absent","force":true}"#).changed);

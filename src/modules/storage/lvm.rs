@@ -1,7 +1,9 @@
 //! What LVM's reporting programs tell, as tables. Specification: lvmreport(7).
 
 use crate::modules::{Error, tool};
+use crate::system::foresight::Subject;
 use crate::system::{Command, System};
+use crate::value::{Map, Value};
 
 /// Messages in the language that is looked for, units that are exact.
 const OPTIONS: [&str; 6] = ["--noheadings", "--nosuffix", "--units", "b", "--separator", ";"];
@@ -28,6 +30,22 @@ pub fn report(
     Ok(output
         .success()
         .then(|| output.stdout_text().lines().map(row).collect()))
+}
+
+/// The names of a group's volumes, each with whether it would be made by an earlier task of this check.
+pub type Names = Map;
+
+/// The volumes as earlier tasks of a check would have left them; `None` if they have done nothing to the group, `Some(None)` if they
+/// have removed it.
+#[expect(
+    clippy::option_option,
+    reason = "not foreseen is something else than foreseen to be gone"
+)]
+pub fn foreseen_volumes(vg: &str, system: &dyn System) -> Option<Option<Names>> {
+    match system.foreseen(Subject::VolumeGroup, vg)? {
+        Value::Map(names) => Some(Some(names)),
+        _ => Some(None),
+    }
 }
 
 /// What a physical volume could grow by is `device - used`; less than `extent` is no use.

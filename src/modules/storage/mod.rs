@@ -7,6 +7,8 @@ pub mod lvol;
 pub mod mount;
 mod mounts;
 pub mod parted;
+#[cfg(test)]
+mod tests;
 
 use crate::modules::{AnyModule, entry};
 

@@ -54,7 +54,7 @@ impl Mounts {
     }
 
     /// Whether the mount at `path` is a bind mount of the folder or file `src`.
-    pub fn is_bound(&self, src: &Path, path: &Path) -> bool {
+    fn is_bound(&self, src: &Path, path: &Path) -> bool {
         let Some(mount) = self.at(path) else {
             return false;
         };
@@ -70,8 +70,12 @@ impl Mounts {
         })
     }
 
-    /// Whether the mount at `path` comes from this source: spelt the same, or another name of the same device.
+    /// Whether the mount at `path` comes from this source: spelt the same, or another name of the same device. What earlier tasks of a
+    /// check would have mounted there is gone by.
     pub fn comes_from(&self, src: &str, path: &Path, system: &dyn System) -> bool {
+        if let Some(foreseen) = system.foreseen(Subject::Mount, &path.display().to_string()) {
+            return foreseen.as_str() == Some(src);
+        }
         let Some(mount) = self.at(path) else {
             return false;
         };

@@ -8,7 +8,8 @@ use super::manifests::is_current;
 use super::{Answer, Asked, mirrored, respond};
 use crate::registry::digest::Digest;
 use crate::registry::error::Problem;
-use crate::registry::name::RepositoryName;
+use crate::registry::events::{Action, Target};
+use crate::registry::name::{Reference, RepositoryName};
 use crate::registry::range::{self, Wanted};
 
 /// What a digest names never changes: a year is the longest that caches honour.
@@ -57,6 +58,9 @@ fn show(asked: &Asked<'_>, digest: &Digest, size: u64, part: impl FnOnce(u64, u6
             }
         }
     };
+    if response.status() != StatusCode::NOT_MODIFIED {
+        asked.tell(Action::Pull, |name, _| Target::blob(name, &digest, size));
+    }
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -85,6 +89,9 @@ pub async fn delete(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> 
     asked
         .content(move |registry| registry.delete_blob(&name, &unlinked))
         .await?;
+    asked.tell(Action::Delete, |name, _| {
+        Target::gone(name, &Reference::Digest(digest.clone()))
+    });
     let mut response = respond::empty(StatusCode::ACCEPTED);
     respond::set_digest(&mut response, &digest);
     Ok(response)

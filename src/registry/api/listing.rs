@@ -16,9 +16,7 @@ pub const MAX_PAGE: usize = 10_000;
 pub async fn catalog(asked: &Asked<'_>, page: Page) -> Answer {
     let limit = asked.config.catalog.max_entries.min(MAX_PAGE);
     let count = page.count.map_or(limit, |count| count.min(limit));
-    let mut names = asked
-        .content(move |registry| registry.catalog(page.last.as_deref(), count + 1))
-        .await?;
+    let mut names = asked.visible(page.last, count + 1).await?;
     let more = cut(&mut names, count);
     let mut response = respond::json(StatusCode::OK, &json!({"repositories": names}));
     if more {

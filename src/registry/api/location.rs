@@ -12,23 +12,32 @@ use super::{Asked, respond};
 impl Asked<'_> {
     /// `path` as this registry writes URLs.
     fn url(&self, path: &str) -> String {
-        let http = &self.config.http;
-        if http.relative_urls {
-            return path.to_owned();
+        if self.config.http.relative_urls {
+            return format!("{}{path}", self.config.http.prefix);
         }
+        self.absolute(path)
+    }
+
+    /// `path` as those write it who are somewhere else.
+    pub fn absolute(&self, path: &str) -> String {
+        let http = &self.config.http;
+        let path = format!("{}{path}", http.prefix);
         if let Some(host) = &http.host {
             return format!("{}{path}", host.trim_end_matches('/'));
         }
-        let authority = self
-            .request
-            .uri()
-            .authority()
-            .map(hyper::http::uri::Authority::as_str);
         let scheme = if self.connection.secure { "https" } else { "http" };
-        match authority.or_else(|| self.header(header::HOST)) {
+        match self.host() {
             Some(host) => format!("{scheme}://{host}{path}"),
-            None => path.to_owned(),
+            None => path,
         }
+    }
+
+    /// What the client calls this server.
+    pub fn host(&self) -> Option<&str> {
+        let authority = self.request.uri().authority();
+        authority
+            .map(hyper::http::uri::Authority::as_str)
+            .or_else(|| self.header(header::HOST))
     }
 
     pub fn set_location(&self, response: &mut Response<Body>, path: &str) {

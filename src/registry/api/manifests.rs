@@ -8,6 +8,7 @@ use super::body::Body;
 use super::{Answer, Asked, mirrored, receive, respond};
 use crate::registry::content::StoredManifest;
 use crate::registry::error::Problem;
+use crate::registry::events::{Action, Target};
 use crate::registry::manifest::acceptable;
 use crate::registry::name::{Reference, RepositoryName, Tag};
 
@@ -16,18 +17,19 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
+    let named = reference.clone();
     if let Some(mirrored) = asked.mirrored(&name) {
-        let served = mirrored.manifest(reference).await;
+        let served = mirrored.manifest(named).await;
         let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
-        return mirrored::warned(show(asked, served.stored), served.warning);
+        return mirrored::warned(show(asked, &reference, served.stored), served.warning);
     }
     let stored = asked
-        .content(move |registry| registry.manifest(&name, &reference))
+        .content(move |registry| registry.manifest(&name, &named))
         .await?;
-    show(asked, stored)
+    show(asked, &reference, stored)
 }
 
-fn show(asked: &Asked<'_>, stored: StoredManifest) -> Answer {
+fn show(asked: &Asked<'_>, reference: &Reference, stored: StoredManifest) -> Answer {
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {
@@ -40,6 +42,10 @@ fn show(asked: &Asked<'_>, stored: StoredManifest) -> Answer {
     let mut response = if is_current(asked, &tag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
+        asked.tell(Action::Pull, |name, references| {
+            let (digest, bytes) = (&stored.digest, &stored.bytes);
+            Target::manifest(name, reference, digest, media_type.as_str(), bytes, references)
+        });
         let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes));
         let content_type = HeaderValue::from_static(media_type.as_str());
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
@@ -72,14 +78,20 @@ pub async fn put(
 ) -> Answer {
     let limit = asked.config.http.manifest_limit;
     let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
+    asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();
+    let (named, pushed) = (reference.clone(), bytes.clone());
     let (digest, manifest) = asked
         .content(move |registry| {
             registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
         })
         .await?;
+    asked.tell(Action::Push, |name, references| {
+        let media_type = manifest.media_type.as_str();
+        Target::manifest(name, &named, &digest, media_type, &pushed, references)
+    });
     let mut response: Response<Body> = respond::empty(StatusCode::CREATED);
     asked.set_location(&mut response, &format!("{path}{digest}"));
     respond::set_digest(&mut response, &digest);
@@ -93,8 +105,10 @@ pub async fn put(
 }
 
 pub async fn delete(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
+    let named = reference.clone();
     asked
         .content(move |registry| registry.delete_manifest(&name, &reference))
         .await?;
+    asked.tell(Action::Delete, |name, _| Target::gone(name, &named));
     Ok(respond::empty(StatusCode::ACCEPTED))
 }

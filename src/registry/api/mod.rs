@@ -4,6 +4,7 @@
 //! file is opened here: storage work runs in [`blocking`], on `content`.
 
 mod access;
+mod admission;
 mod base;
 mod blobs;
 mod body;
@@ -11,10 +12,17 @@ mod listing;
 mod location;
 mod manifests;
 mod mirrored;
+mod operation;
+mod page;
+mod prefix;
+mod proxies;
 mod receive;
 mod referrers;
 mod respond;
+mod room;
+mod token;
 mod uploads;
+mod warning;
 
 use std::sync::Arc;
 
@@ -24,11 +32,20 @@ use hyper::{Method, Request, Response};
 pub use body::Body;
 pub use respond::error_response;
 
+use super::access::Access;
+use super::access::identity::Identity;
+use super::access::rules::Because;
+use super::access_log::Record;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
 use super::error::{ApiError, Problem};
+use super::events::Events;
+use super::health::Health;
+use super::metrics;
+use super::name::RepositoryName;
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
+use super::telemetry::Span;
 use super::upstream::Mirrors;
 
 /// Everything that a handler needs.
@@ -36,13 +53,19 @@ pub struct Service {
     pub registry: Arc<Registry>,
     pub mirrors: Arc<Mirrors>,
     pub live: Live,
+    pub access: Access,
+    pub events: Events,
+    pub health: Arc<Health>,
 }
 
 /// How the request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
+    /// Loopback without a port where it came through a socket of this machine.
     pub peer: std::net::SocketAddr,
     pub secure: bool,
+    /// The common name of the client's certificate, which TLS has verified.
+    pub certificate: Option<Arc<str>>,
 }
 
 type Answer = Result<Response<Body>, ApiError>;
@@ -53,6 +76,7 @@ impl Service {
         self: Arc<Self>,
         request: Request<Incoming>,
         connection: Connection,
+        record: &mut Record,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let config = self.config();
@@ -61,15 +85,29 @@ impl Service {
             config: &config,
             request,
             connection,
+            identity: Identity::default(),
+            because: None,
+            deed: access::Deed::default(),
+            record,
+            told: None,
         };
-        let response = match asked.answer().await {
-            Ok(response) => response,
+        let mut response = match asked.answer().await {
+            Ok(response) => {
+                asked.settle(response.status(), None, response.body().remaining());
+                response
+            }
             Err(error) => {
+                asked.settle(error.problem.status(), Some(&error), 0);
                 asked.discard_body().await;
-                error_response(&error)
+                asked.refused(&error)
             }
         };
-        respond::finish(response, head, &config.http.headers)
+        prefix::add_to_link(&mut response, &config.http.prefix);
+        let mut response = respond::finish(response, head, &config.http.headers);
+        if let Some(text) = &config.http.warning {
+            warning::add(&mut response, text);
+        }
+        response
     }
 
     /// The configuration in force now.
@@ -85,18 +123,36 @@ struct Asked<'a> {
     config: &'a Config,
     request: Request<Incoming>,
     connection: Connection,
+    /// Who asks, once `access` has let the request pass.
+    identity: Identity,
+    /// What let it pass.
+    because: Option<Because>,
+    deed: access::Deed,
+    record: &'a mut Record,
+    /// The repository, where somebody listens to what happens to it.
+    told: Option<RepositoryName>,
 }
 
 impl Asked<'_> {
     async fn answer(&mut self) -> Answer {
         let uri = self.request.uri();
-        let endpoint = route::route(self.request.method(), uri.path(), uri.query())?;
-        let endpoint = self.settle(endpoint)?;
-        access::check(self.config, &endpoint)?;
+        let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
+        let endpoint = route::route(self.request.method(), path, uri.query())?;
+        let endpoint = self.named_here(endpoint)?;
+        self.record.handler = metrics::handler(&endpoint);
+        self.deed = access::Deed::of(&endpoint);
+        let endpoint = access::check(self, endpoint).await?;
+        self.refuse_push_to_mirror(&endpoint)?;
+        if self.service.events.wanted() {
+            self.told = endpoint.repository().cloned();
+        }
         let asked = self;
         match endpoint {
             Endpoint::Root => Ok(base::root()),
             Endpoint::Base => Ok(base::version()),
+            Endpoint::Token => token::get(asked).await,
+            Endpoint::PostToken => token::post(asked).await,
+            Endpoint::TokenKeys => token::keys(asked),
             Endpoint::Catalog(page) => listing::catalog(asked, page).await,
             Endpoint::Tags(name, page) => listing::tags(asked, name, page).await,
             Endpoint::GetManifest(name, reference) => manifests::get(asked, name, reference).await,
@@ -112,6 +168,9 @@ impl Asked<'_> {
             Endpoint::FinishUpload(name, id, digest) => uploads::finish(asked, name, id, digest).await,
             Endpoint::CancelUpload(name, id) => uploads::cancel(asked, name, id).await,
             Endpoint::Referrers(name, digest, filter) => referrers::list(asked, name, digest, filter).await,
+            Endpoint::Probe(probe) => Ok(operation::probe(asked, probe)),
+            Endpoint::Metrics => operation::metrics(asked).await,
+            Endpoint::Page(wanted) => page::get(asked, wanted).await,
         }
     }
 
@@ -129,6 +188,7 @@ impl Asked<'_> {
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
+        let _span = self.record.span.as_ref().map(Span::storage);
         let registry = Arc::clone(&self.service.registry);
         blocking(move || work(&registry)).await
     }

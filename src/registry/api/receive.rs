@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::Asked;
 use crate::registry::content::{Upload, UploadError};
 use crate::registry::error::{ApiError, Problem};
+use crate::registry::metrics::metrics;
 
 /// Written at once. One such batch is hashed and written while the next one arrives: two of them are what
 /// an upload costs in memory.
@@ -144,6 +145,7 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
             Some(Ok(frame)) => {
                 // Trailers mean nothing here.
                 if let Ok(piece) = frame.into_data() {
+                    metrics().received(piece.len());
                     return Ok(Some(piece));
                 }
             }

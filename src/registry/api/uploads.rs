@@ -3,6 +3,7 @@
 //! Monolithic (POST with a digest, or POST and PUT), in chunks with `Content-Range`, streamed without,
 //! or mounted from another repository.
 
+use hyper::body::Body as _;
 use hyper::header::{self, HeaderName};
 use hyper::{Response, StatusCode};
 
@@ -11,11 +12,13 @@ use super::{Answer, Asked, receive, respond};
 use crate::registry::content::Upload;
 use crate::registry::digest::Digest;
 use crate::registry::error::{ApiError, Problem};
+use crate::registry::events::{Action, Target};
 use crate::registry::name::{RepositoryName, UploadId};
 use crate::registry::range;
 use crate::registry::route::Start;
 
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+const CHUNK_MINIMUM: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 
 pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) -> Answer {
     match start {
@@ -23,11 +26,13 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
-            let (into, wanted) = (name.clone(), digest.clone());
+            asked.admit_mount(&name, &from, &digest).await?;
+            let (into, wanted, source) = (name.clone(), digest.clone(), from.clone());
             let mounted = asked
-                .content(move |registry| registry.mount(&into, &from, &wanted))
+                .content(move |registry| registry.mount(&into, &source, &wanted))
                 .await?;
             if mounted {
+                mounted_from(asked, &from, &digest).await?;
                 return Ok(created(asked, &name, &digest));
             }
         }
@@ -49,13 +54,21 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             let id = begin(asked, &name).await?;
             // Hashed by it from the first byte on, instead of once more at the end.
             turn(asked, &name, &id).await?.expect(algorithm);
-            return Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0));
+            return Ok(begun(asked, &name, &id));
         }
         // From nowhere in particular is optional to the spec, and would tell what other repositories hold.
         Start::Mount { from: None, .. } | Start::Session(None) => {}
     }
     let id = begin(asked, &name).await?;
-    Ok(progress(asked, StatusCode::ACCEPTED, &name, &id, 0))
+    Ok(begun(asked, &name, &id))
+}
+
+fn begun(asked: &Asked<'_>, name: &RepositoryName, id: &UploadId) -> Response<Body> {
+    let mut response = progress(asked, StatusCode::ACCEPTED, name, id, 0);
+    if let Some(minimum) = asked.config.http.chunk_minimum {
+        respond::set(&mut response, CHUNK_MINIMUM, &minimum.to_string());
+    }
+    response
 }
 
 pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
@@ -67,6 +80,7 @@ pub async fn status(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -> Answer {
+    asked.room().await?;
     let upload = turn(asked, &name, &id).await?;
     let limit = chunk_limit(asked, &upload, &name, &id)?;
     let before = upload.size();
@@ -79,6 +93,9 @@ pub async fn append(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId) -
 }
 
 pub async fn finish(asked: &mut Asked<'_>, name: RepositoryName, id: UploadId, digest: Digest) -> Answer {
+    if !asked.request.body().is_end_stream() {
+        asked.room().await?;
+    }
     let upload = turn(asked, &name, &id).await?;
     complete(asked, upload, &name, digest).await
 }
@@ -92,6 +109,7 @@ pub async fn cancel(asked: &Asked<'_>, name: RepositoryName, id: UploadId) -> An
 }
 
 async fn begin(asked: &Asked<'_>, name: &RepositoryName) -> Result<UploadId, ApiError> {
+    asked.room().await?;
     let name = name.clone();
     asked.content(move |registry| registry.start_upload(&name)).await
 }
@@ -111,11 +129,35 @@ async fn complete(
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
     let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
-    let claimed = digest.clone();
+    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
+        // What may not become a blob does not stay as an upload.
+        asked
+            .content(move |registry| registry.cancel_upload(upload))
+            .await?;
+        return Err(refusal);
+    }
+    let (claimed, size) = (digest.clone(), upload.size());
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))
         .await?;
+    asked.tell(Action::Push, |name, _| Target::blob(name, &digest, size));
     Ok(created(asked, name, &digest))
+}
+
+/// Tells that a blob was mounted; its size is read only for those who listen.
+async fn mounted_from(asked: &Asked<'_>, from: &RepositoryName, digest: &Digest) -> Result<(), ApiError> {
+    let Some(name) = asked.told.clone() else {
+        return Ok(());
+    };
+    let wanted = digest.clone();
+    let blob = asked
+        .content(move |registry| registry.blob(&name, &wanted))
+        .await?;
+    asked.tell(Action::Mount, |name, _| Target {
+        from_repository: from.to_string(),
+        ..Target::blob(name, digest, blob.size())
+    });
+    Ok(())
 }
 
 /// Holds a chunk's `Content-Range` against what has come; its length, or none for a stream.

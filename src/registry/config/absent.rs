@@ -4,12 +4,19 @@ use super::key::Section;
 
 pub const SECTION: Section = Section {
     without_effect: &[
-        ("health", "the storage is checked by its use"),
         ("redis", "nothing is kept in Redis"),
+        ("reporting", "errors are in the log, and sent nowhere"),
+        ("compatibility", "manifests of schema 1 are not served"),
+        (
+            "validation.enabled",
+            "manifests are always checked against the specification",
+        ),
+        (
+            "validation.disabled",
+            "manifests are always checked against the specification",
+        ),
     ],
     refused: &[
-        ("auth", "there is no access control"),
-        ("notifications", "nobody is told of events"),
         ("middleware", "there is nothing to plug in"),
         ("policy", "classes of repositories are not told apart"),
         (

@@ -89,11 +89,10 @@ fn read(
         null: false,
     };
     match variable.meaning {
-        Meaning::Value => Ok(vec![leaf(&variable.path, vec![variable.value.clone()])]),
         Meaning::Yaml if variable.value.trim_start().starts_with(['[', '{']) => {
             document::leaves(source, &variable.path)
         }
-        Meaning::Yaml => Ok(vec![leaf(&variable.path, vec![variable.value.clone()])]),
+        Meaning::Value | Meaning::Yaml => Ok(vec![leaf(&variable.path, vec![variable.value.clone()])]),
         Meaning::Entry(key, index) => {
             let path = &variable.path[..variable.path.len() - 1];
             let at = captures(key.path, path).unwrap_or_default();

@@ -47,11 +47,14 @@ type SetMany = fn(&mut Config, &[String]) -> Set;
 type SetEach = fn(&mut Config, At<'_>, &str) -> Set;
 type SetEachMany = fn(&mut Config, At<'_>, &[String]) -> Set;
 
+/// Values, each with what the wild words of its key stand for.
+pub type Filled<V> = Vec<(Vec<String>, V)>;
+
 enum Form {
     One(SetOne, fn(&Config) -> Option<String>),
     Many(SetMany, fn(&Config) -> Vec<String>),
-    Each(SetEach, fn(&Config) -> Vec<(Vec<String>, String)>),
-    EachMany(SetEachMany, fn(&Config) -> Vec<(Vec<String>, Vec<String>)>),
+    Each(SetEach, fn(&Config) -> Filled<String>),
+    EachMany(SetEachMany, fn(&Config) -> Filled<Vec<String>>),
 }
 
 /// What stands at one path of a configuration that is shown.
@@ -87,7 +90,7 @@ impl Key {
         path: &'static str,
         meaning: &'static str,
         set: SetEach,
-        show: fn(&Config) -> Vec<(Vec<String>, String)>,
+        show: fn(&Config) -> Filled<String>,
     ) -> Self {
         Self::new(path, meaning, Form::Each(set, show))
     }
@@ -97,7 +100,7 @@ impl Key {
         path: &'static str,
         meaning: &'static str,
         set: SetEachMany,
-        show: fn(&Config) -> Vec<(Vec<String>, Vec<String>)>,
+        show: fn(&Config) -> Filled<Vec<String>>,
     ) -> Self {
         Self::new(path, meaning, Form::EachMany(set, show))
     }
@@ -113,12 +116,14 @@ impl Key {
     }
 
     /// The value is nobody's business: no message shows it. Its type is [`super::Secret`], which is shown as `***`.
+    #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
     /// The value is read at the start only: a reload says so and `keep` takes the old one over.
+    #[must_use]
     pub const fn at_start(mut self, keep: fn(&mut Config, &Config)) -> Self {
         self.keep = Some(keep);
         self
@@ -154,7 +159,7 @@ impl Key {
     }
 
     /// Every value with what its wild words stand for.
-    pub fn shown(&self, config: &Config) -> Vec<(Vec<String>, Shown)> {
+    pub fn shown(&self, config: &Config) -> Filled<Shown> {
         match self.form {
             Form::One(_, show) => show(config)
                 .into_iter()
@@ -208,14 +213,14 @@ impl At<'_> {
 }
 
 /// What `show` of a key with one `[]` gives.
-pub fn in_list<T, V>(list: &[T], show: impl Fn(&T) -> Option<V>) -> Vec<(Vec<String>, V)> {
+pub fn in_list<T, V>(list: &[T], show: impl Fn(&T) -> Option<V>) -> Filled<V> {
     let all = list.iter().enumerate();
     all.filter_map(|(index, entry)| Some((vec![index.to_string()], show(entry)?)))
         .collect()
 }
 
 /// What `show` of a key with one `*` gives.
-pub fn in_map<T, V>(map: &IndexMap<String, T>, show: impl Fn(&T) -> Option<V>) -> Vec<(Vec<String>, V)> {
+pub fn in_map<T, V>(map: &IndexMap<String, T>, show: impl Fn(&T) -> Option<V>) -> Filled<V> {
     map.iter()
         .filter_map(|(key, entry)| Some((vec![key.clone()], show(entry)?)))
         .collect()

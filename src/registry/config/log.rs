@@ -37,7 +37,11 @@ const LEVELS: &Words<tracing::Level> = &[
     ("info", tracing::Level::INFO),
     ("debug", tracing::Level::DEBUG),
 ];
-const FORMATS: &Words<LogFormat> = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+const FORMATS: &Words<LogFormat> = &[
+    ("text", LogFormat::Text),
+    ("json", LogFormat::Json),
+    ("logstash", LogFormat::Json),
+];
 
 pub const SECTION: Section = Section {
     keys: &[
@@ -50,7 +54,7 @@ pub const SECTION: Section = Section {
         .at_start(|new, old| new.log.level = old.log.level),
         Key::one(
             "log.formatter",
-            "`text` or `json`, for the log and the access log",
+            "`text` or `json`, for the log and the access log; distribution's `logstash` is `json`",
             |c, text| one_of(FORMATS, text).map(|value| c.log.format = value),
             |c| name_of(FORMATS, c.log.format),
         )
@@ -79,7 +83,7 @@ pub const SECTION: Section = Section {
     without_effect: &[
         ("log.fields", "log lines carry no fixed fields"),
         ("log.reportcaller", "log lines name the part that wrote them"),
+        ("log.hooks", "no mail is sent of what is logged"),
     ],
-    refused: &[("log.hooks", "no mail is sent of what is logged")],
     ..Section::EMPTY
 };

@@ -2,7 +2,9 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `log`, `storage`, `http`, `tls`, `catalog`, `proxy` | a section each: structure, defaults, keys, what goes with what |
+//! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
+//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog`, `proxy` | a section each: structure, defaults, keys, what goes with what |
+//! | `notifications`, `health`, `observability` | what is told to others |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -13,36 +15,51 @@
 //! theirs. A section is added by its file, its field in [`Config`] and its row in `SECTIONS`.
 
 mod absent;
+mod access;
 mod apply;
+mod auth;
 mod catalog;
 mod document;
 mod environment;
+mod health;
 mod http;
 mod key;
 mod live;
 mod log;
+mod maintenance;
+mod notifications;
+mod observability;
 mod origin;
 mod path;
 mod proxy;
+mod retention;
 mod scalar;
 mod secret;
 mod show;
 mod storage;
-mod tls;
+pub mod tls;
 
 use std::sync::Arc;
 
+pub use access::{AccessConfig, Limits, rule_place};
+pub use auth::{AuthConfig, ExternalToken, Htpasswd, TokenServer};
 pub use catalog::Catalog;
-pub use http::{Address, Http};
+pub use health::{FileCheck, HealthConfig, HttpCheck, StorageCheck, TcpCheck};
+pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
+pub use maintenance::{Maintenance, MinFree, size};
+pub use notifications::{Endpoint, Notifications};
+pub use observability::Observability;
 pub use origin::Origin;
 pub use proxy::{Proxy, UnknownHosts, Upstream};
+pub use retention::{Pattern, Retention, Rule};
+pub use scalar::duration;
 pub use secret::Secret;
 pub use show::show;
 pub use storage::StorageConfig;
-pub use tls::{Tls, TlsVersion};
+pub use tls::{ClientAuth, Tls, TlsVersion};
 
 use key::Section;
 use path::Word;
@@ -55,19 +72,33 @@ use crate::source::{Source, Span};
 pub struct Config {
     pub log: Log,
     pub storage: StorageConfig,
+    pub maintenance: Maintenance,
+    pub retention: Retention,
     pub http: Http,
     pub catalog: Catalog,
     pub proxy: Proxy,
+    pub auth: AuthConfig,
+    pub access: AccessConfig,
+    pub notifications: Notifications,
+    pub observability: Observability,
+    pub health: HealthConfig,
 }
 
 const SECTIONS: &[&Section] = &[
     &VERSION_SECTION,
     &log::SECTION,
     &storage::SECTION,
+    &maintenance::SECTION,
+    &retention::SECTION,
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
     &proxy::SECTION,
+    &auth::SECTION,
+    &access::SECTION,
+    &notifications::SECTION,
+    &health::SECTION,
+    &observability::SECTION,
     &absent::SECTION,
 ];
 

@@ -25,7 +25,15 @@ pub fn count(text: &str) -> Result<usize, String> {
 
 /// `1m30s`, `500ms`, `2h`; a bare number is nanoseconds in Go, and refused here except for 0.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    const UNITS: [(&str, f64); 7] = [
+        ("ns", 1e-9),
+        ("us", 1e-6),
+        ("µs", 1e-6),
+        ("ms", 0.001),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("h", 3600.0),
+    ];
     /// A month: longer waits are typing slips.
     const LONGEST: f64 = 31.0 * 86_400.0;
     let refused = || "must be a duration such as 30s, 1m30s or 500ms".to_owned();
@@ -83,9 +91,25 @@ pub fn base_url(text: &str) -> Result<Option<String>, String> {
     }
 }
 
+/// A path that others lie under: begins with a slash and ends without.
+pub fn prefix(text: &str) -> Result<String, String> {
+    let prefix = text.trim_end_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/".contains(c);
+    let sound =
+        prefix.is_empty() || prefix.starts_with('/') && !prefix.contains("//") && prefix.chars().all(plain);
+    if sound {
+        Ok(prefix.to_owned())
+    } else {
+        Err("must be a path such as /registry/".to_owned())
+    }
+}
+
 /// As Go has it: `:5000` is every address of this machine.
 pub fn address(text: &str) -> Result<Address, String> {
     let refused = || "must be an address such as :5000, 127.0.0.1:5000 or [::1]:5000".to_owned();
+    if text.starts_with('/') {
+        return Ok(Address::Unix(text.into()));
+    }
     let (host, port) = text.rsplit_once(':').ok_or_else(refused)?;
     let port = port.parse().map_err(|_| refused())?;
     match host {
@@ -107,6 +131,7 @@ pub fn shown_address(address: &Address) -> String {
     match address {
         Address::Any(port) => format!(":{port}"),
         Address::One(address) => address.to_string(),
+        Address::Unix(path) => path.display().to_string(),
     }
 }
 
@@ -120,6 +145,7 @@ mod tests {
             ("30s", Some(30_000)),
             ("1m30s", Some(90_000)),
             ("500ms", Some(500)),
+            ("1500us", Some(1)),
             ("1.5h", Some(5_400_000)),
             ("0", Some(0)),
             ("", None),
@@ -141,6 +167,7 @@ mod tests {
             ("127.0.0.1:0", Some("127.0.0.1:0")),
             ("[::1]:443", Some("[::1]:443")),
             ("localhost:80", Some("127.0.0.1:80")),
+            ("/run/registry.sock", Some("/run/registry.sock")),
             ("5000", None),
             (":99999", None),
             ("name.example:80", None),

@@ -52,10 +52,6 @@ pub const SECTION: Section = Section {
             "storage.filesystem.maxthreads",
             "threads are bounded by themselves",
         ),
-        (
-            "storage.maintenance.uploadpurging",
-            "uploads are not purged by age yet",
-        ),
         ("storage.redirect", "a folder's blobs are served from here"),
         ("storage.tag", "tags are looked up one after the other"),
     ],

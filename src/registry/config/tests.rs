@@ -42,7 +42,6 @@ fn distribution_s_own_file() {
         [
             "config.yml:4:3: `log.fields` has no effect: log lines carry no fixed fields",
             "config.yml:7:3: `storage.cache` has no effect: there is no cache to choose",
-            "config.yml:18:1: `health` has no effect: the storage is checked by its use",
         ]
     );
 }

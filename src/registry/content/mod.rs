@@ -7,13 +7,20 @@
 mod blobs;
 mod catalog;
 pub mod collect;
+mod figures;
+mod forget;
 mod manifests;
 pub mod mirrored;
 pub mod purge;
 mod referrers;
 mod repositories;
+pub mod retain;
+pub mod scrub;
+pub mod stats;
 mod tags;
+mod take;
 mod uploads;
+mod usage;
 mod watch;
 
 use std::collections::HashMap;

@@ -27,6 +27,12 @@ const REHASH_BUFFER: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<UploadId, Arc<tokio::sync::Mutex<Progress>>>>);
 
+impl Sessions {
+    pub(super) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}
+
 /// A hash of the first `hashed` bytes.
 #[derive(Default)]
 struct Progress {

@@ -201,7 +201,8 @@ async fn tls_server(folder: &std::path::Path) -> (SocketAddr, PathBuf) {
     std::fs::write(&certificate, made.cert.pem()).unwrap();
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let mut config = Arc::unwrap_or_clone(
-        crate::registry::tls::load(&certificate, &key, crate::registry::config::TlsVersion::V12).unwrap(),
+        crate::registry::tls::load(&certificate, &key, &crate::registry::config::Tls::default(), true)
+            .unwrap(),
     );
     config.alpn_protocols.clear();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::registry::api::Service;
 use crate::registry::config::{Config, Live};
+use crate::registry::control;
 use crate::registry::upstream;
 
 /// How long parts may take to end after the last request.
@@ -19,10 +20,26 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Starts every part.
 pub fn start(background: &mut Background, service: &Arc<Service>) {
+    let reloaded = Arc::clone(service);
+    background.spawn("access", |life| access(life, reloaded));
+    control::start(background, service);
     let mirrors = Arc::clone(&service.mirrors);
     background.spawn("expiry of mirrored content", |life| {
         upstream::expire(life, mirrors)
     });
+}
+
+/// Who may log in, and where the audit log is, follow the configuration.
+async fn access(mut life: Life, service: Arc<Service>) {
+    let mut end = life.clone();
+    loop {
+        let config = tokio::select! {
+            config = life.reconfigured() => config,
+            () = end.draining() => return,
+        };
+        let service = Arc::clone(&service);
+        let _ = tokio::task::spawn_blocking(move || service.access.reload(&config)).await;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,6 +139,16 @@ impl Life {
         tokio::select! {
             () = tokio::time::sleep(duration) => true,
             () = self.draining() => false,
+        }
+    }
+
+    /// Waits for a time, or for the next configuration before it is over. False when the server drains instead.
+    pub async fn pause(&mut self, duration: Duration) -> bool {
+        let Self { phase, config } = self;
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            _ = config.changed() => true,
+            _ = phase.wait_for(|now| *now >= Phase::Draining) => false,
         }
     }
 

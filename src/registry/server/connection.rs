@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::patience::Patience;
 use crate::registry::access_log::{Observed, Record};
 use crate::registry::api::{Connection, Service};
+use crate::registry::tls::{self, Offer};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,6 +34,8 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// The first byte of every TLS connection.
 const TLS_HANDSHAKE: u8 = 0x16;
+/// How HTTP/2 begins where both sides know of it, and no method of HTTP/1.
+const PREFACE: &[u8] = b"PRI";
 
 const PLAIN_ON_TLS: &str = "this is an HTTPS port, and the request came as plain HTTP; use https://\n";
 
@@ -43,20 +45,37 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response<Observed>, Infallib
 /// What all connections share.
 pub struct Connections {
     pub service: Arc<Service>,
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<Offer>>,
 }
 
 impl Connections {
     pub async fn serve(&self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
         // Answers are written whole: waiting to join them would only delay.
         let _ = stream.set_nodelay(true);
+        let plain = Connection {
+            peer,
+            secure: false,
+            certificate: None,
+        };
         let ended = match &self.tls {
-            None => self.http1(stream, peer, false, watcher).await,
-            Some(acceptor) => match tokio::time::timeout(HEAD_TIMEOUT, handshake(acceptor, stream)).await {
-                Ok(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                    self.http2(stream, peer, watcher).await
+            None if self.service.config().http.h2c && begins_http2(&stream).await => {
+                self.http2(stream, plain, watcher).await
+            }
+            None => self.http1(stream, plain, watcher).await,
+            Some(offer) => match tokio::time::timeout(HEAD_TIMEOUT, handshake(offer, stream)).await {
+                Ok(Ok(Some(stream))) => {
+                    let (_, session) = stream.get_ref();
+                    let connection = Connection {
+                        secure: true,
+                        certificate: tls::common_name(session.peer_certificates()),
+                        ..plain
+                    };
+                    if session.alpn_protocol() == Some(b"h2") {
+                        self.http2(stream, connection, watcher).await
+                    } else {
+                        self.http1(stream, connection, watcher).await
+                    }
                 }
-                Ok(Ok(Some(stream))) => self.http1(stream, peer, true, watcher).await,
                 Ok(Ok(None)) => return,
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -73,13 +92,19 @@ impl Connections {
         }
     }
 
-    async fn http1<S>(
-        &self,
-        stream: S,
-        peer: SocketAddr,
-        secure: bool,
-        watcher: Watcher,
-    ) -> Result<(), hyper::Error>
+    /// One that came through a socket in the file system: plain HTTP/1.1, from this machine.
+    pub async fn serve_local(&self, stream: UnixStream, watcher: Watcher) {
+        let connection = Connection {
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            secure: false,
+            certificate: None,
+        };
+        if let Err(error) = self.http1(stream, connection, watcher).await {
+            tracing::debug!(%error, "connection broke");
+        }
+    }
+
+    async fn http1<S>(&self, stream: S, connection: Connection, watcher: Watcher) -> Result<(), hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -90,13 +115,13 @@ impl Connections {
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD);
         let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
-        let service = self.answerer(Connection { peer, secure });
+        let service = self.answerer(connection);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
     }
 
-    async fn http2<S>(&self, stream: S, peer: SocketAddr, watcher: Watcher) -> Result<(), hyper::Error>
+    async fn http2<S>(&self, stream: S, connection: Connection, watcher: Watcher) -> Result<(), hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -109,7 +134,7 @@ impl Connections {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
         let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
-        let service = self.answerer(Connection { peer, secure: true });
+        let service = self.answerer(connection);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
@@ -118,25 +143,34 @@ impl Connections {
     /// The function that turns one request into one answer, and its access line.
     fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
-        move |request| {
+        move |mut request| {
             let service = Arc::clone(&service);
+            let connection = connection.clone().behind_proxies(&mut request, &service.config());
             Box::pin(async move {
-                let record = Record::new(&request, connection);
-                Ok(record.observe(service.answer(request, connection).await))
+                let mut record = Record::new(&mut request, connection.clone());
+                let response = service.answer(request, connection, &mut record).await;
+                Ok(record.observe(response))
             })
         }
     }
 }
 
+/// Whether a client begins with HTTP/2, once it has said so much; false if it says nothing.
+async fn begins_http2(stream: &TcpStream) -> bool {
+    let mut first = [0; PREFACE.len()];
+    let peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await;
+    matches!(peeked, Ok(Ok(length)) if length > 0 && PREFACE.starts_with(&first[..length]))
+}
+
 /// Begins TLS. None where the client spoke plain HTTP or nothing, and has been told.
 async fn handshake(
-    acceptor: &TlsAcceptor,
+    offer: &Offer,
     mut stream: TcpStream,
 ) -> io::Result<Option<tokio_rustls::server::TlsStream<TcpStream>>> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => Ok(None),
-        _ if first[0] == TLS_HANDSHAKE => acceptor.accept(stream).await.map(Some),
+        _ if first[0] == TLS_HANDSHAKE => offer.accept(stream).await,
         _ => {
             refuse_plain(&mut stream).await?;
             Ok(None)

@@ -68,6 +68,11 @@ pub fn blob(digest: &Digest) -> Key {
     Key(format!("{ROOT}/blobs/{algorithm}/{}/{hex}/data", &hex[..2]))
 }
 
+/// What is written now and then to see that writing works; beside the layout, as all that is ours.
+pub fn probe() -> Key {
+    Key("regdeploy/health".to_owned())
+}
+
 /// The folder of one blob: its data, and nothing else.
 pub fn blob_folder(digest: &Digest) -> Key {
     let (algorithm, hex) = (digest.algorithm().name(), digest.hex());
@@ -176,11 +181,6 @@ pub fn pardoned() -> Key {
 /// How far a scrub has come.
 pub fn scrub() -> Key {
     Key(format!("{OWN}/scrub"))
-}
-
-/// When each scheduled work ran last.
-pub fn schedule() -> Key {
-    Key(format!("{OWN}/schedule"))
 }
 
 /// Where a damaged object is moved to.

@@ -4,7 +4,8 @@
 //! in between; what is changed is then reached through that folder and not through its name. Links on the way are
 //! followed as far as they can be trusted: below a folder that everybody may write to only those of root and of our own
 //! user, much as the kernel has it in sticky folders (`protected_symlinks`, proc(5)). Deliberately not here: what is
-//! only read, hard links (the kernel's `protected_hardlinks`), and what the programs do that modules start.
+//! only read, hard links (the kernel's `protected_hardlinks`), and where programs go that modules start, once they are in the folder in
+//! which they are started.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -66,6 +67,14 @@ impl Place {
         }
         Ok(path_of(&thing).map(|path| (thing, path)))
     }
+}
+
+/// A folder for a process to start in: nobody can put another in its place as long as it is held.
+pub fn folder(path: &Path) -> io::Result<(Option<OwnedFd>, PathBuf)> {
+    Ok(match Place::of(path, Follow::Yes)?.itself()? {
+        Some((held, path)) => (Some(held), path),
+        None => (None, canonicalize(path)?),
+    })
 }
 
 /// The absolute path without links; the last part may be missing.

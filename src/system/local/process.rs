@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::place;
 use crate::system::{Command, CommandOutput, Result, SystemError};
 
 /// Where administrators' programs are, which a log-in's `PATH` often leaves out.
@@ -98,13 +99,23 @@ pub fn run(command: &Command) -> Result<CommandOutput> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Some(directory) = &command.directory {
-        process.current_dir(directory);
-    }
+    let folder = command.directory.as_deref().unwrap_or(Path::new("."));
+    let held = enter(&mut process, command).map_err(|source| SystemError::path("enter", folder, source))?;
     let child = process.spawn().map_err(failed)?;
+    drop(held);
     Conversation::new(child, command)
         .and_then(Conversation::hold)
         .map_err(failed)
+}
+
+/// Has it start in the command's folder, which has to be held until then.
+pub fn enter(process: &mut std::process::Command, command: &Command) -> io::Result<Option<OwnedFd>> {
+    let Some(directory) = &command.directory else {
+        return Ok(None);
+    };
+    let (held, path) = place::folder(directory)?;
+    process.current_dir(path);
+    Ok(held)
 }
 
 /// Our ends of a process's pipes.

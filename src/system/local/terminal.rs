@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use super::process::search_path;
+use super::process::{enter, search_path};
 use crate::system::{Command, CommandOutput, Reply, Result, SystemError};
 
 /// The word of this executable's command line by which a process gets its terminal.
@@ -66,10 +66,9 @@ fn talk(command: &Command, echo: bool, answer: &mut dyn FnMut(&[u8]) -> Reply) -
         .stdin(Stdio::from(theirs.try_clone()?))
         .stdout(Stdio::from(theirs.try_clone()?))
         .stderr(Stdio::from(theirs));
-    if let Some(directory) = &command.directory {
-        process.current_dir(directory);
-    }
+    let held = enter(&mut process, command)?;
     let mut child = process.spawn()?;
+    drop(held);
     // It holds our copies of its side: without it, the end would not be seen.
     drop(process);
     let mut output = CommandOutput::default();

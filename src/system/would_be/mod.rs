@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use self::delta::{Content, Node, What};
 pub use self::state::State;
-use self::state::{Delta, Origin};
+use self::state::{Delta, Origin, Thing};
 use super::digest::digest_bytes;
 use super::foresight::{Effect, Subject};
 use super::links::{self, Found};
@@ -74,6 +74,33 @@ impl<'a> WouldBe<'a> {
         self.doubt.set(doubt);
         if done.is_err() {
             self.expect_anything();
+        }
+    }
+
+    /// Does something on the machine itself. What has become otherwise by it is as the machine has it from now on, whatever was foreseen.
+    pub fn really<T>(&self, work: impl FnOnce(&dyn System) -> T) -> T {
+        let before = self.state.borrow().compare(self.machine);
+        let done = work(self.machine);
+        let outdated = {
+            let state = self.state.borrow();
+            state.outdated(&before, &state.compare(self.machine))
+        };
+        for thing in outdated {
+            self.record(Delta::Real(thing));
+        }
+        done
+    }
+
+    /// Of what a module has really left nothing is foreseen any more. Paths and accounts are seen by [`Self::really`].
+    pub fn see(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            let Effect::State { of, name, .. } = effect else {
+                continue;
+            };
+            let is_foreseen = self.state.borrow().foreseen(of, &name).is_some();
+            if is_foreseen {
+                self.record(Delta::Real(Thing::State(of, name)));
+            }
         }
     }
 

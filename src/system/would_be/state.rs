@@ -1,15 +1,17 @@
 //! The overlay itself: paths, accounts and states that are not as the machine has them, and how they came about, change by
 //! change, so that another agent of the host can follow.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::delta::{self, Content, Node, What};
 use crate::system::foresight::Subject;
-use crate::system::{Group, User};
+use crate::system::{FileKind, Follow, Group, Metadata, System, User};
 use crate::value::Value;
 
 /// Bytes of contents that are kept altogether; what comes after is known by size and digest.
@@ -32,6 +34,18 @@ pub enum Delta {
     },
     /// Whatever is missing may be there after all.
     Anything,
+    /// As the machine has it.
+    Real(Thing),
+}
+
+/// What the overlay can tell of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Thing {
+    Path(#[serde(with = "delta::path")] PathBuf),
+    User(String),
+    Group(String),
+    State(Subject, String),
 }
 
 /// What would be otherwise.
@@ -57,6 +71,33 @@ pub enum Origin {
     Nothing {
         doubtful: bool,
     },
+}
+
+/// What the machine has at one time where the overlay has something else.
+#[derive(Debug)]
+pub struct Seen {
+    paths: BTreeMap<PathBuf, Option<Sight>>,
+    users: BTreeMap<String, Option<User>>,
+    groups: BTreeMap<String, Option<Group>>,
+}
+
+/// What of a file or folder would make the overlay outdated.
+#[derive(Debug, PartialEq)]
+enum Sight {
+    Kind(FileKind),
+    /// Inode, mode, user, group.
+    Folder(u64, u32, u32, u32),
+    All(Box<Metadata>),
+}
+
+impl Sight {
+    fn is_folder(&self) -> bool {
+        match self {
+            Self::Kind(kind) => *kind == FileKind::Directory,
+            Self::Folder(..) => true,
+            Self::All(metadata) => metadata.kind == FileKind::Directory,
+        }
+    }
 }
 
 /// A content, by its SHA-256.
@@ -110,7 +151,99 @@ impl State {
                 self.states.insert((of, name), is);
             }
             Delta::Anything => self.uncertain = true,
+            Delta::Real(Thing::Path(path)) => {
+                self.paths.remove(&path);
+            }
+            Delta::Real(Thing::User(name)) => {
+                self.users.remove(&name);
+            }
+            Delta::Real(Thing::Group(name)) => {
+                self.groups.remove(&name);
+            }
+            Delta::Real(Thing::State(of, name)) => {
+                self.states.remove(&(of, name));
+            }
         }
+    }
+
+    /// What the machine tells of the paths and accounts that the overlay has, and of the folders above them.
+    pub fn compare(&self, machine: &dyn System) -> Seen {
+        let look = |path: &Path| machine.metadata(path, Follow::No).ok().flatten();
+        let mut paths = BTreeMap::new();
+        for (path, entry) in &self.paths {
+            for folder in path.ancestors().skip(1) {
+                if let Entry::Vacant(free) = paths.entry(folder.to_owned()) {
+                    free.insert(look(folder).map(|found| Sight::Kind(found.kind)));
+                }
+            }
+            let shows_through = entry
+                .as_ref()
+                .is_some_and(|node| matches!(node.what, What::Directory { of: Some(_), .. }));
+            let sight = look(path).map(|found| {
+                if shows_through && found.kind == FileKind::Directory {
+                    // What is in it is seen anyway.
+                    Sight::Folder(found.inode, found.mode, found.uid, found.gid)
+                } else {
+                    Sight::All(Box::new(Metadata {
+                        accessed: SystemTime::UNIX_EPOCH,
+                        ..found
+                    }))
+                }
+            });
+            paths.insert(path.clone(), sight);
+        }
+        let users = if self.users.is_empty() {
+            Vec::new()
+        } else {
+            machine.users().unwrap_or_default()
+        };
+        let groups = if self.groups.is_empty() {
+            Vec::new()
+        } else {
+            machine.groups().unwrap_or_default()
+        };
+        let user = |name: &String| users.iter().find(|user| user.name == *name).cloned();
+        let group = |name: &String| groups.iter().find(|group| group.name == *name).cloned();
+        Seen {
+            paths,
+            users: self.users.keys().map(|name| (name.clone(), user(name))).collect(),
+            groups: self
+                .groups
+                .keys()
+                .map(|name| (name.clone(), group(name)))
+                .collect(),
+        }
+    }
+
+    /// What the overlay tells of and has become otherwise on the machine.
+    pub fn outdated(&self, before: &Seen, now: &Seen) -> BTreeSet<Thing> {
+        let mut outdated = BTreeSet::new();
+        for (path, sight) in &before.paths {
+            let is = now.paths.get(path).and_then(Option::as_ref);
+            if sight.as_ref() == is {
+                continue;
+            }
+            outdated.insert(Thing::Path(path.clone()));
+            // A folder that is there no more has taken with it what was foreseen in it.
+            if sight.is_some() && is.is_none_or(|is| !is.is_folder()) {
+                outdated.extend(self.below(path).into_iter().map(|(path, _)| Thing::Path(path)));
+            }
+        }
+        let users = before
+            .users
+            .iter()
+            .filter(|(name, user)| now.users.get(*name) != Some(user));
+        outdated.extend(users.map(|(name, _)| Thing::User(name.clone())));
+        let groups = before
+            .groups
+            .iter()
+            .filter(|(name, group)| now.groups.get(*name) != Some(group));
+        outdated.extend(groups.map(|(name, _)| Thing::Group(name.clone())));
+        outdated.retain(|thing| match thing {
+            Thing::Path(path) => self.paths.contains_key(path),
+            _ => true,
+        });
+        outdated
     }
 
     fn forget_below(&mut self, path: &Path) {

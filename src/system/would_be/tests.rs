@@ -275,6 +275,74 @@ fn nothing_is_run_while_a_change_is_acted() {
 }
 
 #[test]
+fn what_really_becomes_otherwise_is_as_the_machine_has_it() {
+    let fake = Fake::new();
+    fake.file("/srv/kept", "1")
+        .file("/srv/written", "1")
+        .directory("/srv/tree");
+    let state = RefCell::new(State::default());
+    let would_be = WouldBe::new(&fake, &state);
+    let path = |path: &str| PathBuf::from(path);
+    let write = |system: &dyn System, to: &str, text: &str| {
+        system
+            .write(&path(to), &mut text.as_bytes(), Attributes::default())
+            .unwrap();
+    };
+    write(&would_be, "/srv/kept", "2");
+    write(&would_be, "/srv/written", "2");
+    would_be.remove_file(&path("/srv/written")).unwrap();
+    write(&would_be, "/srv/tree/in", "2");
+    for folder in ["/srv/new", "/srv/later"] {
+        would_be.create_dir(&path(folder), 0o700).unwrap();
+        write(&would_be, &format!("{folder}/in"), "2");
+    }
+    let bob = |uid| User {
+        name: "bob".to_owned(),
+        uid,
+        ..fake.users.borrow()[1].clone()
+    };
+    would_be.expect(vec![Effect::User(bob(7)), Effect::NoUser("ann".to_owned())]);
+    // Who only asks leaves all as it would be.
+    let seen = state.borrow().len();
+    would_be.really(|machine| machine.read(&path("/srv/kept")).unwrap());
+    assert_eq!(state.borrow().len(), seen);
+    would_be.really(|machine| {
+        write(machine, "/srv/written", "3");
+        machine.create_dir(&path("/srv/new"), 0o755).unwrap();
+        write(machine, "/srv/new/other", "3");
+        machine.remove_tree(&path("/srv/tree")).unwrap();
+        let bob = bob(8);
+        fake.users.borrow_mut().push(bob);
+    });
+    let text = |at: &str| {
+        let read = would_be.read(&path(at));
+        read.ok().map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    for (at, is) in [
+        ("/srv/kept", Some("2")),
+        ("/srv/written", Some("3")),
+        ("/srv/new/in", Some("2")),
+        ("/srv/new/other", Some("3")),
+        ("/srv/later/in", Some("2")),
+        ("/srv/tree/in", None),
+    ] {
+        assert_eq!(text(at).as_deref(), is, "{at}");
+    }
+    let new = would_be.metadata(&path("/srv/new"), Follow::No).unwrap().unwrap();
+    assert_eq!(new.mode, 0o755);
+    let users = would_be.users().unwrap();
+    let uids: Vec<u32> = users.iter().map(|user| user.uid).collect();
+    assert_eq!(uids, [0, 8], "ann would be gone");
+    // Other agents of the host follow.
+    let (changes, _) = state.borrow().since(0);
+    let copy = RefCell::new(State::default());
+    copy.borrow_mut().follow(changes, |_| None).unwrap();
+    let follower = WouldBe::new(&fake, &copy);
+    assert_eq!(follower.read(&path("/srv/written")).unwrap(), b"3");
+    assert_eq!(follower.users().unwrap(), users);
+}
+
+#[test]
 fn large_contents_are_known_by_their_digest() {
     let fake = Fake::new();
     let state = RefCell::new(State::default());

@@ -70,6 +70,10 @@ fn already_there(workshop: &Workshop) {
         "archive: {path: /srv/trees, dest: AT/folder/new.tgz}",
         "unarchive: {src: /srv/trees.tar, dest: AT/folder, remote_src: true}",
         "synchronize: {src: /srv/trees/, dest: AT/folder}",
+        "file: {path: AT/folder/file, attributes: +d}",
+        "command: {cmd: touch new, chdir: AT/folder}",
+        "expect: {command: touch new, chdir: AT/folder, responses: {a: b}}",
+        "git: {repo: /srv/trees, dest: AT/folder/new, executable: /bin/true}",
         "htpasswd: {path: AT/folder/new, name: someone, password: something}",
         "authorized_key: {user: root, path: AT/folder/new, manage_dir: false, key: ssh-ed25519 \
          AAAAC3NzaC1lZDI1NTE5AAAAIP8aMbFWaFAVGG4kFsJIKvKPMpWkHHyP9Yrnv4WDDS9d}",

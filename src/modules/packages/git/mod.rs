@@ -236,6 +236,18 @@ struct Tree<'a> {
     ssh: String,
 }
 
+/// The path with its links followed as far as it is there: git follows whatever leads there.
+fn without_links(path: &Path, system: &dyn System) -> Result<PathBuf, Error> {
+    for folder in path.ancestors() {
+        if system.metadata(folder, Follow::Yes)?.is_some() {
+            let real = system.canonicalize(folder)?;
+            let rest = path.strip_prefix(folder).unwrap_or(Path::new(""));
+            return Ok(real.components().chain(rest.components()).collect());
+        }
+    }
+    Ok(path.to_owned())
+}
+
 impl<'a> Tree<'a> {
     fn new(args: &'a Args, system: &'a dyn System) -> Result<Self, Error> {
         let git = if let Some(path) = &args.executable {
@@ -251,11 +263,12 @@ impl<'a> Tree<'a> {
         }
         let absolute = |text: &String| -> Result<PathBuf, Error> {
             let path = path::expand(text, system)?;
-            Ok(if path.is_absolute() {
+            let path = if path.is_absolute() {
                 path
             } else {
                 system.canonicalize(Path::new("."))?.join(path)
-            })
+            };
+            without_links(&path, system)
         };
         let local = args.repo.starts_with(['/', '~']);
         let url = if local {

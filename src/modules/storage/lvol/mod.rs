@@ -8,7 +8,7 @@ mod size;
 use serde::Deserialize;
 
 use self::size::{Amount, Size, Whole};
-use super::lvm;
+use super::lvm::{self, Names};
 use crate::modules::tool::Calls;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec};
 use crate::system::System;
@@ -38,11 +38,15 @@ pub struct Args {
     thinpool: Option<String>,
 }
 
-/// A group's room, in bytes.
+/// A group: its room in bytes, and what is in it.
+#[derive(Default)]
 struct Group {
     size: u64,
     free: u64,
     extent: u64,
+    /// Those that are there. Earlier tasks of a check would have left them alone.
+    volumes: Vec<Volume>,
+    names: Names,
 }
 
 struct Volume {
@@ -51,6 +55,9 @@ struct Volume {
     active: bool,
     is_pool: bool,
     is_thin: bool,
+    is_hidden: bool,
+    /// What goes with it: its origin, its pool.
+    on: Vec<String>,
 }
 
 impl Module for Lvol {
@@ -98,43 +105,28 @@ impl Module for Lvol {
 
     fn check(args: Args, system: &dyn System) -> Result<Plan<Calls>, Error> {
         let wanted = Wish::new(args)?;
-        let device = wanted.device();
         let mut calls = Calls::new(Outcome::ok());
-        let foreseen = system.foreseen(Subject::Device, &device);
         let is_absent = wanted.args.state == "absent";
-        match (&foreseen, is_absent) {
-            (Some(Value::Null), true) => return Ok(calls.plan()),
-            (Some(Value::Null) | None, _) => {}
-            (Some(_), true) => {
-                wanted.remove(&mut calls)?;
-                return Ok(calls.plan());
-            }
-            (Some(_), false) => return Ok(Plan::Same(calls.outcome)),
-        }
-        if system
-            .foreseen(Subject::VolumeGroup, &wanted.args.vg)
-            .is_some_and(|group| group != Value::Null)
-        {
-            if !is_absent {
-                wanted.create(&[], &mut calls)?;
-            }
-            return Ok(calls.plan());
-        }
-        let Some((group, volumes)) = look(&wanted.args.vg, system)? else {
+        let Some(group) = Group::look(&wanted.args.vg, system)? else {
             let message = format!("Volume group {} does not exist.", wanted.args.vg);
             if is_absent {
                 return Ok(Plan::Same(calls.outcome.with("stdout", message)));
             }
             return Err(Error::new(message));
         };
-        wanted.check_origin(&volumes)?;
-        let name = wanted.name.rsplit('/').next().unwrap_or_default();
-        let current = volumes.iter().find(|volume| volume.name == name);
-        match current.filter(|_| foreseen.is_none()) {
+        wanted.check_origin(&group)?;
+        let name = wanted.short_name();
+        match group.volume(name) {
+            Some(_) if is_absent => wanted.remove(&group, &mut calls)?,
+            Some(volume) => wanted.change(volume, &group, &mut calls)?,
+            // It would be made by an earlier task of this check.
+            None if group.names.contains_key(name) => {
+                if is_absent {
+                    wanted.remove(&group, &mut calls)?;
+                }
+            }
             None if is_absent => {}
-            None => wanted.create(&volumes, &mut calls)?,
-            Some(_) if is_absent => wanted.remove(&mut calls)?,
-            Some(volume) => wanted.change(volume, &group, &volumes, &mut calls)?,
+            None => wanted.create(&group, &mut calls)?,
         }
         Ok(calls.plan())
     }
@@ -148,38 +140,83 @@ impl Module for Lvol {
     }
 }
 
-/// The group and its volumes; none if there is no such group.
-fn look(vg: &str, system: &dyn System) -> Result<Option<(Group, Vec<Volume>)>, Error> {
-    let groups = lvm::report("vgs", "vg_size,vg_free,vg_extent_size", &[vg], system)?;
-    let volumes = lvm::report("lvs", "lv_name,lv_size,lv_attr", &["-a", vg], system)?;
-    let (Some(groups), Some(volumes)) = (groups, volumes) else {
-        return Ok(None);
-    };
-    let number = |text: &str| text.parse::<u64>().unwrap_or_default();
-    let group = groups.first().and_then(|row| match row.as_slice() {
-        [size, free, extent] => Some(Group {
-            size: number(size),
-            free: number(free),
-            extent: number(extent).max(1),
-        }),
-        _ => None,
-    });
-    let volumes = volumes.iter().filter_map(|row| {
-        let [name, size, attributes] = row.as_slice() else {
+impl Group {
+    /// None if there is no such group.
+    fn look(vg: &str, system: &dyn System) -> Result<Option<Self>, Error> {
+        let groups = lvm::report("vgs", "vg_size,vg_free,vg_extent_size", &[vg], system)?;
+        let volumes = lvm::report(
+            "lvs",
+            "lv_name,lv_size,lv_attr,origin,pool_lv",
+            &["-a", vg],
+            system,
+        )?;
+        let number = |text: &str| text.parse::<u64>().unwrap_or_default();
+        let row = groups.and_then(|rows| rows.into_iter().next());
+        let group = row.zip(volumes).and_then(|(row, volumes)| match row.as_slice() {
+            [size, free, extent] => Some(Self {
+                size: number(size),
+                free: number(free),
+                extent: number(extent).max(1),
+                volumes: volumes.iter().filter_map(|row| Volume::parse(row)).collect(),
+                names: Names::new(),
+            }),
+            _ => None,
+        });
+        Ok(match lvm::foreseen_volumes(vg, system) {
+            Some(names) => names.map(|names| group.unwrap_or_default().becomes(names)),
+            None => group.map(|mut group| {
+                let visible = group.volumes.iter().filter(|volume| !volume.is_hidden);
+                group.names = visible
+                    .map(|volume| (volume.name.clone(), false.into()))
+                    .collect();
+                group
+            }),
+        })
+    }
+
+    /// As earlier tasks of a check would have left it. What they have removed gives its room back; what they have made has an
+    /// unknown size.
+    fn becomes(self, names: Names) -> Self {
+        let (volumes, gone): (Vec<_>, Vec<_>) = self
+            .volumes
+            .into_iter()
+            .partition(|volume| volume.is_hidden || names.get(&volume.name) == Some(&Value::Bool(false)));
+        Self {
+            free: self.free + gone.iter().map(|volume| volume.size).sum::<u64>(),
+            volumes,
+            names,
+            ..self
+        }
+    }
+
+    fn volume(&self, name: &str) -> Option<&Volume> {
+        self.volumes.iter().find(|volume| volume.name == name)
+    }
+
+    /// Whether an earlier task of this check would make it, so that no more is known of it.
+    fn would_have(&self, name: &str) -> bool {
+        self.names.get(name) == Some(&Value::Bool(true))
+    }
+}
+
+impl Volume {
+    fn parse(row: &[String]) -> Option<Self> {
+        let [name, size, attributes, on @ ..] = row else {
             return None;
         };
         let attribute = |at: usize| attributes.chars().nth(at);
-        Some(Volume {
-            // Hidden ones are in brackets.
-            name: name.trim_matches(['[', ']']).to_owned(),
-            size: number(size),
+        // Hidden ones are in brackets.
+        let plain = |name: &String| name.trim_matches(['[', ']']).to_owned();
+        Some(Self {
+            name: plain(name),
+            size: size.parse().unwrap_or_default(),
             active: attribute(4) == Some('a'),
             is_pool: attribute(0) == Some('t'),
             is_thin: attribute(0) == Some('V'),
+            is_hidden: name.starts_with('['),
+            on: on.iter().map(plain).filter(|name| !name.is_empty()).collect(),
         })
-    });
-    let volumes = volumes.collect();
-    Ok(group.map(|group| (group, volumes)))
+    }
 }
 
 /// The arguments with the size understood.
@@ -213,30 +250,32 @@ impl Wish {
         format!("{}/{volume}", self.args.vg)
     }
 
-    fn device(&self) -> String {
-        format!(
-            "/dev/{}",
-            self.path(self.name.rsplit('/').next().unwrap_or_default())
-        )
+    /// Without the group in front of it.
+    fn short_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
+    fn device(&self, volume: &str) -> String {
+        format!("/dev/{}", self.path(volume))
     }
 
     /// What it is made from has to be there and to be of the right sort.
-    fn check_origin(&self, volumes: &[Volume]) -> Result<(), Error> {
+    fn check_origin(&self, group: &Group) -> Result<(), Error> {
         let vg = &self.args.vg;
-        let find = |name: &str| volumes.iter().find(|volume| volume.name == name);
         match (&self.args.snapshot, &self.args.thinpool, &self.args.lv) {
             (Some(_), pool, lv) => {
                 let lv = lv.as_deref().unwrap_or_default();
-                let origin = find(lv).ok_or_else(|| {
-                    Error::new(format!(
+                let origin = group.volume(lv);
+                if origin.is_none() && !group.would_have(lv) {
+                    return Err(Error::new(format!(
                         "Snapshot origin LV {lv} does not exist in volume group {vg}."
-                    ))
-                })?;
-                if origin.is_pool || pool.is_some() {
+                    )));
+                }
+                if origin.is_some_and(|origin| origin.is_pool) || pool.is_some() {
                     return Err(Error::new("Snapshots of thin pool LVs are not supported."));
                 }
             }
-            (None, Some(pool), Some(_)) if find(pool).is_none() => {
+            (None, Some(pool), Some(_)) if group.volume(pool).is_none() && !group.would_have(pool) => {
                 return Err(Error::new(format!(
                     "Thin pool LV {pool} does not exist in volume group {vg}."
                 )));
@@ -246,13 +285,11 @@ impl Wish {
         Ok(())
     }
 
-    fn create(&self, volumes: &[Volume], calls: &mut Calls) -> Result<(), Error> {
+    fn create(&self, group: &Group, calls: &mut Calls) -> Result<(), Error> {
         let args = &self.args;
         let lv = args.lv.as_deref();
-        let of_thin = args.snapshot.is_some()
-            && volumes
-                .iter()
-                .any(|volume| volume.is_thin && Some(volume.name.as_str()) == lv);
+        let origin = lv.and_then(|lv| group.volume(lv));
+        let of_thin = args.snapshot.is_some() && origin.is_some_and(|origin| origin.is_thin);
         let size = self.size.clone().map(Size::for_new).transpose()?;
         if size.is_none() && !of_thin {
             return Err(Error::new("No size given."));
@@ -293,11 +330,15 @@ impl Wish {
             argv.extend(args.pvs.iter().flatten().cloned());
         }
         calls.push(argv);
-        calls.leaves(Subject::Device, self.device(), "");
+        let name = self.short_name();
+        let mut names = group.names.clone();
+        names.insert(name.to_owned(), true.into());
+        calls.leaves(Subject::VolumeGroup, &args.vg, names);
+        calls.leaves(Subject::Device, self.device(name), "");
         Ok(())
     }
 
-    fn remove(&self, calls: &mut Calls) -> Result<(), Error> {
+    fn remove(&self, group: &Group, calls: &mut Calls) -> Result<(), Error> {
         if !self.args.force {
             return Err(Error::new(format!(
                 "Sorry, no removal of logical volume {} without force=true.",
@@ -305,17 +346,21 @@ impl Wish {
             )));
         }
         calls.push(["lvremove", "--force", &self.path(&self.name)]);
-        calls.leaves(Subject::Device, self.device(), Value::Null);
+        let name = self.short_name();
+        let with_it = group
+            .volumes
+            .iter()
+            .filter(|volume| volume.on.iter().any(|on| on == name));
+        let mut names = group.names.clone();
+        for gone in with_it.map(|volume| volume.name.as_str()).chain([name]) {
+            names.shift_remove(gone);
+            calls.leaves(Subject::Device, self.device(gone), Value::Null);
+        }
+        calls.leaves(Subject::VolumeGroup, &self.args.vg, names);
         Ok(())
     }
 
-    fn change(
-        &self,
-        volume: &Volume,
-        group: &Group,
-        volumes: &[Volume],
-        calls: &mut Calls,
-    ) -> Result<(), Error> {
+    fn change(&self, volume: &Volume, group: &Group, calls: &mut Calls) -> Result<(), Error> {
         #[expect(clippy::cast_precision_loss, reason = "told to people, in MiB")]
         let mebibytes = volume.size as f64 / f64::from(1 << 20);
         calls.outcome = Outcome::ok()
@@ -323,7 +368,7 @@ impl Wish {
             .with("lv", volume.name.as_str())
             .with("size", mebibytes);
         if let Some(size) = &self.size {
-            self.resize(size, volume, group, volumes, calls)?;
+            self.resize(size, volume, group, calls)?;
         }
         if self.args.active != volume.active {
             let flag = if self.args.active { "-ay" } else { "-an" };
@@ -332,15 +377,8 @@ impl Wish {
         Ok(())
     }
 
-    fn resize(
-        &self,
-        size: &Size,
-        volume: &Volume,
-        group: &Group,
-        volumes: &[Volume],
-        calls: &mut Calls,
-    ) -> Result<(), Error> {
-        let target = size.target(volume.size, group, self.origin_size(volumes));
+    fn resize(&self, size: &Size, volume: &Volume, group: &Group, calls: &mut Calls) -> Result<(), Error> {
+        let target = size.target(volume.size, group, self.origin_size(group));
         let free_only = matches!(size.amount, Amount::Percent(_, Whole::Free)) && size.relative.is_none();
         let program: &[&str] = if target > volume.size {
             let needed = target - volume.size;
@@ -380,9 +418,8 @@ impl Wish {
         Ok(())
     }
 
-    fn origin_size(&self, volumes: &[Volume]) -> u64 {
-        let origin = self.args.lv.as_deref();
-        let origin = volumes.iter().find(|volume| Some(volume.name.as_str()) == origin);
+    fn origin_size(&self, group: &Group) -> u64 {
+        let origin = self.args.lv.as_deref().and_then(|lv| group.volume(lv));
         origin.map(|volume| volume.size).unwrap_or_default()
     }
 }

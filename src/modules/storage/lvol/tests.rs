@@ -5,6 +5,7 @@ use crate::modules::testing::{check, failure, run};
 use crate::system::fake::Fake;
 
 const REPORT: &str = "--noheadings --nosuffix --units b --separator ; -o";
+const VOLUMES: &str = "lv_name,lv_size,lv_attr,origin,pool_lv";
 const MIB: u64 = 1 << 20;
 
 /// `volumes`: name, extents, attributes.
@@ -14,16 +15,16 @@ fn machine(free: u64, volumes: &[(&str, u64, &str)]) -> Fake {
     let row = format!("  {};{};{}\n", 400 * MIB, free * 4 * MIB, 4 * MIB);
     let rows: String = volumes
         .iter()
-        .map(|(name, extents, attributes)| format!("  {name};{};{attributes}", extents * 4 * MIB))
+        .map(|(name, extents, attributes)| format!("  {name};{};{attributes};;", extents * 4 * MIB))
         .collect::<Vec<_>>()
         .join("\n");
     fake.answer_with(|_, command| {
         (!["vgs", "lvs"].contains(&command.argv[0].as_str())).then(Default::default)
     })
     .answer(&format!("vgs {REPORT} vg_size,vg_free,vg_extent_size v"), 0, &row)
-    .answer(&format!("lvs {REPORT} lv_name,lv_size,lv_attr -a v"), 0, &rows)
+    .answer(&format!("lvs {REPORT} {VOLUMES} -a v"), 0, &rows)
     .answer(&format!("vgs {REPORT} vg_size,vg_free,vg_extent_size w"), 5, "")
-    .answer(&format!("lvs {REPORT} lv_name,lv_size,lv_attr -a w"), 5, "");
+    .answer(&format!("lvs {REPORT} {VOLUMES} -a w"), 5, "");
     fake
 }
 

@@ -196,7 +196,7 @@ impl Module for Mount {
             act,
             remove,
             path: wish.path,
-            source: args.src,
+            source: wish.src,
             outcome,
         };
         Ok(Plan::Change { change, predicted })
@@ -204,6 +204,10 @@ impl Module for Mount {
 
     fn apply(change: Change, system: &dyn System) -> Result<Outcome, Error> {
         let backup = perform(&change.steps, system)?;
+        // What programs do is foreseen in words.
+        if system.is_acting() {
+            return Ok(change.outcome);
+        }
         if let Some(act) = &change.act
             && let Err(error) = act.perform(&change.path, system)
         {
@@ -229,14 +233,21 @@ impl Module for Mount {
     }
 
     fn foresee(change: &Change) -> Foresight {
-        let is = match &change.act {
-            None if !change.remove => return Foresight::Apply,
-            None | Some(Act::Unmount(_)) => Value::Null,
-            Some(Act::Mount(_) | Act::Remount { .. }) => change.source.clone().unwrap_or_default().into(),
+        let is = match (&change.act, &change.source) {
+            (None, _) if !change.remove => return Foresight::Apply,
+            (None | Some(Act::Unmount(_)), _) => Value::Null,
+            (Some(Act::Mount(_) | Act::Remount { .. }), Some(source)) => source.as_str().into(),
+            // Mounted from wherever it was mounted from before.
+            (Some(_), None) => return Foresight::Both(Vec::new()),
         };
         let name = change.path.display().to_string();
         let of = Subject::Mount;
-        Foresight::Effects(vec![Effect::State { of, name, is }, Effect::Files])
+        let below = if change.remove {
+            Effect::NoPath(change.path.clone())
+        } else {
+            Effect::Files
+        };
+        Foresight::Both(vec![Effect::State { of, name, is }, below])
     }
 }
 
@@ -334,7 +345,7 @@ impl Wish {
         let opts = (self.entry.opts != "defaults").then_some(self.entry.opts.as_str());
         let path = self.path.display().to_string();
         Ok(match state {
-            State::Mounted if has && self.is_wanted(mounts) => {
+            State::Mounted if has && self.is_wanted(mounts, system) => {
                 rewritten.then(|| self.remount("remount", true))
             }
             State::Mounted => Some(Act::Mount(self.mount())),
@@ -364,13 +375,13 @@ impl Wish {
     }
 
     /// A bind mount of something else is not what is wanted; of other mounts the mount point says enough.
-    fn is_wanted(&self, mounts: &Mounts) -> bool {
+    fn is_wanted(&self, mounts: &Mounts, system: &dyn System) -> bool {
         let bind = self
             .entry
             .opts
             .split(',')
             .any(|opt| opt == "bind" || opt == "rbind");
-        !bind || mounts.is_bound(self.entry.src.as_ref(), &self.path)
+        !bind || mounts.comes_from(&self.entry.src, &self.path, system)
     }
 
     /// By the entry in fstab.

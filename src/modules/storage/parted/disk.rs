@@ -1,5 +1,7 @@
 //! What `parted --machine ... print` says of a disk, as results tell it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::modules::Error;
 use crate::value::{Map, Value};
 
@@ -19,7 +21,23 @@ pub struct Partition {
     pub end: Option<f64>,
     pub name: String,
     pub flags: Vec<String>,
+    /// It would be made by an earlier task of this check: where it is, is not known.
+    pub is_new: bool,
     pub told: Map,
+}
+
+/// A disk as the tasks of a check would leave it, in no unit: where partitions are is left to the machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WouldBe {
+    label: String,
+    partitions: Vec<(i64, Changes)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Changes {
+    is_new: bool,
+    name: String,
+    flags: Vec<String>,
 }
 
 /// A number with its unit, or `CYLINDER,HEAD,SECTOR`.
@@ -53,6 +71,44 @@ impl Disk {
             .find(|partition| partition.number == number)
     }
 
+    /// What later tasks of a check are to know of it.
+    pub fn would_be(&self) -> WouldBe {
+        let changes = |part: &Partition| Changes {
+            is_new: part.is_new,
+            name: part.name.clone(),
+            flags: part.flags.clone(),
+        };
+        WouldBe {
+            label: self.label.clone(),
+            partitions: self
+                .partitions
+                .iter()
+                .map(|part| (part.number, changes(part)))
+                .collect(),
+        }
+    }
+
+    /// The machine's disk as it would be.
+    #[must_use]
+    pub fn becomes(mut self, would_be: WouldBe) -> Self {
+        self.generic
+            .insert("table".to_owned(), would_be.label.as_str().into());
+        self.label = would_be.label;
+        let mut old = std::mem::take(&mut self.partitions);
+        for (number, changes) in would_be.partitions {
+            let at = old.iter().position(|part| part.number == number);
+            let mut part = match at.filter(|_| !changes.is_new) {
+                Some(at) => old.swap_remove(at),
+                None => Partition::new(number),
+            };
+            part.told.insert("name".to_owned(), changes.name.as_str().into());
+            part.told.insert("flags".to_owned(), changes.flags.clone().into());
+            (part.name, part.flags) = (changes.name, changes.flags);
+            self.partitions.push(part);
+        }
+        self
+    }
+
     pub fn told(&self) -> [(&'static str, Value); 2] {
         let partitions: Vec<Value> = self
             .partitions
@@ -63,6 +119,20 @@ impl Disk {
             ("disk", self.generic.clone().into()),
             ("partitions", Value::List(partitions)),
         ]
+    }
+}
+
+impl Partition {
+    /// One that is only foreseen.
+    pub fn new(number: i64) -> Self {
+        Self {
+            number,
+            end: None,
+            name: String::new(),
+            flags: Vec::new(),
+            is_new: true,
+            told: map(vec![("num", Value::Int(number))]),
+        }
     }
 }
 
@@ -156,6 +226,7 @@ fn partition(line: &str, unit: &str) -> Option<Partition> {
         },
         name,
         flags,
+        is_new: false,
         told,
     })
 }

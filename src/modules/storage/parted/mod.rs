@@ -6,7 +6,7 @@ mod disk;
 
 use serde::Deserialize;
 
-use self::disk::{Disk, size};
+use self::disk::{Disk, Partition, size};
 use crate::modules::tool::Calls;
 use crate::modules::{Arg, Error, Module, Plan, Return, Rule, Spec, tool};
 use crate::system::foresight::{Foresight, Subject};
@@ -120,30 +120,27 @@ impl Module for Parted {
                 )));
             }
         }
-        let disk = look(&args, system)?;
+        let mut disk = look(&args, system)?;
+        if let Some(foreseen) = system.foreseen(Subject::Disk, &args.device) {
+            let would_be = foreseen.deserialize_into();
+            disk = disk.becomes(would_be.map_err(|error| Error::new(error.to_string()))?);
+        }
         let mut script = Vec::new();
         let mut calls = Calls::new(Outcome::ok());
-        let foreseen = args
-            .number
-            .and_then(|number| system.foreseen(Subject::Device, &device_of(&args.device, number)));
         match (args.state.as_str(), args.number) {
-            // An earlier task of a check would have made it.
-            ("present", Some(number))
-                if matches!(&foreseen, Some(is) if *is != Value::Null)
-                    && disk.partition(number).is_none() => {}
             ("present", Some(number)) => {
                 for part in present(&args, number, &disk) {
                     run(&args, &part, &mut calls);
                     script.extend(part);
                 }
-                calls.leaves(Subject::Device, device_of(&args.device, number), "");
+                leave(&args, &made(&args, number, disk.clone()), &disk, &mut calls)?;
             }
-            ("absent", Some(number))
-                if foreseen.map_or(disk.partition(number).is_some(), |is| is != Value::Null) =>
-            {
+            ("absent", Some(number)) if disk.partition(number).is_some() => {
                 script = vec!["rm".to_owned(), number.to_string()];
                 run(&args, &script, &mut calls);
-                calls.leaves(Subject::Device, device_of(&args.device, number), Value::Null);
+                let mut left = disk.clone();
+                left.partitions.retain(|part| part.number != number);
+                leave(&args, &left, &disk, &mut calls)?;
             }
             ("info", _) => script = ["unit", &args.unit, "print"].map(str::to_owned).to_vec(),
             _ => {}
@@ -173,6 +170,43 @@ impl Module for Parted {
     fn foresee(change: &Change) -> Foresight {
         change.calls.foresee()
     }
+}
+
+/// The disk with the partition as it is wanted.
+fn made(args: &Args, number: i64, mut disk: Disk) -> Disk {
+    if disk.label != args.label {
+        disk.label.clone_from(&args.label);
+        disk.partitions.clear();
+    }
+    if disk.partition(number).is_none() {
+        disk.partitions.push(Partition::new(number));
+    }
+    let wanted = flags(args);
+    for part in disk.partitions.iter_mut().filter(|part| part.number == number) {
+        part.name = args.name.clone().unwrap_or(std::mem::take(&mut part.name));
+        if !wanted.is_empty() {
+            part.flags.clone_from(&wanted);
+        }
+    }
+    disk
+}
+
+/// What later tasks of a check find: the disk, devices that are gone, and such that are new and hold nothing.
+fn leave(args: &Args, left: &Disk, before: &Disk, calls: &mut Calls) -> Result<(), Error> {
+    let kept = |one: &Partition, other: &Disk| {
+        let same = other.partition(one.number);
+        left.label == before.label && same.is_some_and(|same| same.is_new == one.is_new)
+    };
+    for part in before.partitions.iter().filter(|part| !kept(part, left)) {
+        let device = device_of(&args.device, part.number);
+        calls.leaves(Subject::Device, device, Value::Null);
+    }
+    for part in left.partitions.iter().filter(|part| !kept(part, before)) {
+        calls.leaves(Subject::Device, device_of(&args.device, part.number), "");
+    }
+    let would_be = Value::from_serialize(&left.would_be()).map_err(|error| Error::new(error.to_string()))?;
+    calls.leaves(Subject::Disk, &args.device, would_be);
+    Ok(())
 }
 
 fn tell(mut outcome: Outcome, disk: &Disk) -> Outcome {
@@ -233,7 +267,7 @@ fn present(args: &Args, number: i64, disk: &Disk) -> Vec<Vec<String>> {
         making.extend(args.fs_type.clone());
         making.extend(text(&[&args.part_start, &args.part_end]));
     }
-    if let Some(part) = there.filter(|_| args.resize)
+    if let Some(part) = there.filter(|part| args.resize && !part.is_new)
         && !ends_there(args, part.end, disk)
     {
         making.extend(text(&["resizepart", &number.to_string(), &args.part_end]));
@@ -246,11 +280,7 @@ fn present(args: &Args, number: i64, disk: &Disk) -> Vec<Vec<String>> {
         naming.extend(text(&["name", &number.to_string(), &format!("\"{name}\"")]));
     }
     let now = there.map(|part| part.flags.clone()).unwrap_or_default();
-    let mut wanted = args.flags.clone().unwrap_or_default();
-    // Parted takes the one for the other.
-    if wanted.iter().any(|flag| flag == "esp") && !wanted.iter().any(|flag| flag == "boot") {
-        wanted.push("boot".to_owned());
-    }
+    let wanted = flags(args);
     if !wanted.is_empty() {
         let on = wanted
             .iter()
@@ -267,6 +297,15 @@ fn present(args: &Args, number: i64, disk: &Disk) -> Vec<Vec<String>> {
     let sentences = [making, naming].into_iter().filter(|words| !words.is_empty());
     let in_unit = |words| text(&["unit", &args.unit]).into_iter().chain(words).collect();
     sentences.map(in_unit).collect()
+}
+
+fn flags(args: &Args) -> Vec<String> {
+    let mut wanted = args.flags.clone().unwrap_or_default();
+    // Parted takes the one for the other.
+    if wanted.iter().any(|flag| flag == "esp") && !wanted.iter().any(|flag| flag == "boot") {
+        wanted.push("boot".to_owned());
+    }
+    wanted
 }
 
 /// Whether a partition ends where it is wanted to, but for what parted takes for alignment and for the table at the end.

@@ -194,7 +194,14 @@ impl Condemned {
         for (item, since) in &state.since {
             let _ = writeln!(text, "{} {}", item.hex(), since.time);
         }
-        self.storage.write(&paths::condemned(), text.as_bytes())?;
+        match self.storage.write(&paths::condemned(), text.as_bytes()) {
+            // Collecting is what makes room: in this process the list goes on, and another begins anew.
+            Err(StorageError::Full { .. }) => {
+                tracing::warn!("no room to write down what is condemned");
+                self.storage.delete(&paths::condemned())?;
+            }
+            written => written?,
+        }
         state.journal = None;
         self.storage.delete(&paths::pardoned())?;
         self.any.store(!state.since.is_empty(), Ordering::Release);

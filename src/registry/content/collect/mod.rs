@@ -212,7 +212,11 @@ impl<'a> Collection<'a> {
         if verdict == Verdict::Remove
             && !self.options.dry_run
             && self
-                .execute(item, || Ok(storage.discard(&paths::blob_folder(digest))?))?
+                .execute(item, || {
+                    storage.discard(&paths::blob_folder(digest))?;
+                    self.registry.forget_blob(digest);
+                    Ok(())
+                })?
                 .is_none()
         {
             verdict = Verdict::Wait;

@@ -85,7 +85,9 @@ impl Collection<'_> {
                     let gone = unchanged
                         && self
                             .execute(Item::revision(name, &digest), || {
-                                Ok(registry.storage.discard(&revision)?)
+                                registry.storage.discard(&revision)?;
+                                registry.forget_manifest(name, &digest);
+                                Ok(())
                             })?
                             .is_some();
                     let fate = if gone { &mut removed } else { &mut waiting };
@@ -170,7 +172,9 @@ impl Collection<'_> {
         if verdict == Verdict::Remove && !self.options.dry_run {
             let gone = registry.alone(name, || {
                 self.execute(item, || {
-                    Ok(registry.storage.discard(&paths::layer(name, digest))?)
+                    registry.storage.discard(&paths::layer(name, digest))?;
+                    registry.forget_link(name, digest);
+                    Ok(())
                 })
             })?;
             if gone.is_none() {

@@ -1,0 +1,121 @@
+//! Whether this server is well, and whether it should be sent requests.
+//!
+//! `checks` looks from time to time and notes here what it finds; who asks is answered from the notes, at once.
+//! Being alive is answering at all; being ready is that no check fails and that the server is not about to
+//! stop. A full disk is a warning: pulls and deletes go on.
+
+mod checks;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+pub use checks::{Check, all};
+
+/// The questions, by path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// `/healthz`
+    Alive,
+    /// `/readyz`
+    Ready,
+    /// `/debug/health`, as distribution answers it
+    Debug,
+}
+
+/// What the checks have found.
+#[derive(Debug, Default)]
+pub struct Health {
+    draining: AtomicBool,
+    notes: Mutex<Report>,
+}
+
+/// What is wrong, by the name of the check.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub failing: BTreeMap<String, String>,
+    pub warnings: BTreeMap<String, String>,
+}
+
+impl Report {
+    pub fn ready(&self) -> bool {
+        self.failing.is_empty()
+    }
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Well,
+    Warning(String),
+    Failing(String),
+}
+
+impl Health {
+    /// From now on the server is not ready.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Forgets what was found: other checks begin.
+    pub fn forget(&self) {
+        *self.notes.lock().unwrap_or_else(PoisonError::into_inner) = Report::default();
+    }
+
+    pub fn report(&self) -> Report {
+        let mut report = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.draining.load(Ordering::Relaxed) {
+            report
+                .failing
+                .insert("draining".to_owned(), "the server is about to stop".to_owned());
+        }
+        report
+    }
+
+    /// Notes how a check ended; what changes is logged.
+    fn note(&self, check: &str, outcome: Outcome) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = notes.failing.remove(check);
+        let warned = notes.warnings.remove(check);
+        match outcome {
+            Outcome::Well => {
+                if failed.is_some() || warned.is_some() {
+                    tracing::info!(check, "well again");
+                }
+            }
+            Outcome::Warning(reason) => {
+                if warned.is_none() {
+                    tracing::warn!(check, reason, "a check warns");
+                }
+                notes.warnings.insert(check.to_owned(), reason);
+            }
+            Outcome::Failing(reason) => {
+                if failed.is_none() {
+                    tracing::error!(check, reason, "a check fails");
+                }
+                notes.failing.insert(check.to_owned(), reason);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_replace_one_another() {
+        let health = Health::default();
+        assert!(health.report().ready());
+        health.note("disk", Outcome::Warning("full".to_owned()));
+        assert!(health.report().ready());
+        assert_eq!(health.report().warnings["disk"], "full");
+        health.note("disk", Outcome::Failing("gone".to_owned()));
+        assert!(!health.report().ready());
+        assert!(health.report().warnings.is_empty());
+        health.note("disk", Outcome::Well);
+        assert_eq!(health.report(), Report::default());
+        health.drain();
+        assert!(!health.report().ready());
+    }
+}
