@@ -267,7 +267,7 @@ fn item_20_a_mount_tells_nothing_of_what_may_not_be_read() {
 
 #[test]
 fn item_10_read_only_while_it_runs() {
-    let mut server = Server::start();
+    let server = Server::start();
     server.push_image("a", "v1", b"layer");
     let push = |server: &Server| push_blob_as(server, "", "a", b"more").status;
     assert_eq!(push(&server), 201);
@@ -290,7 +290,7 @@ fn item_10_read_only_while_it_runs() {
 #[test]
 fn access_follows_a_reload() {
     let users = Users::of(&["alice", "olga"]);
-    let mut server = Server::start();
+    let server = Server::start();
     server.get("/v2/").expect(200);
     server.reconfigure(&users.section());
     until(&401, || server.get("/v2/").status);

@@ -163,12 +163,6 @@ impl Server {
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
-    /// Asks it to read its configuration again.
-    pub fn reload(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
-    }
-
     pub fn wait(&mut self) -> std::process::ExitStatus {
         self.child.wait().unwrap()
     }

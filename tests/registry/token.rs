@@ -343,7 +343,7 @@ fn item_24_tokens_of_another_server() {
             issuing.address
         )
     };
-    let mut taking = Server::with(&external(&format!("rootcertbundle: {}", certificate.display())));
+    let taking = Server::with(&external(&format!("rootcertbundle: {}", certificate.display())));
     let upload = |name: &str| format!("/v2/{name}/blobs/uploads/?digest={}", sha256(b"x"));
     let challenge = taking.send("POST", &upload("home/alice/a"), &[], "x").expect(401);
     assert_eq!(

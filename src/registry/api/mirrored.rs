@@ -11,24 +11,27 @@ use crate::registry::digest::Digest;
 use crate::registry::error::{ApiError, Problem};
 use crate::registry::name::RepositoryName;
 use crate::registry::route::{Action, Endpoint};
-use crate::registry::upstream::{Found, Lost, Mirrored, Shared, UpstreamError, origin, settle};
+use crate::registry::upstream::{Found, Keeps, Lost, Mirrored, Shared, UpstreamError, origin, settle};
 
 impl Asked<'_> {
-    /// Gives a request the name that its repository has here, and refuses what a mirror cannot do.
-    pub fn resolve(&self, endpoint: Endpoint) -> Result<Endpoint, ApiError> {
+    /// Gives a request the name that its repository has here.
+    pub fn named_here(&self, endpoint: Endpoint) -> Result<Endpoint, ApiError> {
         let query = self.request.uri().query().unwrap_or("");
         let host = url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "ns");
         let host = host
             .map(|(_, host)| host.into_owned())
             .filter(|host| !host.is_empty());
-        let proxy = &self.config.proxy;
-        let endpoint = settle(proxy, endpoint, host.as_deref()).map_err(|lost| match lost {
+        settle(&self.config.proxy, endpoint, host.as_deref()).map_err(|lost| match lost {
             Lost::Host(host) => Problem::NameUnknown.detail(format!("this registry is no mirror of {host}")),
             Lost::Name(error) => Problem::NameInvalid.detail(error.to_string()),
-        })?;
+        })
+    }
+
+    /// What was fetched from elsewhere stays what it is there.
+    pub fn refuse_push_to_mirror(&self, endpoint: &Endpoint) -> Result<(), ApiError> {
         if endpoint.action() == Action::Push
             && let Some(name) = endpoint.repository()
-            && let Ok(Some(origin)) = origin(proxy, name)
+            && let Ok(Some(origin)) = origin(&self.config.proxy, name)
         {
             let of = origin.upstream.url.as_deref().unwrap_or("another registry");
             return Err(Problem::Unsupported.detail(format!(
@@ -36,13 +39,16 @@ impl Asked<'_> {
                 origin.remote
             )));
         }
-        Ok(endpoint)
+        Ok(())
     }
 
     /// The repository of another registry that a name stands for; none for one of our own.
     pub fn mirrored(&self, name: &RepositoryName) -> Option<Mirrored> {
-        let frozen = self.config.storage.read_only;
-        let found = self.service.mirrors.find(&self.config.proxy, name, frozen);
+        let keeps = Keeps {
+            anything: !self.service.access.is_read_only(self.config),
+            min_free: self.config.maintenance.min_free,
+        };
+        let found = self.service.mirrors.find(&self.config.proxy, name, keeps);
         // A name that could not be one there has been refused already.
         found.ok().flatten()
     }
@@ -84,6 +90,7 @@ pub fn refused(unknown: Problem) -> impl Fn(Shared) -> ApiError {
             | UpstreamError::Wrong { .. }
             | UpstreamError::LogIn { .. }
             | UpstreamError::Abandoned => Problem::UpstreamFailed,
+            UpstreamError::Full => return Problem::StorageFull.into(),
             UpstreamError::Storage { .. } | UpstreamError::Internal(_) => {
                 // Its text may hold paths of this machine: for the log, not for the client.
                 tracing::error!(%error, "mirroring failed");

@@ -140,10 +140,11 @@ impl Asked<'_> {
         let uri = self.request.uri();
         let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
         let endpoint = route::route(self.request.method(), path, uri.query())?;
-        let endpoint = self.resolve(endpoint)?;
+        let endpoint = self.named_here(endpoint)?;
         self.record.handler = metrics::handler(&endpoint);
         self.deed = access::Deed::of(&endpoint);
         let endpoint = access::check(self, endpoint).await?;
+        self.refuse_push_to_mirror(&endpoint)?;
         if self.service.events.wanted() {
             self.told = endpoint.repository().cloned();
         }

@@ -3,9 +3,8 @@
 //! | file | |
 //! |---|---|
 //! | `auth`, `access` | how clients log in; what is allowed to whom, and how much |
-//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog` | a section each: structure, defaults, keys, what goes with what |
+//! | `log`, `storage`, `maintenance`, `retention`, `http`, `tls`, `catalog`, `proxy` | a section each: structure, defaults, keys, what goes with what |
 //! | `notifications`, `health`, `observability` | what is told to others |
-//! | `proxy` | other registries, whose content is kept here |
 //! | `absent` | sections of distribution that are not there |
 //! | `key`, `path` | what a key is: path, meaning, how it is set and shown |
 //! | `document`, `environment`, `apply` | YAML and variables into leaves, leaves into values |
@@ -77,12 +76,12 @@ pub struct Config {
     pub retention: Retention,
     pub http: Http,
     pub catalog: Catalog,
+    pub proxy: Proxy,
     pub auth: AuthConfig,
     pub access: AccessConfig,
     pub notifications: Notifications,
     pub observability: Observability,
     pub health: HealthConfig,
-    pub proxy: Proxy,
 }
 
 const SECTIONS: &[&Section] = &[
@@ -94,12 +93,12 @@ const SECTIONS: &[&Section] = &[
     &http::SECTION,
     &tls::SECTION,
     &catalog::SECTION,
+    &proxy::SECTION,
     &auth::SECTION,
     &access::SECTION,
     &notifications::SECTION,
     &health::SECTION,
     &observability::SECTION,
-    &proxy::SECTION,
     &absent::SECTION,
 ];
 

@@ -68,6 +68,7 @@ pub struct Metrics {
     storage: Family<One, Histogram, fn() -> Histogram>,
     storage_errors: Family<One, Counter>,
     cache: Family<Two, Counter>,
+    mirrored: Family<One, Counter>,
     work: Family<Two, Counter>,
     events: Family<One, Counter>,
     events_dropped: Counter,
@@ -110,6 +111,7 @@ impl Metrics {
             storage: Family::new_with_constructor(histogram),
             storage_errors: Family::default(),
             cache: Family::default(),
+            mirrored: Family::default(),
             work: Family::default(),
             events: Family::default(),
             events_dropped: Counter::default(),
@@ -156,6 +158,11 @@ impl Metrics {
             metrics.storage_errors.clone(),
         );
         registry.register("cache_lookups", "Lookups in caches", metrics.cache.clone());
+        registry.register(
+            "mirror",
+            "What mirrors of other registries have done: requests, failures, bytes and so on",
+            metrics.mirrored.clone(),
+        );
         registry.register(
             "maintenance_runs",
             "Collections, scrubs and retention runs that ended",
@@ -228,6 +235,11 @@ impl Metrics {
         self.cache
             .get_or_create(&[("cache", cache), ("outcome", outcome.as_str())])
             .inc();
+    }
+
+    /// `what` is one of the counts of mirrors of other registries.
+    pub fn mirrored(&self, what: &'static str, more: u64) {
+        self.mirrored.get_or_create(&[("what", what)]).inc_by(more);
     }
 
     /// A collection, a scrub or a retention run has ended.

@@ -112,7 +112,7 @@ impl Mirrored {
             self.mirrors.counts.hits.add(1);
             return Ok(Found::Stored(content));
         }
-        if self.frozen {
+        if !self.keeps.anything {
             return self.passing(digest).await;
         }
         let mut progress = self.join(digest);
@@ -125,9 +125,7 @@ impl Mirrored {
         };
         match (seen.end, seen.total) {
             (None, Some(total)) => Ok(Found::Growing { total, progress }),
-            (Some(Err(error)), _) if matches!(*error, UpstreamError::Storage { .. }) => {
-                self.passing(digest).await
-            }
+            (Some(Err(error)), _) if error.is_of_storage() => self.passing(digest).await,
             (Some(Err(error)), _) => Err(error),
             _ => {
                 let lost = || UpstreamError::Internal("a blob that was fetched is gone".to_owned());
@@ -171,7 +169,7 @@ impl Mirrored {
     }
 
     async fn kept(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, UpstreamError> {
-        let (digest, ttl, frozen) = (digest.clone(), self.upstream.config.ttl, self.frozen);
+        let (digest, ttl, marks) = (digest.clone(), self.upstream.config.ttl, self.keeps.anything);
         self.content(move |registry, name| {
             let content = match registry.blob(name, &digest) {
                 Ok(content) => content,
@@ -183,7 +181,7 @@ impl Mirrored {
                 }
             };
             if !ttl.is_zero()
-                && !frozen
+                && marks
                 && let Err(error) = registry.use_mirrored(name, Kind::Blob, &digest, ttl / MARKS, now())
             {
                 tracing::warn!(repository = %name, "marking a blob as used failed: {error}");
@@ -225,6 +223,7 @@ impl Mirrored {
         }
         self.mirrors.counts.misses.add(1);
         // First the place to put it: without one the upstream need not be asked.
+        self.room().await?;
         let id = self.content(|registry, name| registry.start_upload(name)).await?;
         let id = id.map_err(|error| self.not_stored(error))?;
         let turn = self.mirrors.registry.upload_turn(&self.name, &id).await;
@@ -255,6 +254,16 @@ impl Mirrored {
             return Err(self.not_stored(error));
         }
         Ok(())
+    }
+
+    /// Whether the storage may be filled further.
+    async fn room(&self) -> Result<(), UpstreamError> {
+        let space = self.content(|registry, _| registry.space()).await?;
+        let space = space.map_err(|error| self.not_stored(error))?;
+        match space {
+            Some(space) if space.free < self.keeps.min_free.of(space.total) => Err(UpstreamError::Full),
+            _ => Ok(()),
+        }
     }
 
     /// Removes what was fetched of a blob that will not be.

@@ -1,32 +1,57 @@
-//! What the mirrors have done since the start: for whoever shows it.
+//! What the mirrors have done since the start: one set for all upstreams, which the metrics show, too.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::registry::metrics::{Lookup, metrics};
+
 /// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
+#[derive(Debug)]
+pub struct Count {
+    name: &'static str,
+    lookup: Option<Lookup>,
+    value: AtomicU64,
+}
 
 impl Count {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            lookup: None,
+            value: AtomicU64::new(0),
+        }
+    }
+
+    /// One that is a way in which a lookup ends.
+    const fn of(name: &'static str, lookup: Lookup) -> Self {
+        Self {
+            lookup: Some(lookup),
+            ..Self::new(name)
+        }
+    }
+
     pub fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
+        self.value.fetch_add(more, Ordering::Relaxed);
+        match self.lookup {
+            Some(lookup) => metrics().looked_up("upstream", lookup),
+            None => metrics().mirrored(self.name, more),
+        }
     }
 
     pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.value.load(Ordering::Relaxed)
     }
 }
 
-/// All of them, for all upstreams together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Counts {
     /// Manifests and blobs that were served without a request to the upstream.
     pub hits: Count,
     /// Those that had to be fetched.
     pub misses: Count,
-    /// Tags that the upstream has confirmed.
-    pub confirmed: Count,
     /// Tags that were served although the upstream could not be asked.
     pub stale: Count,
+    /// Tags that the upstream has confirmed.
+    pub confirmed: Count,
     /// Requests to upstreams, and those that failed. That something is not there is no failure.
     pub requests: Count,
     pub failures: Count,
@@ -38,47 +63,18 @@ pub struct Counts {
     pub expired: Count,
 }
 
-impl Counts {
-    /// Name, meaning and value of each.
-    pub fn all(&self) -> [(&'static str, &'static str, u64); 9] {
-        [
-            (
-                "hits",
-                "manifests and blobs served without asking an upstream",
-                self.hits.get(),
-            ),
-            (
-                "misses",
-                "manifests and blobs fetched from an upstream",
-                self.misses.get(),
-            ),
-            (
-                "confirmed",
-                "tags that an upstream has confirmed",
-                self.confirmed.get(),
-            ),
-            (
-                "stale",
-                "tags served although the upstream could not be asked",
-                self.stale.get(),
-            ),
-            ("requests", "requests to upstreams", self.requests.get()),
-            (
-                "failures",
-                "requests to upstreams that failed",
-                self.failures.get(),
-            ),
-            (
-                "bytes",
-                "bytes of content that came from upstreams",
-                self.bytes.get(),
-            ),
-            ("passed", "blobs handed on without being kept", self.passed.get()),
-            (
-                "expired",
-                "manifests and blobs let go since nobody asked for them",
-                self.expired.get(),
-            ),
-        ]
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            hits: Count::of("hits", Lookup::Hit),
+            misses: Count::of("misses", Lookup::Miss),
+            stale: Count::of("stale", Lookup::Stale),
+            confirmed: Count::new("confirmed"),
+            requests: Count::new("requests"),
+            failures: Count::new("failures"),
+            bytes: Count::new("bytes"),
+            passed: Count::new("passed"),
+            expired: Count::new("expired"),
+        }
     }
 }

@@ -32,6 +32,9 @@ pub enum UpstreamError {
     Abandoned,
     #[error("store what {upstream} sent: {source}")]
     Storage { upstream: String, source: ContentError },
+    /// Less is free than `storage.filesystem.minfree` wants.
+    #[error("the storage is almost full")]
+    Full,
     #[error("internal error: {0}")]
     Internal(String),
 }
@@ -66,6 +69,11 @@ impl UpstreamError {
             },
             error @ (UploadError::Unknown | UploadError::Busy) => Self::Internal(error.to_string()),
         }
+    }
+
+    /// Whether the upstream has it, and only this registry's storage does not take it.
+    pub fn is_of_storage(&self) -> bool {
+        matches!(self, Self::Storage { .. } | Self::Full)
     }
 
     /// Whether the upstream did not say anything.

@@ -98,7 +98,7 @@ impl Following {
 
     /// A fetch has failed. Where only the storage did, the rest comes straight from the upstream.
     fn pass_on(&mut self, error: &Shared) -> Result<(), Shared> {
-        if !matches!(**error, UpstreamError::Storage { .. }) {
+        if !error.is_of_storage() {
             return Err(Shared::clone(error));
         }
         let (mirrored, digest) = (self.mirrored.clone(), self.digest.clone());

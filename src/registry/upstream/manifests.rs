@@ -75,7 +75,7 @@ impl Mirrored {
     }
 
     async fn held(&self, reference: &Reference) -> Result<Option<Held>, UpstreamError> {
-        let (reference, ttl, frozen) = (reference.clone(), self.upstream.config.ttl, self.frozen);
+        let (reference, ttl, marks) = (reference.clone(), self.upstream.config.ttl, self.keeps.anything);
         self.content(move |registry, name| {
             let stored = match registry.manifest(name, &reference) {
                 Ok(stored) => stored,
@@ -92,7 +92,7 @@ impl Mirrored {
                 Reference::Tag(tag) => registry.tag_confirmed(name, tag).unwrap_or_default(),
             };
             if !ttl.is_zero()
-                && !frozen
+                && marks
                 && let Err(error) = registry.use_mirrored(name, Kind::Manifest, &stored.digest, ttl / MARKS, now())
             {
                 tracing::warn!(repository = %name, "marking a manifest as used failed: {error}");
@@ -145,7 +145,7 @@ impl Mirrored {
             }),
             (Err(error @ UpstreamError::Unknown { .. }), held) => {
                 self.remember_absent(key);
-                if let (Reference::Tag(tag), Some(_), false) = (reference, held, self.frozen) {
+                if let (Reference::Tag(tag), Some(_), true) = (reference, held, self.keeps.anything) {
                     self.forget(tag).await?;
                 }
                 Err(error.into())
@@ -182,7 +182,7 @@ impl Mirrored {
         if same {
             self.mirrors.counts.confirmed.add(1);
         }
-        if same && !self.frozen {
+        if same && self.keeps.anything {
             let (tag, digest) = (tag.clone(), digest.clone());
             let written = self
                 .content(move |registry, name| registry.confirm_tag(name, &tag, &digest))
@@ -221,7 +221,7 @@ impl Mirrored {
             Reference::Digest(digest) => digest.clone(),
             Reference::Tag(_) => Digest::of(Algorithm::Sha256, &bytes),
         };
-        if !self.frozen {
+        if self.keeps.anything {
             let (kept, content) = (reference.clone(), bytes.clone());
             let stored =
                 self.content(move |registry, name| registry.put_mirrored_manifest(name, &kept, &content));

@@ -41,7 +41,7 @@ pub use following::Pieces;
 pub use manifests::Served;
 pub use names::{Lost, origin, settle};
 
-use super::config::Proxy;
+use super::config::{MinFree, Proxy};
 use super::content::Registry;
 use super::name::{NameError, RepositoryName};
 use counts::Counts;
@@ -56,6 +56,15 @@ pub struct Mirrors {
     flights: blobs::Flights,
 }
 
+/// What of the content of others may be kept now.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeps {
+    /// In read-only mode what comes is handed on, and nothing is written.
+    pub anything: bool,
+    /// Less room than this is left to pushes' manifests.
+    pub min_free: MinFree,
+}
+
 /// A repository whose content comes from an upstream.
 #[derive(Clone)]
 pub struct Mirrored {
@@ -64,8 +73,7 @@ pub struct Mirrored {
     name: RepositoryName,
     /// What it is called there.
     remote: RepositoryName,
-    /// Nothing is written: what comes is handed on.
-    frozen: bool,
+    keeps: Keeps,
 }
 
 impl Mirrors {
@@ -81,19 +89,18 @@ impl Mirrors {
     }
 
     /// The repository of an upstream that a name of ours stands for; none if it is our own.
-    /// With `frozen` nothing is written.
     pub fn find(
         self: &Arc<Self>,
         proxy: &Proxy,
         name: &RepositoryName,
-        frozen: bool,
+        keeps: Keeps,
     ) -> Result<Option<Mirrored>, NameError> {
         Ok(origin(proxy, name)?.map(|origin| Mirrored {
             mirrors: Arc::clone(self),
             upstream: self.upstream(origin.key, origin.upstream),
             name: origin.local,
             remote: origin.remote,
-            frozen,
+            keeps,
         }))
     }
 

@@ -182,7 +182,6 @@ pub fn settle(proxy: &Proxy, mut endpoint: Endpoint, host: Option<&str>) -> Resu
 
 fn repository_mut(endpoint: &mut Endpoint) -> Option<&mut RepositoryName> {
     match endpoint {
-        Endpoint::Root | Endpoint::Base | Endpoint::Catalog(_) => None,
         Endpoint::Tags(name, _)
         | Endpoint::GetManifest(name, _)
         | Endpoint::PutManifest(name, _, _)
@@ -195,6 +194,7 @@ fn repository_mut(endpoint: &mut Endpoint) -> Option<&mut RepositoryName> {
         | Endpoint::FinishUpload(name, _, _)
         | Endpoint::CancelUpload(name, _)
         | Endpoint::Referrers(name, _, _) => Some(name),
+        _ => None,
     }
 }
 
