@@ -173,11 +173,12 @@ impl Scrub<'_> {
             };
             hasher.update(&piece);
             offset += piece.len() as u64;
-            self.found.bytes += piece.len() as u64;
             let (watch, blobs) = (self.watch, self.found.blobs);
             self.pace
                 .after(piece.len(), || watch.progress("blobs", blobs, None))?;
         }
+        // Once it is whole: where one was stopped in the middle, it is read again.
+        self.found.bytes += offset;
         let computed = hasher.finish();
         Ok((computed != *digest).then(|| format!("its digest is {computed}")))
     }
