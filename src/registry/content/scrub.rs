@@ -304,7 +304,7 @@ impl Pace {
             return if go_on() { Ok(()) } else { Err(CareError::Stopped) };
         }
         self.bytes += length as u64;
-        let due = self.began + Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
+        let due = self.began + Duration::from_millis(self.bytes.saturating_mul(1000) / self.rate);
         loop {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
