@@ -1,5 +1,6 @@
 //! `regdeploy-registry import`: images from files.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::workplace::{Workplace, size};
+use super::workplace::{Workplace, have, size};
 use super::{fail, say};
 use crate::diagnostic::Diagnostic;
 use crate::registry::control::message::Request;
@@ -46,7 +47,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         repository: arguments.repository.clone(),
         tag: arguments.tag.clone(),
     };
-    match arguments.workplace.ask(&config, &request, Some(content), |_| {}) {
+    match have(&config, &request, Some(content), |_| {}) {
         Ok(done) => arguments.workplace.tell(&done, imported),
         Err(error) => fail(&error),
     }
@@ -81,7 +82,8 @@ fn imported(done: &Imported) -> String {
             .tag
             .as_ref()
             .map_or_else(String::new, |tag| format!(":{tag}"));
-        text += &format!("{}{tag}@{}\n", image.repository, image.digest);
+        let _ = writeln!(text, "{}{tag}@{}", image.repository, image.digest);
     }
-    text + &format!("imported {} blobs ({})\n", done.blobs, size(done.bytes))
+    let _ = writeln!(text, "imported {} blobs ({})", done.blobs, size(done.bytes));
+    text
 }

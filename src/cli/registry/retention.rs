@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::fail;
-use super::workplace::{Workplace, time};
+use super::workplace::{Workplace, have, time};
 use crate::registry::content::retain::{Fate, Retained};
 use crate::registry::control::message::Request;
 
@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let rules = config.retention.rules.clone();
-    let told = workplace.ask(&config, &Request::Retain { rules, apply }, None, |item| {
+    let told = have(&config, &Request::Retain { rules, apply }, None, |item| {
         let Ok(fate) = serde_json::from_value::<Fate>(item.clone()) else {
             return;
         };

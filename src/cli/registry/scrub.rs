@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::fail;
-use super::workplace::{Workplace, size};
+use super::workplace::{Workplace, have, size};
 use crate::registry::access::limits::size as bytes;
 use crate::registry::content::scrub::{Options, Scrubbed};
 use crate::registry::control::message::Request;
@@ -44,10 +44,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         restart: arguments.restart,
         dry_run: arguments.dry_run,
     };
-    match arguments
-        .workplace
-        .ask(&config, &Request::Scrub { options }, None, |_| {})
-    {
+    match have(&config, &Request::Scrub { options }, None, |_| {}) {
         Ok(done) => {
             let code = arguments.workplace.tell(&done, scrubbed);
             if done.damaged > 0 {

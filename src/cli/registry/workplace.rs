@@ -34,29 +34,7 @@ impl Workplace {
         })
     }
 
-    /// Has something done; `on_item` takes what comes before the end.
-    pub fn ask<T: DeserializeOwned>(
-        &self,
-        config: &Config,
-        request: &Request,
-        content: Option<Box<dyn Read + Send + '_>>,
-        mut on_item: impl FnMut(&serde_json::Value) + Send,
-    ) -> Result<T, ControlError> {
-        let mut progress = Progress::new();
-        let mut on_event = |event: &Event| match event {
-            Event::Progress { phase, done, total } => progress.show(phase, *done, *total),
-            Event::Item { item } => progress.aside(|| on_item(item)),
-            Event::Done { .. } | Event::Failed { .. } => {}
-        };
-        ask(Asked {
-            root: &config.storage.root,
-            request,
-            content,
-            on_event: &mut on_event,
-        })
-    }
-
-    /// The same for a verb whose whole answer comes at the end.
+    /// Has something done whose whole answer comes at the end, and prints it.
     pub fn run<T: Serialize + DeserializeOwned>(
         &self,
         request: impl Fn(&Config) -> Request,
@@ -65,7 +43,7 @@ impl Workplace {
         let Some(config) = self.config() else {
             return ExitCode::FAILURE;
         };
-        match self.ask(&config, &request(&config), None, |_| {}) {
+        match have(&config, &request(&config), None, |_| {}) {
             Ok(done) => self.tell(&done, text),
             Err(error) => fail(&error),
         }
@@ -80,6 +58,27 @@ impl Workplace {
         }
         ExitCode::SUCCESS
     }
+}
+
+/// Has something done; `on_item` takes what comes before the end.
+pub fn have<T: DeserializeOwned>(
+    config: &Config,
+    request: &Request,
+    content: Option<Box<dyn Read + Send + '_>>,
+    mut on_item: impl FnMut(&serde_json::Value) + Send,
+) -> Result<T, ControlError> {
+    let mut progress = Progress::new();
+    let mut on_event = |event: &Event| match event {
+        Event::Progress { phase, done, total } => progress.show(phase, *done, *total),
+        Event::Item { item } => progress.aside(|| on_item(item)),
+        Event::Done { .. } | Event::Failed { .. } => {}
+    };
+    ask(Asked {
+        root: &config.storage.root,
+        request,
+        content,
+        on_event: &mut on_event,
+    })
 }
 
 /// Bytes as people read them.

@@ -173,11 +173,12 @@ impl Scrub<'_> {
             };
             hasher.update(&piece);
             offset += piece.len() as u64;
-            self.found.bytes += piece.len() as u64;
             let (watch, blobs) = (self.watch, self.found.blobs);
             self.pace
                 .after(piece.len(), || watch.progress("blobs", blobs, None))?;
         }
+        // Once it is whole: where one was stopped in the middle, it is read again.
+        self.found.bytes += offset;
         let computed = hasher.finish();
         Ok((computed != *digest).then(|| format!("its digest is {computed}")))
     }
@@ -296,7 +297,7 @@ impl Pace {
             return if go_on() { Ok(()) } else { Err(CareError::Stopped) };
         }
         self.bytes += length as u64;
-        let due = self.began + Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);
+        let due = self.began + Duration::from_millis(self.bytes.saturating_mul(1000) / self.rate);
         loop {
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {

@@ -146,6 +146,7 @@ fn turn<'a>(busy: &'a Mutex<()>, watch: &dyn Watch) -> Option<MutexGuard<'a, ()>
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn said(error: impl ToString) -> String {
     error.to_string()
 }

@@ -219,7 +219,7 @@ impl Condemned {
             match self.read() {
                 Ok(since) => state.since = since,
                 Err(error) => {
-                    tracing::warn!(%error, "the list of condemned content is not read; it begins anew")
+                    tracing::warn!(%error, "the list of condemned content is not read; it begins anew");
                 }
             }
             self.any.store(!state.since.is_empty(), Ordering::Release);

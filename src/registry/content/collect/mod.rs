@@ -38,7 +38,7 @@ use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::storage::paths;
 
 /// With less, a push that began before one collection could end after the next one's look.
-const SHORT: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_mins(1);
 /// Unreadable manifests that are named in a report; the others are counted.
 const MAX_NAMED: usize = 100;
 
