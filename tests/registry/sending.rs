@@ -22,7 +22,7 @@ struct Wire(BufReader<TcpStream>);
 impl Wire {
     fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Self(BufReader::new(stream))
     }
 

@@ -96,7 +96,9 @@ impl Upload {
         }
         self.data.append_all(pieces)?;
         if let Some(hasher) = &mut self.progress.hasher {
-            pieces.iter().for_each(|piece| hasher.update(piece));
+            for piece in pieces {
+                hasher.update(piece);
+            }
         }
         self.progress.hashed = self.data.size();
         Ok(())

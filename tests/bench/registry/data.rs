@@ -121,7 +121,7 @@ impl Data {
         )
     }
 
-    pub fn blobs_for_manifests(&self, folder: &Path) {
+    pub fn blobs_for_manifests(folder: &Path) {
         Tree(folder.to_owned()).put("bench/image", b"{}");
     }
 

@@ -173,23 +173,21 @@ pub fn walk(server: &Running, target: &str) -> u32 {
         let head = Head::read(&mut stream).expect(200);
         pages += 1;
         let have = head.body.len() as u64;
-        match head.header("transfer-encoding") {
-            None => {
-                let mut rest = vec![0; usize::try_from(head.length() - have).unwrap()];
-                stream.read_exact(&mut rest).unwrap();
-            }
+        if head.header("transfer-encoding").is_none() {
+            let mut rest = vec![0; usize::try_from(head.length() - have).unwrap()];
+            stream.read_exact(&mut rest).unwrap();
+        } else {
             // Go's, for what it does not know the length of: an empty chunk ends it.
-            Some(_) => {
-                let mut body = head.body.clone();
-                let mut buffer = vec![0; BUFFER];
-                while !body.ends_with(b"0\r\n\r\n") {
-                    let length = stream.read(&mut buffer).unwrap();
-                    body.extend_from_slice(&buffer[..length]);
-                }
+            let mut body = head.body.clone();
+            let mut buffer = vec![0; BUFFER];
+            while !body.ends_with(b"0\r\n\r\n") {
+                let length = stream.read(&mut buffer).unwrap();
+                assert!(length > 0, "the listing breaks off");
+                body.extend_from_slice(&buffer[..length]);
             }
         }
         match head.header("link").and_then(|link| link.split(['<', '>']).nth(1)) {
-            Some(next) => target = next.to_owned(),
+            Some(next) => next.clone_into(&mut target),
             None => return pages,
         }
     }

@@ -59,23 +59,29 @@ const fn work(name: &'static str, unit: &'static str, doing: Doing) -> Work {
 }
 
 const WORKS: &[Work] = &[
-    work("start", "start", start),
-    work("idle", "second", idle),
-    work("GET", "GiB", |scene, peer| scene.download(peer, false, 1)),
-    work("GET, TLS", "GiB", |scene, peer| scene.download(peer, true, 1)),
-    work("GET x8", "GiB", |scene, peer| scene.download(peer, false, 8)),
-    work("GET x8, TLS", "GiB", |scene, peer| scene.download(peer, true, 8)),
+    work("start", "start", |scene, peer| Some(start(scene, peer))),
+    work("idle", "second", |scene, peer| Some(idle(scene, peer))),
+    work("GET", "GiB", |scene, peer| Some(scene.download(peer, false, 1))),
+    work("GET, TLS", "GiB", |scene, peer| {
+        Some(scene.download(peer, true, 1))
+    }),
+    work("GET x8", "GiB", |scene, peer| {
+        Some(scene.download(peer, false, 8))
+    }),
+    work("GET x8, TLS", "GiB", |scene, peer| {
+        Some(scene.download(peer, true, 8))
+    }),
     work("upload, one PUT", "GiB", |scene, peer| scene.upload(peer, None)),
     work("upload, 16 MiB chunks", "GiB", |scene, peer| {
         scene.upload(peer, Some(16 << 20))
     }),
     work("manifest GET x64", "request", |scene, peer| {
         let target = format!("/v2/bench/image/manifests/{}", peer.tag_or(&scene.data.manifest));
-        scene.requests(peer, 64, "GET", &target)
+        Some(scene.requests(peer, 64, "GET", &target))
     }),
     work("blob HEAD x64", "request", |scene, peer| {
         let target = format!("/v2/bench/image/blobs/{}", scene.data.part);
-        scene.requests(peer, 64, "HEAD", &target)
+        Some(scene.requests(peer, 64, "HEAD", &target))
     }),
     work("manifest PUT x16", "request", manifest_put),
     work("catalog, 1,000 a page", "page", |scene, peer| {
@@ -117,7 +123,7 @@ pub fn run(options: &Options) -> Vec<Outcome> {
                 .collect();
             let samples = Peer::ALL.into_iter().filter_map(|peer| {
                 let of_peer = rounds.iter().flatten().filter(|(other, _)| *other == peer);
-                median(of_peer.map(|(_, sample)| *sample).collect()).map(|sample| (peer, sample))
+                median(&of_peer.map(|(_, sample)| *sample).collect::<Vec<_>>()).map(|sample| (peer, sample))
             });
             let outcome = Outcome {
                 work,
@@ -130,7 +136,7 @@ pub fn run(options: &Options) -> Vec<Outcome> {
 }
 
 /// Each figure's own median.
-fn median(samples: Vec<Sample>) -> Option<Sample> {
+fn median(samples: &[Sample]) -> Option<Sample> {
     let middle = |figure: fn(&Sample) -> f64| {
         let mut figures: Vec<f64> = samples.iter().map(figure).collect();
         figures.sort_by(f64::total_cmp);
@@ -158,28 +164,28 @@ fn measured(server: &Running, doing: impl FnOnce() -> f64) -> Sample {
 }
 
 /// From the start of the process to its first answer.
-fn start(scene: &Scene, peer: Peer) -> Option<Sample> {
+fn start(scene: &Scene, peer: Peer) -> Sample {
     let begun = Instant::now();
     let server = Running::start(peer, scene, &scene.data.folder, false);
     let seconds = begun.elapsed().as_secs_f64();
-    Some(Sample {
+    Sample {
         units: 1.0,
         seconds,
         cpu: server.cpu(),
         peak: server.peak(),
+    }
+}
+
+fn idle(scene: &Scene, peer: Peer) -> Sample {
+    let server = Running::start(peer, scene, &scene.data.folder, false);
+    measured(&server, || {
+        std::thread::sleep(scene.options.period());
+        scene.options.period().as_secs_f64()
     })
 }
 
-fn idle(scene: &Scene, peer: Peer) -> Option<Sample> {
-    let server = Running::start(peer, scene, &scene.data.folder, false);
-    Some(measured(&server, || {
-        std::thread::sleep(scene.options.period());
-        scene.options.period().as_secs_f64()
-    }))
-}
-
 impl Scene<'_> {
-    fn download(&self, peer: Peer, secure: bool, clients: u64) -> Option<Sample> {
+    fn download(&self, peer: Peer, secure: bool, clients: u64) -> Sample {
         let server = Running::start(peer, self, &self.data.folder, secure);
         let digest = if clients == 1 {
             &self.data.large
@@ -187,7 +193,7 @@ impl Scene<'_> {
             &self.data.part
         };
         let target = format!("/v2/bench/image/blobs/{digest}");
-        Some(measured(&server, || {
+        measured(&server, || {
             let bytes: u64 = std::thread::scope(|scope| {
                 let downloads: Vec<_> = (0..clients)
                     .map(|_| scope.spawn(|| load::download(&server, &target)))
@@ -198,7 +204,7 @@ impl Scene<'_> {
                     .sum()
             });
             gibibytes(bytes)
-        }))
+        })
     }
 
     fn upload(&self, peer: Peer, chunk: Option<usize>) -> Option<Sample> {
@@ -214,7 +220,7 @@ impl Scene<'_> {
         }))
     }
 
-    fn requests(&self, peer: Peer, connections: usize, method: &str, target: &str) -> Option<Sample> {
+    fn requests(&self, peer: Peer, connections: usize, method: &str, target: &str) -> Sample {
         let server = Running::start(peer, self, &self.data.folder, false);
         let request = format!(
             "{method} {target} HTTP/1.1\r\nhost: bench\r\naccept: {}\r\n\r\n",
@@ -226,11 +232,11 @@ impl Scene<'_> {
         load::requests(&server, connections, period / 4, 200, |_| {
             request.clone().into_bytes()
         });
-        Some(measured(&server, || {
+        measured(&server, || {
             load::requests(&server, connections, period, 200, |_| {
                 request.clone().into_bytes()
             })
-        }))
+        })
     }
 
     fn pages(&self, peer: Peer, target: &str) -> Option<Sample> {
@@ -255,7 +261,7 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
         return None;
     }
     let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
-    scene.data.blobs_for_manifests(folder.path());
+    Data::blobs_for_manifests(folder.path());
     let server = Running::start(peer, scene, folder.path(), false);
     Some(measured(&server, || {
         load::requests(&server, 16, scene.options.period(), 201, |number| {
