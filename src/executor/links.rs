@@ -211,6 +211,9 @@ pub fn transport(
         ))
     })?;
     let checking = truth("ansible_ssh_host_key_checking")?.or(truth("ansible_host_key_checking")?);
+    let patience = text(&["ansible_ssh_timeout", "ansible_timeout"])?
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs);
     let password = text(&["ansible_ssh_password", "ansible_ssh_pass", "ansible_password"])?;
     Ok(Transport::Ssh(SshOptions {
         host: text(&["ansible_ssh_host", "ansible_host"])?.unwrap_or_else(|| host.to_owned()),
@@ -233,7 +236,7 @@ pub fn transport(
             .or_else(|| login.passphrase.clone()),
         host_key_checking: checking
             .unwrap_or(login.host_key_checking && options.host_key_checking.unwrap_or(true)),
-        timeout: options.timeout.unwrap_or(login.timeout),
+        timeout: options.timeout.or(patience).unwrap_or(login.timeout),
         known_hosts: options.known_hosts,
         keepalive: KEEPALIVE,
     }))
@@ -244,5 +247,49 @@ pub fn home(text: String) -> PathBuf {
     match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
         _ => PathBuf::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::scope::layer;
+    use crate::template::SearchPath;
+
+    #[test]
+    fn a_host_says_how_long_it_may_be_waited_for() {
+        let login = LoginSettings {
+            connection: None,
+            user: None,
+            port: None,
+            password: None,
+            private_key: None,
+            passphrase: None,
+            ssh_arguments: [const { None }; 3],
+            host_key_checking: true,
+            timeout: Duration::from_secs(10),
+        };
+        for (variables, seconds) in [
+            (&[][..], 10),
+            (&[("ansible_timeout", "300")], 300),
+            (&[("ansible_timeout", "300"), ("ansible_ssh_timeout", "20")], 20),
+            (
+                &[
+                    ("ansible_timeout", "300"),
+                    ("ansible_ssh_args", "-o ConnectTimeout=5"),
+                ],
+                5,
+            ),
+        ] {
+            let names = variables
+                .iter()
+                .map(|(name, text)| ((*name).to_owned(), Value::from(*text)));
+            let scope = Scope::new(vec![layer(names)], SearchPath::default());
+            let found = transport("host", &scope, &Keywords::default(), &login).unwrap();
+            let Transport::Ssh(options) = found else {
+                panic!("{found:?}")
+            };
+            assert_eq!(options.timeout, Duration::from_secs(seconds), "{variables:?}");
+        }
     }
 }

@@ -456,6 +456,8 @@ const REASONS: &[(&str, &str)] = &[
     ("instant-acme", "asks ACME servers for certificates"),
     ("bollard", "docker's API on the target's socket"),
     ("futures-util", "streams"),
+    ("jsonwebtoken", "tokens of docker's protocol: signed and verified"),
+    ("webpki", "chains of certificates that tokens bring"),
     ("sd-notify", "tells systemd that the registry is ready"),
     (
         "include_dir",

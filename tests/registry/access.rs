@@ -1,8 +1,7 @@
-//! Items 20 and 24: who may do what, over real HTTP, and the verbs that go with it.
+//! Items 20 and 24: who may do what, over real HTTP.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 
 use base64::Engine as _;
 use regdeploy::registry::access::htpasswd;
@@ -66,7 +65,7 @@ pub fn push_blob_as(server: &Server, user: &str, name: &str, content: &[u8]) -> 
     send_as(server, user, "POST", &target, content)
 }
 
-fn lines(path: &Path) -> Vec<Value> {
+pub fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -135,7 +134,7 @@ fn users_are_read_again_when_they_change() {
     assert_eq!((status("alice", "new"), status("bob", "bob")), (401, 200));
 }
 
-const RULES: &str = "access:
+pub const RULES: &str = "access:
   groups: {ops: [olga]}
   rules:
     - {who: [group:ops], allow: ['*']}
@@ -279,7 +278,7 @@ fn item_10_read_only_while_it_runs() {
         "storage:\n  maintenance: {readonly: {enabled: true}}\n",
     );
     std::fs::write(&path, frozen).unwrap();
-    server.hang_up();
+    server.reload();
     until(&405, || push(&server));
     let answer = server.send("DELETE", "/v2/a/manifests/v1", &[], "").expect(405);
     assert_eq!(answer.code(), "UNSUPPORTED");
@@ -406,275 +405,60 @@ fn the_audit_log_tells_who_did_what() {
     });
 }
 
-fn verb(folder: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
-        .arg("registry")
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Who refuses does not read.
-    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap()
-}
-
-fn said(output: &Output) -> (Option<i32>, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
-}
-
+/// A client certificate is a proof like any other: rules speak of its common name.
 #[test]
-fn user_edits_the_file_of_the_configuration() {
+fn certificates_of_clients_are_known_by_name() {
+    use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(
-        folder.path().join("registry.yml"),
-        "auth:\n  htpasswd: {path: users}\naccess:\n  audit: {enabled: true, file: audit.log}\n",
-    )
-    .unwrap();
-    let user =
-        |arguments: &[&str], input: &str| said(&verb(folder.path(), &[&["user"], arguments].concat(), input));
-    let add = |name: &str, password: &str| {
-        user(
-            &["add", "--config", "registry.yml", "--cost", "4", name],
-            password,
-        )
+    let put = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
     };
-    assert_eq!(
-        add("alice", "one\n"),
-        (Some(0), String::new(), "added `alice` in users\n".to_owned())
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (
+        put("own.pem", own.cert.pem()),
+        put("own.key", own.signing_key.serialize_pem()),
     );
-    assert_eq!(
-        add("alice", "two\n"),
-        (
-            Some(0),
-            String::new(),
-            "changed the password of `alice` in users\n".to_owned()
-        )
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let clients = put(
+        "clients.pem",
+        authority.self_signed(&authority_key).unwrap().pem(),
     );
-    assert_eq!(add("bob", "x").0, Some(0));
-    assert_eq!(
-        user(&["list", "--file", "users"], ""),
-        (Some(0), "alice\nbob\n".to_owned(), String::new())
-    );
-    let found = htpasswd::read(&folder.path().join("users")).unwrap();
-    assert!(bcrypt::verify("two", &found[0].hash).unwrap());
-    assert_eq!(user(&["remove", "--file", "users", "bob"], "").0, Some(0));
-    for (arguments, expected) in [
-        (
-            &["remove", "--file", "users", "bob"][..],
-            "error: users has no user `bob`\n",
-        ),
-        (
-            &["add", "--file", "users", "a:b"],
-            "error: a user's name has 1 to 255 characters",
-        ),
-        (
-            &["add", "--file", "users", "carol"],
-            "error: a password of a user must not be empty\n",
-        ),
-    ] {
-        let (code, _, stderr) = user(arguments, "\n");
-        assert_eq!(code, Some(1), "{stderr}");
-        assert!(stderr.starts_with(expected), "{stderr}");
+    let issuer = Issuer::new(authority, &authority_key);
+    for name in ["ci", "other"] {
+        let client_key = KeyPair::generate().unwrap();
+        let mut client = CertificateParams::default();
+        client.distinguished_name.push(DnType::CommonName, name);
+        let client = client.signed_by(&client_key, &issuer).unwrap();
+        put(&format!("{name}.pem"), client.pem() + &client_key.serialize_pem());
     }
-    let (code, _, stderr) = user(&["list"], "");
-    assert!(code == Some(2) && stderr.contains("--config"), "{stderr}");
-    let told = lines(&folder.path().join("audit.log"));
-    let told: Vec<_> = told
-        .iter()
-        .map(|line| (&line["event"], &line["action"], &line["reference"]))
-        .collect();
-    let admin = json!("administration");
-    assert_eq!(
-        told,
-        [
-            (&admin, &json!("user add"), &json!("alice")),
-            (&admin, &json!("user add"), &json!("alice")),
-            (&admin, &json!("user add"), &json!("bob")),
-        ]
-    );
-}
-
-#[test]
-fn explain_access_names_the_rule_and_its_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = Users::of(&["alice", "olga"]);
-    std::fs::write(folder.path().join("registry.yml"), users.section() + RULES).unwrap();
-    let explain = |question: &str| {
-        let arguments: Vec<&str> = ["explain-access", "--config", "registry.yml"]
-            .into_iter()
-            .chain(question.split(' '))
-            .collect();
-        said(&verb(folder.path(), &arguments, ""))
+    let server = Server::with(&format!(
+        "  tls:\n    certificate: {certificate}\n    key: {key}\n    clientcas: [{clients}]\n    clientauth: \
+         verify-client-cert-if-given\naccess:\n  rules:\n    - {{who: ['certificate:ci'], allow: [pull, push]}}\n    - {{who: \
+         [authenticated], allow: [pull]}}\n"
+    ));
+    let status = |client: Option<&str>, method: &str, target: &str| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sSk", "-o", "/dev/null", "-w", "%{http_code}", "-X", method]);
+        if let Some(client) = client {
+            curl.arg("--cert")
+                .arg(folder.path().join(format!("{client}.pem")));
+        }
+        let output = curl
+            .arg(format!("https://{}{target}", server.address))
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     };
-    for (question, code, expected) in [
-        (
-            "alice push home/alice/x",
-            0,
-            "allowed: the user `alice` may push `home/alice/x`\n  access.rules.3 (registry.yml:11): who authenticated; \
-             repositories home/{user}/**; allow pull, push\n",
-        ),
-        (
-            "alice pull secret/x",
-            1,
-            "denied: the user `alice` may not pull `secret/x`\n  access.rules.1 (registry.yml:9): who everybody; \
-             repositories secret/**; deny pull, push, delete\n",
-        ),
-        (
-            "anonymous push library/x",
-            1,
-            "denied: anybody who has not logged in may not push `library/x`\n  no rule of access.rules speaks of it\n",
-        ),
-        (
-            "olga delete secret/x",
-            1,
-            "denied: the user `olga` may not delete `secret/x`\n  access.rules.0 (registry.yml:8): who group:ops; allow \
-             pull, push, delete, catalog\n  deletion is disabled; `storage.delete.enabled` allows it\n",
-        ),
-        (
-            "anonymous catalog",
-            0,
-            "allowed: anybody who has not logged in may ask for the catalog\n  access.rules.4 (registry.yml:12): who \
-             everybody; allow catalog\n",
-        ),
+    for (client, push, pull) in [
+        (Some("ci"), "202", "404"),
+        (Some("other"), "403", "404"),
+        (None, "403", "403"),
     ] {
-        assert_eq!(
-            explain(question),
-            (Some(code), expected.to_owned(), String::new()),
-            "{question}"
-        );
+        assert_eq!(status(client, "POST", "/v2/a/blobs/uploads/"), push, "{client:?}");
+        assert_eq!(status(client, "GET", "/v2/b/tags/list"), pull, "{client:?}");
     }
-    let (code, _, stderr) = explain("alise pull library/x");
-    assert_eq!(code, Some(0));
-    assert!(
-        stderr.contains("has no user `alise`") && stderr.contains("did you mean `alice`?"),
-        "{stderr}"
-    );
-    for (question, reason) in [
-        ("alice fly library/x", "must be pull, push, delete or catalog"),
-        ("alice pull Library", "a repository name is"),
-        ("alice pull", "<REPOSITORY>"),
-    ] {
-        let (code, stdout, stderr) = explain(question);
-        assert!(
-            code == Some(2) && stdout.is_empty() && stderr.contains(reason),
-            "{question}: {stderr}"
-        );
-    }
-}
-
-#[test]
-fn what_is_wrong_with_the_sections_is_shown_at_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let check = |text: &str| {
-        std::fs::write(folder.path().join("r.yml"), text).unwrap();
-        said(&verb(folder.path(), &["config", "check", "r.yml"], ""))
-    };
-    for (text, expected) in [
-        (
-            "access: {rules: [{who: [a]}]}",
-            "`access.rules.0` needs `allow` or `deny`",
-        ),
-        (
-            "access: {rules: [{allow: [pull]}]}",
-            "`access.rules.0` needs `who`",
-        ),
-        (
-            "access: {rules: [{who: [a], allow: [pull], deny: [pull]}]}",
-            "both allows and denies `pull`",
-        ),
-        (
-            "access: {rules: [{who: [a], allow: [fly]}]}",
-            "`fly` must be pull, push, delete, catalog or *",
-        ),
-        (
-            "access: {rules: [{who: [a], allow: [pull], repositories: [Library/**]}]}",
-            "no repository name has a 'L'",
-        ),
-        (
-            "access: {groups: {ops: [a]}, rules: [{who: ['group:op'], allow: [pull]}]}",
-            "did you mean `ops`?",
-        ),
-        (
-            "access: {quotas: [{repositories: ['**']}]}",
-            "`access.quotas.0` needs `bytes` or `tags`",
-        ),
-        (
-            "access: {quotas: [{repositories: ['{user}'], tags: 1}]}",
-            "it cannot say `{user}`",
-        ),
-        (
-            "access: {limits: {requests: many}}",
-            "must be a rate such as 100/s",
-        ),
-        (
-            "http: {trustedproxies: [proxy]}",
-            "must be an address or a network",
-        ),
-        (
-            "auth: {tokenserver: {enabled: true}}",
-            "needs `auth.htpasswd.path`",
-        ),
-        ("auth: {tokenserver: {expiration: 10s}}", "must be at least 60s"),
-        (
-            "auth: {token: {realm: 'https://a/'}}",
-            "`auth.token` needs `auth.token.issuer`",
-        ),
-        (
-            "auth: {htpasswd: {path: a}, token: {realm: 'https://a/'}}",
-            "exclude each other",
-        ),
-        (
-            "auth: {token: {signingalgorithms: [HS256]}}",
-            "must be one of ES256",
-        ),
-        ("auth: {silly: {realm: x}}", "it lets everybody in"),
-    ] {
-        let (code, _, stderr) = check(text);
-        assert!(
-            code == Some(1) && stderr.contains(expected) && stderr.contains(" --> r.yml:1:"),
-            "{text}: {stderr}"
-        );
-    }
-}
-
-/// The examples of the document are configurations.
-#[test]
-fn the_document_s_examples_are_sound() {
-    let folder = tempfile::tempdir().unwrap();
-    let page = include_str!("../../docs/registry-access.md");
-    let mut seen = 0;
-    for block in page.split("```yaml\n").skip(1) {
-        let (text, _) = block.split_once("```").unwrap();
-        std::fs::write(folder.path().join("registry.yml"), text).unwrap();
-        let (code, _, stderr) = said(&verb(folder.path(), &["config", "check", "registry.yml"], ""));
-        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{text}");
-        seen += 1;
-    }
-    assert!(seen >= 4, "{seen}");
-}
-
-#[test]
-fn what_keeps_users_from_logging_in_keeps_the_server_from_starting() {
-    let folder = tempfile::tempdir().unwrap();
-    let start = |users: &str| {
-        std::fs::write(folder.path().join("users"), users).unwrap();
-        std::fs::write(
-            folder.path().join("registry.yml"),
-            "storage: {filesystem: {rootdirectory: data}}\nhttp: {addr: '127.0.0.1:0'}\nauth: {htpasswd: {path: users}}\n",
-        )
-        .unwrap();
-        said(&verb(folder.path(), &["serve", "--config", "registry.yml"], ""))
-    };
-    let (code, _, stderr) = start("# users\nalice:$apr1$x$y\n");
-    assert_eq!(code, Some(1));
-    assert_eq!(
-        stderr,
-        "error: users:2: the hash of `alice` is not of bcrypt; make it anew with `regdeploy-registry user add` or \
-         `htpasswd -B`\n"
-    );
 }

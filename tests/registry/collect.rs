@@ -107,7 +107,7 @@ fn untagged_manifests_and_why_something_stays() {
 fn a_server_collects_and_purges_by_itself() {
     let server = Server::caring(
         "  maintenance:\n    uploadpurging:\n      age: 1s\n      interval: 1s\n    collection:\n      \
-         enabled: true\n      interval: 1s\n      grace: 1s\n",
+         enabled: true\n      interval: 1s\n      grace: 5s\n",
     );
     server.push_image("a", "v1", b"kept");
     let alone = server.push_blob("a", b"alone");

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::client::send;
-use super::server::Server;
+use super::server::{Server, until};
 
 /// A server whose `http` section is this, and that listens on `socket`.
 fn spawn(folder: &std::path::Path, http: &str) -> std::process::Child {
@@ -111,19 +111,20 @@ fn a_socket_in_the_file_system() {
 
 #[test]
 fn the_second_port_says_how_it_goes() {
-    let server = Server::with("  debug:\n    addr: 127.0.0.1:0\n");
-    let log = server.await_log("debugging on 127.0.0.1:");
-    assert!(!log.contains("ERROR"), "{log}");
+    let server = Server::with(
+        "  debug:\n    addr: 127.0.0.1:0\n    prometheus:\n      enabled: true\n      path: /counted\n\
+         health:\n  file:\n    - file: DIR/down\n      interval: 100ms\n",
+    );
+    server.await_log("debugging on 127.0.0.1:");
     let port = server.await_log("\n");
     let address = format!("127.0.0.1:{}", port.trim()).parse().unwrap();
-    let health = send(address, "GET", "/debug/health", &[], "").expect(200);
-    assert_eq!(health.body, "{}");
-    send(address, "GET", "/v2/", &[], "").expect(404);
-    server.get("/debug/health").expect(404);
-    std::fs::rename(server.data(), server.folder.path().join("away")).unwrap();
-    let health = send(address, "GET", "/debug/health", &[], "").expect(503);
-    assert!(
-        health.json()["storagedriver_filesystem"].is_string(),
-        "{health:?}"
-    );
+    let ask = |path: &str| send(address, "GET", path, &[], "");
+    assert_eq!(ask("/debug/health").expect(200).body, "{}");
+    let counted = ask("/counted").expect(200);
+    assert!(counted.body.starts_with(b"# "), "{counted:?}");
+    ask("/v2/").expect(404);
+    ask("/metrics").expect(404);
+    std::fs::write(server.folder.path().join("down"), "").unwrap();
+    until(&503, || ask("/debug/health").status);
+    assert!(!ask("/debug/health").json().as_object().unwrap().is_empty());
 }

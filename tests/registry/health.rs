@@ -1,6 +1,8 @@
 //! Health and readiness: what those are told who decide whether requests come here.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -17,6 +19,21 @@ fn until(server: &Server, target: &str, status: u16) -> serde_json::Value {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     panic!("{target} never answers {status}");
+}
+
+/// Somebody who takes connections for as long as the flag says.
+fn listen() -> (SocketAddr, Arc<AtomicBool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let (address, flag) = (listener.local_addr().unwrap(), Arc::new(AtomicBool::new(true)));
+    let listening = Arc::clone(&flag);
+    std::thread::spawn(move || {
+        while listening.load(Ordering::SeqCst) {
+            let _ = listener.accept();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+    (address, flag)
 }
 
 #[test]
@@ -58,8 +75,7 @@ fn a_file_takes_it_out_of_service() {
 #[test]
 fn others_that_it_needs() {
     let other = Receiver::start();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap();
+    let (port, listening) = listen();
     let server = Server::with(&format!(
         "health:\n  http:\n    - uri: http://{}/up?key=hidden\n      headers:\n        X-Key: [abc]\n      interval: 20ms\n      \
          threshold: 3\n  tcp:\n    - addr: {port}\n      interval: 20ms\n",
@@ -76,7 +92,7 @@ fn others_that_it_needs() {
     assert!(other.wait_refused(|refused| refused.len() >= 3).len() >= 3);
     other.answer(200);
     until(&server, "/readyz", 200);
-    drop(listener);
+    listening.store(false, Ordering::SeqCst);
     let told = until(&server, "/readyz", 503)["failing"].clone();
     assert!(
         told[format!("tcp {port}")].as_str().unwrap().contains("efused"),

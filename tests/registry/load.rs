@@ -124,16 +124,13 @@ fn who_reads_nothing_is_cut_off() {
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         std::thread::sleep(Duration::from_millis(20));
     }
-    for mut stream in slow {
-        let mut received = 0;
-        let mut buffer = vec![0; 1 << 20];
-        // What was in the sockets' buffers, and then the end: never all of it.
-        while let Ok(length @ 1..) = stream.read(&mut buffer) {
-            received += length;
-        }
-        assert!(received < 16 << 20, "{received}");
-        break;
+    let mut received = 0;
+    let mut buffer = vec![0; 1 << 20];
+    // What was in the sockets' buffers, and then the end: never all of it.
+    while let Ok(length @ 1..) = slow[0].read(&mut buffer) {
+        received += length;
     }
+    assert!(received < 16 << 20, "{received}");
     push_and_pull(&server, "after");
 }
 
@@ -170,11 +167,11 @@ fn bodies_without_end() {
         let mut stream = hang(&server, head.as_bytes());
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
-        let piece = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        let piece = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
         let mut sent = 0_u64;
         // Until the server has had enough of it.
         while sent < 96 << 20 && stream.write_all(piece.as_bytes()).is_ok() {
-            sent += 0x10000;
+            sent += 1 << 16;
         }
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
@@ -270,9 +267,11 @@ fn requests_are_not_smuggled() {
     ] {
         let request = format!("PUT /v2/a/manifests/x HTTP/1.1\r\nhost: x\r\n{headers}\r\n{body}");
         let mut stream = hang(&server, request.as_bytes());
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut answer = Vec::new();
+        // Not before the first answer: what is hidden gets its chance.
+        let mut answer = vec![0; 1];
+        let _ = stream.read_exact(&mut answer);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.read_to_end(&mut answer);
         let answer = String::from_utf8_lossy(&answer);
         assert!(!answer.contains("HTTP/1.1 2"), "{headers:?} {body:?}: {answer}");

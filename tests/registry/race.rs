@@ -2,7 +2,7 @@
 //!
 //! A tag is one worker's, layers are everybody's: so each worker knows what its tags must name, and all of them
 //! race over the content. A blob that a HEAD has found is not sent again: the manifest that names it must be taken
-//! all the same. `REGDEPLOY_RACE_SECONDS` makes it longer, `REGDEPLOY_RACE_SEED` another one.
+//! all the same. `REGDEPLOY_RACE_SECONDS` makes it longer.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,31 +14,18 @@ use regdeploy::registry::control::message::Request;
 use regdeploy::registry::control::{Asked, ask};
 
 use super::client::send;
+use super::dice::Dice;
 use super::server::{OCI_INDEX, OCI_MANIFEST, Server, sha256};
 
 const GRACE: Duration = Duration::from_secs(2);
-const WORKERS: u64 = 4;
+const WORKERS: usize = 4;
 const REPOSITORIES: [&str; 3] = ["one", "one/two", "three"];
 /// Few, so that they are wanted again just when they are about to go.
-const LAYERS: u64 = 24;
-const TAGS: u64 = 3;
+const LAYERS: usize = 24;
+const TAGS: usize = 3;
 
-struct Random(u64);
-
-impl Random {
-    /// `SplitMix64`.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
-
-fn layer(seed: u64) -> Vec<u8> {
-    seed.to_le_bytes()
-        .repeat(64 + usize::try_from(seed).unwrap() * 37)
+fn layer(seed: usize) -> Vec<u8> {
+    seed.to_le_bytes().repeat(64 + seed * 37)
 }
 
 /// What a tag must name.
@@ -47,7 +34,7 @@ struct Image {
     manifest: String,
     /// Manifests below it, and blobs.
     children: Vec<String>,
-    layers: Vec<u64>,
+    layers: Vec<usize>,
 }
 
 impl Image {
@@ -57,9 +44,9 @@ impl Image {
 }
 
 struct Worker {
-    number: u64,
+    number: usize,
     address: SocketAddr,
-    random: Random,
+    random: Dice,
     /// By repository and tag.
     model: BTreeMap<(&'static str, String), Image>,
     steps: u64,
@@ -70,7 +57,7 @@ struct Worker {
 impl Worker {
     fn step(&mut self) {
         self.steps += 1;
-        let repository = REPOSITORIES[usize::try_from(self.random.below(3)).unwrap()];
+        let repository = *self.random.pick(&REPOSITORIES);
         let tag = format!("w{}-{}", self.number, self.random.below(TAGS));
         match self.random.below(10) {
             0..=3 => self.push(repository, tag),
@@ -100,7 +87,7 @@ impl Worker {
         }
         assert_eq!(there.status, 404, "{there:?}");
         if self.random.below(2) == 0 {
-            let from = REPOSITORIES[usize::try_from(self.random.below(3)).unwrap()];
+            let from = *self.random.pick(&REPOSITORIES);
             let target = format!("/v2/{repository}/blobs/uploads/?mount={digest}&from={from}");
             let mounted = self.send("POST", &target, &[], "");
             if mounted.status == 201 {
@@ -119,7 +106,7 @@ impl Worker {
     /// Pushes an image's blobs and manifest; none where it took longer than the grace.
     fn put(&mut self, repository: &str, reference: Option<&str>) -> Option<Image> {
         let start = Instant::now();
-        let layers: Vec<u64> = (0..1 + self.random.below(3))
+        let layers: Vec<usize> = (0..1 + self.random.below(3))
             .map(|_| self.random.below(LAYERS))
             .collect();
         let config = self.blob(repository, b"{}".to_vec());
@@ -260,10 +247,6 @@ impl Worker {
     }
 }
 
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 fn collect(server: &Server, grace: Duration) -> Collected {
     let options = Options {
         grace,
@@ -281,8 +264,10 @@ fn collect(server: &Server, grace: Duration) -> Collected {
 
 #[test]
 fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
-    let seed = from_environment("REGDEPLOY_RACE_SEED", 1);
-    let length = Duration::from_secs(from_environment("REGDEPLOY_RACE_SECONDS", 8));
+    let mut dice = Dice::new("race");
+    let seconds = std::env::var("REGDEPLOY_RACE_SECONDS").map_or(8, |text| text.parse().expect("a number"));
+    let length = Duration::from_secs(seconds);
+    let seeds: Vec<u64> = (0..WORKERS).map(|_| dice.next()).collect();
     let server = Server::start();
     // Connections are not refused while the socket is being made.
     server.verb(&["readonly"]);
@@ -295,14 +280,16 @@ fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
                 collections.fetch_add(1, Ordering::Relaxed);
             }
         });
-        let threads: Vec<_> = (0..WORKERS)
-            .map(|number| {
+        let threads: Vec<_> = seeds
+            .into_iter()
+            .enumerate()
+            .map(|(number, seed)| {
                 let address = server.address;
                 scope.spawn(move || {
                     let mut worker = Worker {
                         number,
                         address,
-                        random: Random(seed * 1000 + number),
+                        random: Dice::seeded(seed),
                         model: BTreeMap::new(),
                         steps: 0,
                         late: 0,
@@ -327,9 +314,7 @@ fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
     });
     let steps: u64 = workers.iter().map(|worker| worker.steps).sum();
     let late: u64 = workers.iter().map(|worker| worker.late).sum();
-    println!(
-        "seed {seed}: {steps} steps, {late} late, {collections:?} collections, {removed:?} blobs and links removed"
-    );
+    println!("{steps} steps, {late} late, {collections:?} collections, {removed:?} blobs and links removed");
     assert!(
         steps > 20 && late * 10 < steps,
         "{steps} steps, {late} of them late"

@@ -11,7 +11,7 @@ use super::server::{Server, sha256};
 #[test]
 fn sighup_reads_the_configuration_again() {
     let header = |value: &str| format!("  headers:\n    X-Of: [{value}]\n");
-    let mut server = Server::with(&header("the first"));
+    let server = Server::with(&header("the first"));
     let seen = |server: &Server| server.get("/v2/").expect(200).header("x-of").to_owned();
     assert_eq!(seen(&server), "the first");
 

@@ -55,6 +55,7 @@ fn fates(told: &[Value], kept: bool) -> Vec<(String, String)> {
 #[test]
 fn the_plan_is_the_effect() {
     let server = Server::caring(RULES);
+    let mut pushed = Vec::new();
     for (tag, days) in [
         ("v1.0", 50),
         ("v1.1", 40),
@@ -66,8 +67,10 @@ fn the_plan_is_the_effect() {
         ("nightly-2", 0),
         ("other", 99),
     ] {
-        push(&server, "team/app", tag, days);
+        pushed.push(push(&server, "team/app", tag, days));
     }
+    // Its tag is old enough to go, and it is not.
+    let young = format!("team/app {}", pushed[6]);
     push(&server, "old", "nightly-1", 7);
     push(&server, "old", "v1.0", 7);
     push(&server, "elsewhere", "v1.0", 999);
@@ -84,6 +87,7 @@ fn the_plan_is_the_effect() {
             ("old v1.0", "no rule is about it"),
             ("team/app nightly-2", "younger than 24 h"),
             ("team/app other", "no rule is about it"),
+            (&young, "untagged, and younger than 3 days"),
             ("team/app v1.0", "protected by `/v[0-9]+[.]0/`"),
             ("team/app v1.4", "number 2 of the latest 2"),
             ("team/app v1.5", "number 1 of the latest 2"),

@@ -137,13 +137,11 @@ impl Server {
     /// Writes another configuration, with these lines under `http:`, and has it read while the server runs.
     pub fn reconfigure(&self, extra: &str) {
         self.configure(extra);
-        self.hang_up();
+        self.reload();
     }
 
-    /// Asks it to read its configuration again.
-    pub fn hang_up(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn data(&self) -> PathBuf {

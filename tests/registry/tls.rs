@@ -248,7 +248,7 @@ fn clients_prove_who_they_are() {
         (certificate.der().clone(), key)
     };
     let lines = "  tls:\n    certificate: DIR/cert.pem\n    key: DIR/key.pem\n    clientcas: [DIR/ca.pem]\n";
-    let mut server = Server::on(folder, SocketAddr::from(([127, 0, 0, 1], 0)), lines);
+    let server = Server::on(folder, SocketAddr::from(([127, 0, 0, 1], 0)), lines);
     let asked = |server: &Server, identity| {
         let client = Client::with(Some(&ca), &[&TLS12, &TLS13], identity);
         client

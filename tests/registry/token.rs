@@ -382,6 +382,12 @@ fn item_24_tokens_of_another_server() {
         with_token(&taking, &token, "GET", "/v2/home/alice/a/tags/list", b"").status
     });
     with_token(&taking, &token, "POST", &upload("home/alice/a"), b"x").expect(201);
+    // By the set at its URL, fetched when the first token comes.
+    let url = format!("jwksurl: 'http://{}/v2/token/keys'", issuing.address);
+    taking.reconfigure(&external(&url));
+    until(&404, || {
+        with_token(&taking, &anonymous, "GET", "/v2/library/a/tags/list", b"").status
+    });
     // Another server's name for this one is another service.
     taking.reconfigure(
         &external(&format!("jwks: {}", set.display())).replace("service: elsewhere", "service: other"),

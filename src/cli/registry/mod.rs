@@ -47,21 +47,14 @@ enum Verb {
     User(user::Arguments),
     /// Say whether somebody may do something, by which rule, and why
     ExplainAccess(explain_access::Arguments),
-    /// Remove what no manifest refers to, while pushes go on
+    // What these do is said at their arguments, at length.
     Gc(gc::Arguments),
-    /// Remove uploads that nobody goes on with
     Purge(purge::Arguments),
-    /// Let tags go by the configured rules
     Retention(retention::Arguments),
-    /// Read everything again and set aside what is damaged
     Scrub(scrub::Arguments),
-    /// Count repositories, tags, manifests, blobs and bytes
     Stats(stats::Arguments),
-    /// Take images in from an OCI layout or a docker archive
     Import(import::Arguments),
-    /// Give images out as an OCI layout or a docker archive
     Export(export::Arguments),
-    /// Refuse pushes and deletes while the server runs, or take them again
     Readonly(readonly::Arguments),
 }
 

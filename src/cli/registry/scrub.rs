@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::fail;
 use super::workplace::{Workplace, size};
-use crate::registry::config::size as bytes;
+use crate::registry::access::limits::size as bytes;
 use crate::registry::content::scrub::{Options, Scrubbed};
 use crate::registry::control::message::Request;
 

@@ -45,9 +45,10 @@ use passwords::{Passwords, Verdict};
 use quota::Quotas;
 use rules::Permission;
 use throttle::Throttle;
-use token::keys::{self, Keys};
+use token::keys::Keys;
+use token::remote::Remote;
 use token::signing::{SigningError, SigningKey};
-use token::trust::{TokenError, Verifier};
+use token::trust::{Proved, Terms, TokenError, Verifier};
 use watched::Watched;
 
 use super::config::{AuthConfig, Config};
@@ -114,7 +115,13 @@ pub struct Auth {
     pub config: AuthConfig,
     passwords: Option<Passwords>,
     pub issuing: Option<Issuing>,
-    external: Option<Watched<Verifier>>,
+    external: Option<External>,
+}
+
+/// What another token server signs with: in files, at a URL, or both.
+struct External {
+    files: Option<Watched<Verifier>>,
+    remote: Option<Remote>,
 }
 
 /// The built-in token server's key, and what verifies its tokens.
@@ -148,11 +155,13 @@ impl Auth {
         };
         let external = if config.token.is_set() {
             let (bundle, jwks) = (config.token.root_cert_bundle.clone(), config.token.jwks.clone());
-            let files: Vec<PathBuf> = keys::files(bundle.as_ref(), jwks.as_ref());
-            let verifier = Watched::new(files, move |_| {
-                Keys::read(bundle.as_deref(), jwks.as_deref()).map(Verifier::new)
-            });
-            Some(verifier.map_err(AccessError::Keys)?)
+            let files: Vec<PathBuf> = bundle.iter().chain(&jwks).cloned().collect();
+            let read = move |_: &[PathBuf]| Keys::read(bundle.as_deref(), jwks.as_deref()).map(Verifier::new);
+            let files = (!files.is_empty()).then(|| Watched::new(files, read)).transpose();
+            Some(External {
+                files: files.map_err(AccessError::Keys)?,
+                remote: config.token.jwks_url.clone().map(Remote::new),
+            })
         } else {
             None
         };
@@ -165,11 +174,11 @@ impl Auth {
     }
 
     /// Believes a token, if it is to be believed.
-    fn token(&self, token: &str) -> Result<Identity, Disbelief> {
+    async fn token(&self, token: &str) -> Result<Identity, Disbelief> {
         let proved = if let Some(issuing) = &self.issuing {
             issuing.verifier.verify(token, &self.config.server.terms())
         } else if let Some(external) = &self.external {
-            external.current().verify(token, &self.config.token.terms())
+            external.verify(token, &self.config.token.terms()).await
         } else {
             return Err(Disbelief::Kind);
         };
@@ -184,6 +193,23 @@ impl Auth {
     /// A text that changes with a user's password; none where there is no such user.
     pub fn fingerprint(&self, user: &str) -> Option<String> {
         self.passwords.as_ref()?.fingerprint(user)
+    }
+}
+
+impl External {
+    async fn verify(&self, token: &str, terms: &Terms) -> Result<Proved, TokenError> {
+        let mut found = Err(TokenError::UnknownKey);
+        if let Some(files) = &self.files {
+            found = files.current().verify(token, terms);
+        }
+        for anew in [false, true] {
+            if let (Err(TokenError::UnknownKey), Some(remote)) = (&found, &self.remote)
+                && let Some(verifier) = remote.verifier(anew).await
+            {
+                found = verifier.verify(token, terms);
+            }
+        }
+        found
     }
 }
 
@@ -236,7 +262,7 @@ impl Access {
             // Where nobody can log in, nobody has to.
             Some(_) if !auth.config.is_set() => Identity::default(),
             None => Identity::default(),
-            Some(Credentials::Token(token)) => auth.token(token.reveal())?,
+            Some(Credentials::Token(token)) => auth.token(token.reveal()).await?,
             Some(Credentials::Password { user, password }) => {
                 self.log_in(auth, &user, &password, address).await?;
                 Identity {

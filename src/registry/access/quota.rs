@@ -1,11 +1,11 @@
 //! How much a repository may hold: bytes of distinct blobs and manifests, and tags.
 //!
 //! What a repository holds is counted when something is first pushed to it, and from then on kept up: what is
-//! pushed is added, and after a deletion or a push that failed it is counted again when next needed. So a push costs
-//! the same however much there is, and what is stored stays the only truth. Counts that were not used lately are
+//! pushed is added, and after a deletion or a push that failed it is counted again when next needed, together with what
+//! is on its way in. So a push costs the same however much there is, and what is stored stays the only truth. Counts that were not used lately are
 //! forgotten. Only repositories that a quota speaks of are counted at all.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -93,6 +93,69 @@ struct Count {
     /// Of digests and tags, by hash: 64 bits tell some millions apart.
     blobs: HashSet<u64>,
     tags: HashSet<u64>,
+    /// What is on its way in: by how many pushes, and the size of a blob.
+    coming_blobs: HashMap<u64, (u32, u64)>,
+    coming_tags: HashMap<u64, u32>,
+}
+
+/// Room for a push that is on its way in. Unless it is kept, the repository is counted again.
+#[must_use]
+#[derive(Default)]
+pub struct Room(Option<Taken>);
+
+struct Taken {
+    count: Arc<Mutex<Count>>,
+    blob: Option<u64>,
+    tags: Vec<u64>,
+    kept: bool,
+}
+
+impl Room {
+    /// The push has come in.
+    pub fn keep(mut self) {
+        if let Some(taken) = &mut self.0 {
+            taken.kept = true;
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(blob) = self.blob
+            && let Some((pushes, _)) = count.coming_blobs.get_mut(&blob)
+        {
+            *pushes -= 1;
+            if *pushes == 0 {
+                count.coming_blobs.remove(&blob);
+            }
+        }
+        for tag in &self.tags {
+            if let Some(pushes) = count.coming_tags.get_mut(tag) {
+                *pushes -= 1;
+                if *pushes == 0 {
+                    count.coming_tags.remove(tag);
+                }
+            }
+        }
+        if !self.kept {
+            count.since = None;
+        }
+    }
+}
+
+impl Count {
+    /// Takes another count over; what is on its way in counts beside it.
+    fn replace(&mut self, counted: Self) {
+        (self.since, self.bytes) = (counted.since, counted.bytes);
+        (self.blobs, self.tags) = (counted.blobs, counted.tags);
+        for (blob, (_, size)) in &self.coming_blobs {
+            if self.blobs.insert(*blob) {
+                self.bytes += size;
+            }
+        }
+        self.tags.extend(self.coming_tags.keys());
+    }
 }
 
 pub struct Quotas {
@@ -129,27 +192,23 @@ impl Quotas {
         quotas: &[Quota],
         name: &RepositoryName,
         added: &Added<'_>,
-    ) -> Result<(), QuotaError> {
+    ) -> Result<Room, QuotaError> {
         let Some((index, quota)) = of(quotas, name) else {
-            return Ok(());
+            return Ok(Room::default());
         };
-        let count = self.count(name);
+        let shared = self.count(name);
         // Pushes to one repository are admitted one after the other, so that together they stay below the limit.
-        let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut count = shared.lock().unwrap_or_else(PoisonError::into_inner);
         if count.since.is_none_or(|since| since.elapsed() > COUNTED_AGAIN) {
-            *count = self.counted(registry, name)?;
+            let counted = self.counted(registry, name)?;
+            count.replace(counted);
         }
         let content = added
             .content
             .map(|(digest, size)| (self.hasher.hash_one(digest), size));
-        let content = content.filter(|(blob, _)| !count.blobs.contains(blob));
-        let bytes = content.map_or(0, |(_, size)| size) + added.announced;
-        let tags: HashSet<u64> = added
-            .tags
-            .iter()
-            .map(|tag| self.hasher.hash_one(tag))
-            .filter(|tag| !count.tags.contains(tag))
-            .collect();
+        let new = content.filter(|(blob, _)| !count.blobs.contains(blob));
+        let bytes = new.map_or(0, |(_, size)| size) + added.announced;
+        let tags: HashSet<u64> = added.tags.iter().map(|tag| self.hasher.hash_one(tag)).collect();
         if let Some(limit) = quota.bytes
             && bytes > 0
             && count.bytes.saturating_add(bytes) > limit
@@ -162,7 +221,10 @@ impl Quotas {
                 added: bytes,
             }));
         }
-        let (used, more) = (count.tags.len() as u64, tags.len() as u64);
+        let (used, more) = (
+            count.tags.len() as u64,
+            tags.difference(&count.tags).count() as u64,
+        );
         if let Some(limit) = quota.tags
             && more > 0
             && used + more > limit
@@ -176,17 +238,29 @@ impl Quotas {
             }));
         }
         if added.only_asked {
-            return Ok(());
+            return Ok(Room::default());
         }
-        if let Some((blob, size)) = content {
+        if let Some((blob, size)) = new {
             count.blobs.insert(blob);
             count.bytes += size;
         }
-        count.tags.extend(tags);
-        Ok(())
+        if let Some((blob, size)) = content {
+            count.coming_blobs.entry(blob).or_insert((0, size)).0 += 1;
+        }
+        for tag in &tags {
+            *count.coming_tags.entry(*tag).or_default() += 1;
+        }
+        count.tags.extend(&tags);
+        drop(count);
+        Ok(Room(Some(Taken {
+            count: shared,
+            blob: content.map(|(blob, _)| blob),
+            tags: tags.into_iter().collect(),
+            kept: false,
+        })))
     }
 
-    /// Something was taken out, or did not come in after all: count again when next asked.
+    /// Something was taken out: count again when next asked.
     pub fn forget(&self, name: &RepositoryName) {
         let known = self.counts().get(name).cloned();
         if let Some(count) = known {
@@ -270,18 +344,21 @@ mod tests {
                 .map_err(|error| error.to_string())
         };
         // Once more the same costs nothing.
-        assert_eq!(admit(&there, 60, 0), Ok(()));
+        admit(&there, 60, 0).unwrap().keep();
         assert_eq!(
-            admit("x", 41, 0).unwrap_err(),
+            admit("x", 41, 0).err().unwrap(),
             "the repository a holds 60 bytes of 100 bytes, the limit of access.quotas.1, and this push adds 41 bytes"
         );
-        assert_eq!(admit("y", 30, 0), Ok(()));
-        assert_eq!(admit("y", 30, 0), Ok(()));
+        let coming = admit("y", 30, 0).unwrap();
+        // The same by another, who fails: what the first brings still counts.
+        drop(admit("y", 30, 0).unwrap());
         assert!(admit("x", 11, 0).is_err() && admit(&there, 60, 11).is_err());
-        assert_eq!(admit("x", 10, 0), Ok(()));
-        // Neither came in after all.
+        admit("x", 10, 0).unwrap().keep();
+        // What is said to have come in and is not there is found out when next counted.
+        coming.keep();
+        assert!(admit("z", 1, 0).is_err());
         quotas.forget(&name);
-        assert_eq!(admit("x", 40, 0), Ok(()));
+        admit("z", 40, 0).unwrap().keep();
         // Other repositories have their own, or none.
         let other: RepositoryName = "c/d".parse().unwrap();
         let added = Added {
@@ -302,9 +379,8 @@ mod tests {
                 tags: tags.to_vec(),
                 ..Added::default()
             };
-            quotas
-                .admit(&registry, &limits, &name, &added)
-                .map_err(|error| error.to_string())
+            let room = quotas.admit(&registry, &limits, &name, &added);
+            room.map(Room::keep).map_err(|error| error.to_string())
         };
         assert_eq!(admit(&["v1"]), Ok(()));
         assert_eq!(admit(&["v1", "v2", "v2"]), Ok(()));

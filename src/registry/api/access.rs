@@ -321,7 +321,12 @@ impl Asked<'_> {
     fn unauthorized(&self, auth: &Auth, scopes: &[Scope], error: Option<BearerError>) -> ApiError {
         let config = &auth.config;
         let realm;
-        let challenge = if config.server.enabled {
+        let challenge = if self.is_for_people() && config.htpasswd.path.is_some() {
+            // A browser knows no tokens.
+            Some(Challenge::Basic {
+                realm: &config.htpasswd.realm,
+            })
+        } else if config.server.enabled {
             realm = config
                 .server
                 .realm
@@ -380,7 +385,7 @@ impl Asked<'_> {
             return;
         };
         let done = status.is_success();
-        if deed.happening == Some(Happening::Delete) || (deed.happening.is_some() && !done) {
+        if deed.happening == Some(Happening::Delete) {
             self.service.access.quotas.forget(name);
         }
         let happening = match deed.happening {
@@ -401,6 +406,12 @@ impl Asked<'_> {
             reason: refusal.map(|refusal| refusal.message().to_owned()),
             ..Line::new(happening, outcome)
         });
+    }
+
+    /// Tells which repositories a list for this client may name.
+    pub fn lists(&self) -> impl Fn(&RepositoryName) -> bool + Send + 'static {
+        let judge = self.judge();
+        move |name| judge.config.access.rules.list.is_empty() || judge.lists(name.as_str())
     }
 
     /// Up to `count` repositories after `last` that this client may know of.

@@ -12,7 +12,7 @@ use hyper::header;
 
 use super::Asked;
 use crate::registry::access::limits::{Client, Limit};
-use crate::registry::access::quota::{Added, QuotaError};
+use crate::registry::access::quota::{Added, QuotaError, Room};
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::error::{ApiError, Problem};
@@ -68,6 +68,7 @@ impl Asked<'_> {
             admit(&name, &announced)
         })
         .await
+        .map(drop)
     }
 
     /// Counts a blob that is about to become one of the repository's.
@@ -76,7 +77,7 @@ impl Asked<'_> {
         name: &RepositoryName,
         digest: &Digest,
         size: u64,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Room, ApiError> {
         let (name, digest) = (name.clone(), digest.clone());
         self.quota(move |admit, _| {
             let added = Added {
@@ -94,13 +95,13 @@ impl Asked<'_> {
         name: &RepositoryName,
         from: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Room, ApiError> {
         let (name, from, digest) = (name.clone(), from.clone(), digest.clone());
         self.quota(move |admit, registry| {
             let size = match registry.blob(&from, &digest) {
                 Ok(blob) => blob.size(),
                 // Then there will be no mount.
-                Err(ContentError::BlobUnknown) => return Ok(()),
+                Err(ContentError::BlobUnknown) => return Ok(Room::default()),
                 Err(error) => return Err(error.into()),
             };
             let added = Added {
@@ -119,7 +120,7 @@ impl Asked<'_> {
         reference: &Reference,
         tags: &[Tag],
         bytes: &Bytes,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Room, ApiError> {
         let (name, reference, tags, bytes) = (name.clone(), reference.clone(), tags.to_vec(), bytes.clone());
         self.quota(move |admit, _| {
             let (digest, own) = match &reference {
@@ -140,14 +141,14 @@ impl Asked<'_> {
     async fn quota(
         &self,
         work: impl FnOnce(
-            &dyn Fn(&RepositoryName, &Added<'_>) -> Result<(), QuotaError>,
+            &dyn Fn(&RepositoryName, &Added<'_>) -> Result<Room, QuotaError>,
             &Registry,
-        ) -> Result<(), QuotaError>
+        ) -> Result<Room, QuotaError>
         + Send
         + 'static,
-    ) -> Result<(), ApiError> {
+    ) -> Result<Room, ApiError> {
         if self.config.access.quotas.is_empty() {
-            return Ok(());
+            return Ok(Room::default());
         }
         let service = Arc::clone(self.service);
         self.content(move |registry| {

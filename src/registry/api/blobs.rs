@@ -1,5 +1,7 @@
 //! `/v2/<name>/blobs/<digest>`
 
+use std::sync::Arc;
+
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, StatusCode};
 
@@ -7,10 +9,11 @@ use super::body::Body;
 use super::manifests::is_current;
 use super::{Answer, Asked, mirrored, respond};
 use crate::registry::digest::Digest;
-use crate::registry::error::Problem;
+use crate::registry::error::{ApiError, Problem};
 use crate::registry::events::{Action, Target};
 use crate::registry::name::{Reference, RepositoryName};
 use crate::registry::range::{self, Wanted};
+use crate::registry::storage::Content;
 
 /// What a digest names never changes: a year is the longest that caches honour.
 const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
@@ -28,25 +31,31 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Ans
             mirrored::body(&mirrored, &digest, found, start, end)
         });
     }
-    let wanted_digest = digest.clone();
-    let content = asked
-        .content(move |registry| registry.blob(&name, &wanted_digest))
-        .await?;
-    let size = content.size();
-    show(asked, &digest, size, |start, end| Body::blob(content, start, end))
+    let (content, size) = if asked.request.method() == Method::HEAD {
+        (None, size(asked, &name, &digest).await?)
+    } else {
+        let content = open(asked, name, &digest).await?;
+        let size = content.size();
+        (Some(content), size)
+    };
+    // The answer to HEAD has no body, and the length of one.
+    let body = |start, end| match content {
+        Some(content) => Body::blob(content, start, end),
+        None => Body::Omitted(end - start),
+    };
+    show(asked, &digest, size, body)
 }
 
-/// The answer with as much of a blob of this size as is asked for; `part` makes its body.
-fn show(asked: &Asked<'_>, digest: &Digest, size: u64, part: impl FnOnce(u64, u64) -> Body) -> Answer {
+/// The answer with as much of a blob of this size as is asked for; `body` makes its body.
+fn show(asked: &Asked<'_>, digest: &Digest, size: u64, body: impl FnOnce(u64, u64) -> Body) -> Answer {
     let tag = format!("\"{digest}\"");
     let mut response = if is_current(asked, &tag) {
         respond::empty(StatusCode::NOT_MODIFIED)
     } else {
         match wanted(asked, &tag, size) {
-            Wanted::Whole => respond::with_body(StatusCode::OK, part(0, size)),
+            Wanted::Whole => respond::with_body(StatusCode::OK, body(0, size)),
             Wanted::Part { start, end } => {
-                let body = part(start, end);
-                let mut response = respond::with_body(StatusCode::PARTIAL_CONTENT, body);
+                let mut response = respond::with_body(StatusCode::PARTIAL_CONTENT, body(start, end));
                 let range = format!("bytes {start}-{}/{size}", end - 1);
                 respond::set(&mut response, header::CONTENT_RANGE, &range);
                 response
@@ -59,7 +68,7 @@ fn show(asked: &Asked<'_>, digest: &Digest, size: u64, part: impl FnOnce(u64, u6
         }
     };
     if response.status() != StatusCode::NOT_MODIFIED {
-        asked.tell(Action::Pull, |name, _| Target::blob(name, &digest, size));
+        asked.tell(Action::Pull, |name, _| Target::blob(name, digest, size));
     }
     let headers = response.headers_mut();
     headers.insert(
@@ -71,6 +80,28 @@ fn show(asked: &Asked<'_>, digest: &Digest, size: u64, part: impl FnOnce(u64, u6
     respond::set_digest(&mut response, digest);
     respond::set(&mut response, header::ETAG, &tag);
     Ok(response)
+}
+
+async fn size(asked: &Asked<'_>, name: &RepositoryName, digest: &Digest) -> Result<u64, ApiError> {
+    if let Some(size) = asked.service.registry.known_blob_size(name, digest) {
+        return Ok(size);
+    }
+    let (name, digest) = (name.clone(), digest.clone());
+    asked
+        .content(move |registry| registry.blob_size(&name, &digest))
+        .await
+}
+
+async fn open(
+    asked: &Asked<'_>,
+    name: RepositoryName,
+    digest: &Digest,
+) -> Result<Arc<dyn Content>, ApiError> {
+    if let Some(content) = asked.service.registry.known_blob(&name, digest) {
+        return Ok(content);
+    }
+    let digest = digest.clone();
+    asked.content(move |registry| registry.blob(&name, &digest)).await
 }
 
 fn wanted(asked: &Asked<'_>, tag: &str, size: u64) -> Wanted {

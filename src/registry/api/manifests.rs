@@ -17,19 +17,26 @@ const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
 pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
-    let named = reference.clone();
     if let Some(mirrored) = asked.mirrored(&name) {
-        let served = mirrored.manifest(named).await;
+        let served = mirrored.manifest(reference.clone()).await;
         let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
-        return mirrored::warned(show(asked, &reference, served.stored), served.warning);
+        return mirrored::warned(show(asked, &reference, &served.stored), served.warning);
     }
-    let stored = asked
-        .content(move |registry| registry.manifest(&name, &named))
-        .await?;
-    show(asked, &reference, stored)
+    let stored = match asked.service.registry.known_manifest(&name, &reference) {
+        Some(stored) => stored,
+        None => {
+            asked
+                .content({
+                    let reference = reference.clone();
+                    move |registry| registry.manifest(&name, &reference)
+                })
+                .await?
+        }
+    };
+    show(asked, &reference, &stored)
 }
 
-fn show(asked: &Asked<'_>, reference: &Reference, stored: StoredManifest) -> Answer {
+fn show(asked: &Asked<'_>, reference: &Reference, stored: &StoredManifest) -> Answer {
     let media_type = stored.manifest.media_type;
     let accept = asked.request.headers().get_all(header::ACCEPT);
     if !acceptable(accept.iter().filter_map(|value| value.to_str().ok()), media_type) {
@@ -46,7 +53,7 @@ fn show(asked: &Asked<'_>, reference: &Reference, stored: StoredManifest) -> Ans
             let (digest, bytes) = (&stored.digest, &stored.bytes);
             Target::manifest(name, reference, digest, media_type.as_str(), bytes, references)
         });
-        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes));
+        let mut response = respond::with_body(StatusCode::OK, Body::Bytes(stored.bytes.clone()));
         let content_type = HeaderValue::from_static(media_type.as_str());
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
         response
@@ -78,7 +85,7 @@ pub async fn put(
 ) -> Answer {
     let limit = asked.config.http.manifest_limit;
     let bytes: Bytes = receive::whole(&mut asked.request, limit, asked.config.http.idle_timeout).await?;
-    asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
+    let room = asked.admit_manifest(&name, &reference, &tags, &bytes).await?;
     let content_type = asked.header(header::CONTENT_TYPE).map(str::to_owned);
     let path = format!("/v2/{name}/manifests/");
     let accepted_tags = tags.clone();
@@ -88,6 +95,7 @@ pub async fn put(
             registry.put_manifest(&name, &reference, &tags, &bytes, content_type.as_deref())
         })
         .await?;
+    room.keep();
     asked.tell(Action::Push, |name, references| {
         let media_type = manifest.media_type.as_str();
         Target::manifest(name, &named, &digest, media_type, &pushed, references)
@@ -106,9 +114,12 @@ pub async fn put(
 
 pub async fn delete(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
     let named = reference.clone();
-    asked
+    let tags = asked
         .content(move |registry| registry.delete_manifest(&name, &reference))
         .await?;
     asked.tell(Action::Delete, |name, _| Target::gone(name, &named));
+    for tag in tags {
+        asked.tell(Action::Delete, |name, _| Target::gone(name, &Reference::Tag(tag)));
+    }
     Ok(respond::empty(StatusCode::ACCEPTED))
 }

@@ -8,6 +8,7 @@ mod admission;
 mod base;
 mod blobs;
 mod body;
+mod handover;
 mod listing;
 mod location;
 mod manifests;
@@ -30,6 +31,7 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
 pub use body::Body;
+pub use handover::Handover;
 pub use respond::error_response;
 
 use super::access::Access;

@@ -2,7 +2,6 @@
 
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
-use serde_json::json;
 
 use super::body::Body;
 use super::{Answer, Asked, respond};
@@ -16,18 +15,7 @@ use crate::registry::name::RepositoryName;
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 pub fn probe(asked: &Asked<'_>, probe: Probe) -> Response<Body> {
-    let found = asked.service.health.report();
-    let (well, body) = match probe {
-        Probe::Alive => (true, json!({"status": "alive"})),
-        Probe::Ready => {
-            let well = found.ready();
-            let status = if well { "ready" } else { "not ready" };
-            let body = json!({"status": status, "failing": found.failing, "warnings": found.warnings});
-            (well, body)
-        }
-        // Distribution's form: a map of what fails, empty where nothing does.
-        Probe::Debug => (found.failing.is_empty(), json!(found.failing)),
-    };
+    let (well, body) = asked.service.health.answer(probe);
     let status = if well {
         StatusCode::OK
     } else {

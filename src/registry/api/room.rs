@@ -1,6 +1,6 @@
 //! Whether there is room for an upload: asked before its body is read.
 //!
-//! Below `storage.filesystem.minfree` uploads are refused; manifests are taken as long as the disk takes them, so
+//! Below `storage.maintenance.minfree` uploads are refused; manifests are taken as long as the disk takes them, so
 //! that a push whose blobs are there comes to its end. Pulls, mounts and deletes need no room.
 
 use super::{Asked, Problem};

@@ -127,7 +127,8 @@ fn invalid(reason: impl Into<String>) -> ApiError {
 async fn log_in(asked: &mut Asked<'_>, auth: &Auth, given: Option<Credentials>) -> Result<(), ApiError> {
     let address = asked.connection.peer.ip();
     let access = &asked.service.access;
-    match access.identify(auth, given, None, address).await {
+    let certificate = asked.connection.certificate.clone();
+    match access.identify(auth, given, certificate, address).await {
         Ok(identity) => {
             asked.identity = Identity {
                 token: None,

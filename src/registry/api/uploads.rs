@@ -26,12 +26,13 @@ pub async fn start(asked: &mut Asked<'_>, name: RepositoryName, start: Start) ->
             digest,
             from: Some(from),
         } => {
-            asked.admit_mount(&name, &from, &digest).await?;
+            let room = asked.admit_mount(&name, &from, &digest).await?;
             let (into, wanted, source) = (name.clone(), digest.clone(), from.clone());
             let mounted = asked
                 .content(move |registry| registry.mount(&into, &source, &wanted))
                 .await?;
             if mounted {
+                room.keep();
                 mounted_from(asked, &from, &digest).await?;
                 return Ok(created(asked, &name, &digest));
             }
@@ -129,17 +130,21 @@ async fn complete(
     let limit = chunk_limit(asked, &upload, name, upload.id())?;
     let patience = asked.config.http.idle_timeout;
     let upload = receive::into_upload(asked.request.body_mut(), upload, limit, patience).await?;
-    if let Err(refusal) = asked.admit_blob(name, &digest, upload.size()).await {
-        // What may not become a blob does not stay as an upload.
-        asked
-            .content(move |registry| registry.cancel_upload(upload))
-            .await?;
-        return Err(refusal);
-    }
+    let room = match asked.admit_blob(name, &digest, upload.size()).await {
+        Ok(room) => room,
+        Err(refusal) => {
+            // What may not become a blob does not stay as an upload.
+            asked
+                .content(move |registry| registry.cancel_upload(upload))
+                .await?;
+            return Err(refusal);
+        }
+    };
     let (claimed, size) = (digest.clone(), upload.size());
     asked
         .content(move |registry| registry.finish_upload(upload, &claimed))
         .await?;
+    room.keep();
     asked.tell(Action::Push, |name, _| Target::blob(name, &digest, size));
     Ok(created(asked, name, &digest))
 }

@@ -20,11 +20,9 @@ pub const SECTION: Section = Section {
         ("middleware", "there is nothing to plug in"),
         ("policy", "classes of repositories are not told apart"),
         (
-            "validation",
+            "validation.manifests",
             "manifests are checked against the specification only",
         ),
-        ("reporting", "errors are in the log, and sent nowhere"),
-        ("compatibility", "manifests of schema 1 are not served"),
     ],
     ..Section::EMPTY
 };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::Uri;
 use jsonwebtoken::Algorithm;
 
 use super::key::{Key, Section, name_of, one_of};
@@ -48,6 +49,7 @@ pub struct ExternalToken {
     pub issuer: String,
     pub root_cert_bundle: Option<PathBuf>,
     pub jwks: Option<PathBuf>,
+    pub jwks_url: Option<Uri>,
     /// The realm is a path on the host that the client has asked.
     pub auto_redirect: bool,
     pub auto_redirect_path: String,
@@ -85,6 +87,7 @@ impl Default for ExternalToken {
             issuer: String::new(),
             root_cert_bundle: None,
             jwks: None,
+            jwks_url: None,
             auto_redirect: false,
             auto_redirect_path: "/auth/token".to_owned(),
             algorithms: ALGORITHMS.iter().map(|(_, algorithm)| *algorithm).collect(),
@@ -230,6 +233,16 @@ pub const SECTION: Section = Section {
             |c| shown_path(c.auth.token.jwks.as_ref()),
         ),
         Key::one(
+            "auth.token.jwksurl",
+            "URL of such keys, fetched when they are needed",
+            |c, text| {
+                base_url(text)?;
+                c.auth.token.jwks_url = Some(text.parse().map_err(|_| "must be a URL".to_owned())?);
+                Ok(())
+            },
+            |c| c.auth.token.jwks_url.as_ref().map(ToString::to_string),
+        ),
+        Key::one(
             "auth.token.autoredirect",
             "the token server is on the host that the client asks",
             |c, text| flag(text).map(|value| c.auth.token.auto_redirect = value),
@@ -291,14 +304,15 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
                 wrong("auth.token", &format!("`auth.token` needs `auth.token.{key}`"));
             }
         }
-        if token.root_cert_bundle.is_none() && token.jwks.is_none() {
+        if token.root_cert_bundle.is_none() && token.jwks.is_none() && token.jwks_url.is_none() {
             wrong(
                 "auth.token",
-                "`auth.token` needs keys to verify tokens with: `auth.token.rootcertbundle` or `auth.token.jwks`",
+                "`auth.token` needs keys to verify tokens with: `rootcertbundle`, `jwks` or `jwksurl`",
             );
         }
     } else if token.root_cert_bundle.is_some()
         || token.jwks.is_some()
+        || token.jwks_url.is_some()
         || !token.service.is_empty()
         || !token.issuer.is_empty()
     {

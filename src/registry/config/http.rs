@@ -43,10 +43,23 @@ pub struct Http {
 }
 
 /// The port for those who run the server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Debug {
     /// None where there is none.
     pub address: Option<Address>,
+    pub prometheus: bool,
+    /// Where metrics are, with `prometheus`.
+    pub metrics_path: String,
+}
+
+impl Default for Debug {
+    fn default() -> Self {
+        Self {
+            address: None,
+            prometheus: false,
+            metrics_path: "/metrics".to_owned(),
+        }
+    }
 }
 
 /// What `http.net` says `http.addr` is.
@@ -192,7 +205,7 @@ pub const SECTION: Section = Section {
         ),
         Key::one(
             "http.debug.addr",
-            "a second port, without TLS, for those who run the server: `/debug/health`. Never for everybody",
+            "a second port, without TLS, for those who run the server: `/debug/health`, `/healthz`, `/readyz`, metrics. Never for everybody",
             |c, text| {
                 c.http.debug.address = if text.is_empty() { None } else { Some(address(text)?) };
                 Ok(())
@@ -200,6 +213,24 @@ pub const SECTION: Section = Section {
             |c| c.http.debug.address.as_ref().map(shown_address),
         )
         .at_start(|new, old| new.http.debug.address.clone_from(&old.http.debug.address)),
+        Key::one(
+            "http.debug.prometheus.enabled",
+            "whether there are metrics on the second port",
+            |c, text| flag(text).map(|value| c.http.debug.prometheus = value),
+            |c| Some(c.http.debug.prometheus.to_string()),
+        ),
+        Key::one(
+            "http.debug.prometheus.path",
+            "where they are",
+            |c, text| {
+                if !text.starts_with('/') {
+                    return Err("must be a path such as /metrics".to_owned());
+                }
+                text.clone_into(&mut c.http.debug.metrics_path);
+                Ok(())
+            },
+            |c| Some(c.http.debug.metrics_path.clone()),
+        ),
     ],
     without_effect: &[(
         "http.secret",

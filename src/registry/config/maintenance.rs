@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::key::{Key, Section};
 use super::scalar::{duration, flag, positive, shown_duration};
+use crate::registry::access::limits::{shown_size, size};
 
 #[derive(Debug, Clone, Default)]
 pub struct Maintenance {
@@ -116,39 +117,10 @@ impl MinFree {
     }
 }
 
-const UNITS: [(&str, u64); 8] = [
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
-    ("TiB", 1 << 40),
-    ("KB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("TB", 1_000_000_000_000),
-];
-
-/// `20MiB`, `1GB`, a bare number of bytes.
-pub fn size(text: &str) -> Result<u64, String> {
-    let refused = || "must be a size such as 512MiB, 10GB or a number of bytes".to_owned();
-    let unit = UNITS.into_iter().find(|(unit, _)| text.ends_with(unit));
-    let (unit, factor) = unit.unwrap_or(("", 1));
-    let number = text.strip_suffix(unit).unwrap_or(text).trim_end();
-    let number: u64 = number.parse().map_err(|_| refused())?;
-    number.checked_mul(factor).ok_or_else(refused)
-}
-
-fn shown_size(bytes: u64) -> String {
-    let whole = |(_, factor): &&(&str, u64)| bytes >= *factor && bytes.is_multiple_of(*factor);
-    match UNITS[..4].iter().rev().find(whole) {
-        Some((unit, factor)) => format!("{}{unit}", bytes / factor),
-        None => bytes.to_string(),
-    }
-}
-
 pub const SECTION: Section = Section {
     keys: &[
         Key::one(
-            "storage.filesystem.minfree",
+            "storage.maintenance.minfree",
             "free space, as a size or in per cent, below which uploads are refused (507) before they are read",
             |c, text| MinFree::parse(text).map(|value| c.maintenance.min_free = value),
             |c| Some(c.maintenance.min_free.shown()),
@@ -226,25 +198,6 @@ pub const SECTION: Section = Section {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, expected) in [
-            ("0", Some("0")),
-            ("1000", Some("1000")),
-            ("1024", Some("1KiB")),
-            ("20MiB", Some("20MiB")),
-            ("3GB", Some("3000000000")),
-            ("1 GiB", Some("1GiB")),
-            ("", None),
-            ("MiB", None),
-            ("1.5GiB", None),
-            ("-1", None),
-            ("99999999999TiB", None),
-        ] {
-            assert_eq!(size(text).ok().map(shown_size).as_deref(), expected, "{text}");
-        }
-    }
 
     #[test]
     fn free_space_is_a_size_or_a_share() {

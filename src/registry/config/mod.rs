@@ -49,7 +49,7 @@ pub use http::{Address, Debug, Http};
 pub use key::{At, Key, Shown, in_list, in_map};
 pub use live::Live;
 pub use log::{Log, LogFormat};
-pub use maintenance::{Maintenance, MinFree, size};
+pub use maintenance::{Maintenance, MinFree};
 pub use notifications::{Endpoint, Notifications};
 pub use observability::Observability;
 pub use origin::Origin;

@@ -178,7 +178,13 @@ fn every_key_reads_back_the_same() {
         loaded.warnings
     );
     let default = Config::default();
-    for key in keys().filter(|key| !["version", "loglevel"].contains(&key.path)) {
+    // The version has one value, older names are shown by their newer ones.
+    let others = [
+        "version",
+        "loglevel",
+        "notifications.endpoints.[].ignoredmediatypes",
+    ];
+    for key in keys().filter(|key| !others.contains(&key.path)) {
         let shown = key.shown(&loaded.config);
         assert!(!shown.is_empty(), "complete.yml does not set `{}`", key.path);
         assert_ne!(

@@ -25,6 +25,32 @@ impl Registry {
         }
     }
 
+    /// The same for one whose link was read before: none where that is not so, or the blob is not there.
+    pub fn known_blob(&self, name: &RepositoryName, digest: &Digest) -> Option<Arc<dyn Content>> {
+        self.using_blob(name, digest);
+        let stored = self.known_link(&paths::layer_link(name, digest))?;
+        self.storage.open(&paths::blob(&stored)).ok()
+    }
+
+    /// How many bytes a blob of a repository has.
+    pub fn blob_size(&self, name: &RepositoryName, digest: &Digest) -> Result<u64, ContentError> {
+        self.using_blob(name, digest);
+        let stored = self
+            .link(&paths::layer_link(name, digest))?
+            .ok_or(ContentError::BlobUnknown)?;
+        match self.storage.stamp(&paths::blob(&stored)) {
+            Err(StorageError::NotFound { .. }) => Err(ContentError::BlobUnknown),
+            stamp => Ok(stamp?.size()),
+        }
+    }
+
+    /// The same for one whose link was read before.
+    pub fn known_blob_size(&self, name: &RepositoryName, digest: &Digest) -> Option<u64> {
+        self.using_blob(name, digest);
+        let stored = self.known_link(&paths::layer_link(name, digest))?;
+        Some(self.storage.stamp(&paths::blob(&stored)).ok()?.size())
+    }
+
     pub fn has_blob(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
         self.using_blob(name, digest);
         match self.link(&paths::layer_link(name, digest))? {
@@ -60,6 +86,7 @@ impl Registry {
                 return Ok(false);
             }
             self.write_link(&paths::layer_link(name, digest), &stored)?;
+            self.catalog.added(name);
             Ok(true)
         })
     }

@@ -1,12 +1,16 @@
 //! Manifests of a repository: reading, pushing with tags, taking out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
+use super::links::link_to;
+use super::recent::Recent;
 use super::{ContentError, Registry};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::manifest::Manifest;
 use crate::registry::name::{Reference, RepositoryName, Tag};
-use crate::registry::storage::{StorageError, paths};
+use crate::registry::storage::{Step, StorageError, paths};
 
 /// No manifest in an adopted data directory is larger than this, whatever the limit for pushes is.
 pub(super) const MAX_STORED_MANIFEST: u64 = 64 << 20;
@@ -28,6 +32,19 @@ pub struct StoredManifest {
     pub manifest: Manifest,
 }
 
+/// For the manifests that are remembered.
+const MAX_REMEMBERED: usize = 6 << 20;
+
+/// Manifests whose bytes were read and checked before. They never change; whether a repository has them is
+/// what its links say.
+pub(super) struct Manifests(Recent<Digest, Arc<StoredManifest>>);
+
+impl Default for Manifests {
+    fn default() -> Self {
+        Self(Recent::new(MAX_REMEMBERED))
+    }
+}
+
 impl Registry {
     /// Finds a manifest by tag or digest. Its bytes are checked against the digest: a damaged one is
     /// never served.
@@ -35,7 +52,7 @@ impl Registry {
         &self,
         name: &RepositoryName,
         reference: &Reference,
-    ) -> Result<StoredManifest, ContentError> {
+    ) -> Result<Arc<StoredManifest>, ContentError> {
         let digest = match reference {
             Reference::Digest(digest) => digest.clone(),
             Reference::Tag(tag) => self
@@ -46,6 +63,9 @@ impl Registry {
         let stored = self
             .link(&paths::revision_link(name, &digest))?
             .ok_or(ContentError::ManifestUnknown)?;
+        if let Some(manifest) = self.manifests.0.get(&digest) {
+            return Ok(manifest);
+        }
         let bytes = match self.storage.read(&paths::blob(&stored), MAX_STORED_MANIFEST) {
             Err(StorageError::NotFound { .. }) => return Err(ContentError::ManifestUnknown),
             bytes => bytes?,
@@ -54,11 +74,30 @@ impl Registry {
             return Err(ContentError::ManifestDamaged(digest));
         }
         let manifest = Manifest::parse(&bytes)?;
-        Ok(StoredManifest {
-            digest,
+        let stored = Arc::new(StoredManifest {
+            digest: digest.clone(),
             bytes,
             manifest,
-        })
+        });
+        // What was read of it takes about as much as its bytes.
+        let weight = 1000 + 2 * stored.bytes.len();
+        self.manifests.0.insert(digest, Arc::clone(&stored), weight);
+        Ok(stored)
+    }
+
+    /// The same, if it takes no reading: none where it would, or where there is no such manifest.
+    pub fn known_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Option<Arc<StoredManifest>> {
+        let digest = match reference {
+            Reference::Digest(digest) => digest.clone(),
+            Reference::Tag(tag) => self.known_link(&paths::tag_current(name, tag))?,
+        };
+        self.using_manifest(name, &digest);
+        self.known_link(&paths::revision_link(name, &digest))?;
+        self.manifests.0.get(&digest)
     }
 
     pub fn has_manifest(&self, name: &RepositoryName, digest: &Digest) -> Result<bool, ContentError> {
@@ -112,12 +151,19 @@ impl Registry {
                 self.check_references(name, &manifest)?;
             }
             self.pushing_manifest(name, &digest, manifest.subject.as_ref());
-            self.storage.write(&paths::blob(&digest), bytes)?;
-            self.write_link(&paths::revision_link(name, &digest), &digest)?;
+            let mut steps = vec![
+                Step::Write {
+                    key: paths::blob(&digest),
+                    content: Bytes::copy_from_slice(bytes),
+                },
+                link_to(paths::revision_link(name, &digest), &digest),
+            ];
             for tag in named.into_iter().chain(tags) {
-                self.write_link(&paths::tag_index(name, tag, &digest), &digest)?;
-                self.write_link(&paths::tag_current(name, tag), &digest)?;
+                steps.push(link_to(paths::tag_index(name, tag, &digest), &digest));
+                steps.push(link_to(paths::tag_current(name, tag), &digest));
             }
+            self.storage.commit(&steps)?;
+            self.catalog.added(name);
             Ok((digest, manifest))
         })
     }
@@ -143,13 +189,19 @@ impl Registry {
     }
 
     /// By tag: removes that tag. By digest: removes the manifest and every tag that names it.
-    pub fn delete_manifest(&self, name: &RepositoryName, reference: &Reference) -> Result<(), ContentError> {
+    /// Returns the tags that went with the manifest.
+    pub fn delete_manifest(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Vec<Tag>, ContentError> {
         self.alone(name, || match reference {
             Reference::Tag(tag) => {
                 if !self.storage.exists(&paths::tag_current(name, tag))? {
                     return Err(ContentError::ManifestUnknown);
                 }
-                Ok(self.storage.delete(&paths::tag(name, tag))?)
+                self.storage.delete(&paths::tag(name, tag))?;
+                Ok(Vec::new())
             }
             Reference::Digest(digest) => {
                 if !self.storage.exists(&paths::revision_link(name, digest))? {
@@ -157,10 +209,11 @@ impl Registry {
                 }
                 // The revision first: from then on its tags answer 404, whenever they go.
                 self.storage.delete(&paths::revision(name, digest))?;
-                for tag in self.tags_of(name, digest)? {
-                    self.storage.delete(&paths::tag(name, &tag))?;
+                let tags = self.tags_of(name, digest)?;
+                for tag in &tags {
+                    self.storage.delete(&paths::tag(name, tag))?;
                 }
-                Ok(())
+                Ok(tags)
             }
         })
     }

@@ -96,7 +96,7 @@ impl Registry {
                         continue;
                     }
                     let removed = match kind {
-                        Kind::Manifest => self.delete_manifest(name, &Reference::Digest(digest)),
+                        Kind::Manifest => self.delete_manifest(name, &Reference::Digest(digest)).map(|_| ()),
                         Kind::Blob => self.delete_blob(name, &digest),
                     };
                     match removed {

@@ -8,10 +8,12 @@ mod blobs;
 mod catalog;
 pub mod collect;
 mod figures;
-mod forget;
+mod links;
 mod manifests;
 pub mod mirrored;
+mod names;
 pub mod purge;
+mod recent;
 mod referrers;
 mod repositories;
 pub mod retain;
@@ -23,9 +25,8 @@ mod uploads;
 mod usage;
 mod watch;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub use manifests::StoredManifest;
 pub use referrers::Referrer;
@@ -37,8 +38,6 @@ use super::manifest::ManifestError;
 use super::name::RepositoryName;
 use super::storage::{Key, Storage, StorageError};
 
-/// A link is one digest; longer files are not links.
-const MAX_LINK: u64 = 256;
 /// Repositories that wait for each other's deletions only by chance.
 const REPOSITORY_LOCKS: usize = 64;
 
@@ -48,9 +47,13 @@ pub struct Registry {
     uploads: uploads::Sessions,
     /// Pushes share a repository; what takes things out of it has it alone.
     locks: [RwLock<()>; REPOSITORY_LOCKS],
-    /// What is known of manifests' subjects. A manifest never changes, so neither does this.
-    subjects: Mutex<HashMap<Digest, Option<Arc<Referrer>>>>,
     uses: collect::Uses,
+    // What was read before. None of it is the truth: whoever uses it looks whether it still holds.
+    links: links::Links,
+    manifests: manifests::Manifests,
+    tags: tags::Lists,
+    catalog: catalog::Index,
+    referrers: referrers::Lists,
 }
 
 /// Why something could not be done with content.
@@ -83,7 +86,11 @@ impl Registry {
             storage,
             uploads: uploads::Sessions::default(),
             locks: std::array::from_fn(|_| RwLock::new(())),
-            subjects: Mutex::default(),
+            links: links::Links::default(),
+            manifests: manifests::Manifests::default(),
+            tags: tags::Lists::default(),
+            catalog: catalog::Index::default(),
+            referrers: referrers::Lists::default(),
         }
     }
 
@@ -107,26 +114,6 @@ impl Registry {
     fn alone<T>(&self, name: &RepositoryName, work: impl FnOnce() -> T) -> T {
         let _guard = self.lock(name).write().unwrap_or_else(PoisonError::into_inner);
         work()
-    }
-
-    /// Follows a link; none where there is no link.
-    fn link(&self, key: &Key) -> Result<Option<Digest>, ContentError> {
-        let content = match self.storage.read(key, MAX_LINK) {
-            Err(error) if error.is_not_found() => return Ok(None),
-            content => content?,
-        };
-        let text = String::from_utf8_lossy(&content);
-        match text.trim().parse() {
-            Ok(digest) => Ok(Some(digest)),
-            Err(source) => Err(ContentError::LinkDamaged {
-                key: key.clone(),
-                source,
-            }),
-        }
-    }
-
-    fn write_link(&self, key: &Key, digest: &Digest) -> Result<(), ContentError> {
-        Ok(self.storage.write(key, digest.as_str().as_bytes())?)
     }
 }
 

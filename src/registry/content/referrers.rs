@@ -3,18 +3,60 @@
 //! There is no stored index: the revisions of a repository are the truth, and what each refers to is
 //! remembered once read. A data directory that distribution wrote is therefore answered for as well.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::recent::Recent;
 use super::{ContentError, Registry, StoredManifest};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::manifest::MediaType;
 use crate::registry::name::{Reference, RepositoryName, Tag};
-use crate::registry::storage::paths;
+use crate::registry::storage::{Stamp, paths};
 
-/// Manifests whose subject is remembered, at some 300 bytes each.
-const MAX_REMEMBERED: usize = 65_536;
+/// For what is remembered of repositories: 16 bytes for each manifest, some 400 for each that refers to one.
+const MAX_REMEMBERED: usize = 4 << 20;
+
+/// What is known of repositories' manifests.
+pub(super) struct Lists(Recent<RepositoryName, Arc<List>>);
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self(Recent::new(MAX_REMEMBERED))
+    }
+}
+
+#[cfg(test)]
+impl Lists {
+    pub fn is_known(&self, name: &RepositoryName) -> bool {
+        self.0.get(name).is_some()
+    }
+}
+
+/// What the manifests of a repository refer to, when the folders of its revisions had these stamps.
+#[derive(Default)]
+struct List {
+    stamps: [Option<Stamp>; Algorithm::ALL.len()],
+    /// Manifests that refer to none, by the first half of a SHA-256: sorted.
+    plain: Vec<u128>,
+    referring: HashMap<Digest, Vec<Arc<Referrer>>>,
+    /// Listed, and not to be read: on their way in, deleted by distribution, or damaged. When that changes, the
+    /// folder of revisions does not.
+    unread: Vec<Digest>,
+}
+
+impl List {
+    fn weight(&self) -> usize {
+        let referring: usize = self.referring.values().map(Vec::len).sum();
+        500 + 16 * self.plain.len() + 400 * referring + 150 * self.unread.len()
+    }
+}
+
+/// Half of a SHA-256 tells any two manifests apart.
+fn short(digest: &Digest) -> u128 {
+    u128::from_str_radix(&digest.hex()[..32], 16).unwrap_or_default()
+}
 
 /// One entry of a referrers listing.
 #[derive(Debug, Clone)]
@@ -28,14 +70,14 @@ pub struct Referrer {
 }
 
 impl Referrer {
-    fn new(subject: Digest, stored: StoredManifest) -> Self {
+    fn new(subject: Digest, stored: &StoredManifest) -> Self {
         Self {
             subject,
             media_type: stored.manifest.media_type,
-            digest: stored.digest,
+            digest: stored.digest.clone(),
             size: stored.bytes.len() as u64,
-            artifact_type: stored.manifest.artifact_type,
-            annotations: stored.manifest.annotations,
+            artifact_type: stored.manifest.artifact_type.clone(),
+            annotations: stored.manifest.annotations.clone(),
         }
     }
 
@@ -64,19 +106,14 @@ impl Registry {
         subject: &Digest,
     ) -> Result<Vec<Arc<Referrer>>, ContentError> {
         let mut found = Vec::new();
-        for algorithm in Algorithm::ALL {
-            for hex in self
-                .storage
-                .list(&paths::revisions(name, algorithm), None, usize::MAX)?
+        let list = self.referrer_list(name)?;
+        for referrer in list.referring.get(subject).into_iter().flatten() {
+            // Distribution deletes a revision's link and leaves its folder.
+            if self
+                .link(&paths::revision_link(name, &referrer.digest))?
+                .is_some()
             {
-                let Ok(digest) = Digest::from_parts(algorithm, &hex) else {
-                    continue;
-                };
-                if let Some(referrer) = self.referrer(name, digest)?
-                    && referrer.subject == *subject
-                {
-                    found.push(referrer);
-                }
+                found.push(Arc::clone(referrer));
             }
         }
         for digest in self.listed_by_client(name, subject)? {
@@ -84,7 +121,7 @@ impl Registry {
                 continue;
             }
             if let Some(stored) = self.readable(name, digest)? {
-                found.push(Arc::new(Referrer::new(subject.clone(), stored)));
+                found.push(Arc::new(Referrer::new(subject.clone(), &stored)));
             }
         }
         found.sort_by(|a, b| a.digest.cmp(&b.digest));
@@ -95,32 +132,83 @@ impl Registry {
     fn listed_by_client(&self, name: &RepositoryName, subject: &Digest) -> Result<Vec<Digest>, ContentError> {
         let tag = Tag::of_referrers(subject);
         match self.manifest(name, &Reference::Tag(tag)) {
-            Ok(stored) => Ok(stored.manifest.manifests),
+            Ok(stored) => Ok(stored.manifest.manifests.clone()),
             Err(ContentError::Storage(error)) => Err(error.into()),
             Err(_) => Ok(Vec::new()),
         }
     }
 
-    fn referrer(&self, name: &RepositoryName, digest: Digest) -> Result<Option<Arc<Referrer>>, ContentError> {
-        let known = {
-            let subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
-            subjects.get(&digest).cloned()
-        };
-        if let Some(known) = known {
-            return Ok(known);
+    /// What the manifests of a repository refer to; what was known before is not read again.
+    fn referrer_list(&self, name: &RepositoryName) -> Result<Arc<List>, ContentError> {
+        let mut stamps = [None; Algorithm::ALL.len()];
+        for (stamp, algorithm) in stamps.iter_mut().zip(Algorithm::ALL) {
+            *stamp = match self.storage.stamp(&paths::revisions(name, algorithm)) {
+                Err(error) if error.is_not_found() => None,
+                found => Some(found?),
+            };
         }
-        let Some(stored) = self.readable(name, digest.clone())? else {
-            // Not remembered: it may be on its way in.
-            return Ok(None);
-        };
-        let subject = stored.manifest.subject.clone();
-        let referrer = subject.map(|subject| Arc::new(Referrer::new(subject, stored)));
-        let mut subjects = self.subjects.lock().unwrap_or_else(PoisonError::into_inner);
-        if subjects.len() >= MAX_REMEMBERED {
-            subjects.clear();
+        let before = self.referrers.0.get(name).unwrap_or_default();
+        if before.stamps == stamps && !self.any_is_readable(name, &before.unread)? {
+            return Ok(before);
         }
-        subjects.insert(digest, referrer.clone());
-        Ok(referrer)
+        let settled = stamps.iter().flatten().all(Stamp::has_settled);
+        let mut list = List {
+            // Without stamps what was read is not read again, but the folders are looked through.
+            stamps: if settled {
+                stamps
+            } else {
+                [None; Algorithm::ALL.len()]
+            },
+            ..List::default()
+        };
+        let known = before.referring.values().flatten();
+        let known: HashMap<_, _> = known.map(|referrer| (&referrer.digest, referrer)).collect();
+        for algorithm in Algorithm::ALL {
+            for hex in self
+                .storage
+                .list(&paths::revisions(name, algorithm), None, usize::MAX)?
+            {
+                let Ok(digest) = Digest::from_parts(algorithm, &hex) else {
+                    continue;
+                };
+                let short = short(&digest);
+                let referrer = if before.plain.binary_search(&short).is_ok() {
+                    None
+                } else if let Some(referrer) = known.get(&digest) {
+                    Some(Arc::clone(referrer))
+                } else {
+                    let Some(stored) = self.readable(name, digest.clone())? else {
+                        list.unread.push(digest);
+                        continue;
+                    };
+                    let subject = stored.manifest.subject.clone();
+                    subject.map(|subject| Arc::new(Referrer::new(subject, &stored)))
+                };
+                match referrer {
+                    None => list.plain.push(short),
+                    Some(referrer) => list
+                        .referring
+                        .entry(referrer.subject.clone())
+                        .or_default()
+                        .push(referrer),
+                }
+            }
+        }
+        list.plain.sort_unstable();
+        list.plain.shrink_to_fit();
+        let list = Arc::new(list);
+        let weight = list.weight();
+        self.referrers.0.insert(name.clone(), Arc::clone(&list), weight);
+        Ok(list)
+    }
+
+    fn any_is_readable(&self, name: &RepositoryName, digests: &[Digest]) -> Result<bool, ContentError> {
+        for digest in digests {
+            if self.readable(name, digest.clone())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A manifest, or nothing where it is gone or damaged: whoever asks for itself is told why.
@@ -128,7 +216,7 @@ impl Registry {
         &self,
         name: &RepositoryName,
         digest: Digest,
-    ) -> Result<Option<StoredManifest>, ContentError> {
+    ) -> Result<Option<Arc<StoredManifest>>, ContentError> {
         match self.manifest(name, &Reference::Digest(digest)) {
             Ok(stored) => Ok(Some(stored)),
             Err(ContentError::Storage(error)) => Err(error.into()),

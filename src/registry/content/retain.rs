@@ -126,11 +126,9 @@ impl Registry {
     fn carry_out(&self, name: &RepositoryName, plan: &Plan) -> Result<(), CareError> {
         for (digest, _) in plan.untagged.iter().filter(|(_, fate)| !fate.kept) {
             self.storage.discard(&paths::revision(name, digest))?;
-            self.forget_manifest(name, digest);
         }
         for (tag, _) in plan.tags.iter().filter(|(_, fate)| !fate.kept) {
             self.storage.discard(&paths::tag(name, tag))?;
-            self.forget_tag(name, tag);
         }
         for algorithm in Algorithm::ALL {
             self.storage.settle(&paths::revisions(name, algorithm))?;

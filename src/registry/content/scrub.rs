@@ -190,7 +190,6 @@ impl Scrub<'_> {
             self.registry.storage.publish(&aside, key)?;
             return Ok(());
         }
-        self.registry.forget_blob(digest);
         tracing::error!(%digest, "a damaged blob is in quarantine; the next push of it heals it");
         Ok(())
     }
@@ -199,24 +198,18 @@ impl Scrub<'_> {
         let registry = self.registry;
         for algorithm in Algorithm::ALL {
             registry.each_layer(name, algorithm, &mut |digest| {
-                if self.link(&paths::layer_link(name, &digest), Some(&digest))? {
-                    registry.forget_link(name, &digest);
-                }
+                if self.link(&paths::layer_link(name, &digest), Some(&digest))? {}
                 Ok(())
             })?;
         }
         for digest in registry.revisions(name)? {
-            if self.link(&paths::revision_link(name, &digest), Some(&digest))? {
-                registry.forget_manifest(name, &digest);
-            }
+            if self.link(&paths::revision_link(name, &digest), Some(&digest))? {}
         }
         registry.each_name(&paths::tags(name), &mut |text| {
             let Ok(tag) = text.parse::<Tag>() else {
                 return Ok(());
             };
-            if self.link(&paths::tag_current(name, &tag), None)? {
-                registry.forget_tag(name, &tag);
-            }
+            if self.link(&paths::tag_current(name, &tag), None)? {}
             Ok(())
         })
     }
@@ -300,7 +293,7 @@ impl Pace {
     /// Sleeps off what was read too fast, while `go_on` agrees.
     fn after(&mut self, length: usize, go_on: impl Fn() -> bool) -> Result<(), CareError> {
         if self.rate == 0 {
-            return Ok(());
+            return if go_on() { Ok(()) } else { Err(CareError::Stopped) };
         }
         self.bytes += length as u64;
         let due = self.began + Duration::from_secs_f64(self.bytes as f64 / self.rate as f64);

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 
+use super::links::link_to;
 use super::{ContentError, Registry};
 use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::name::{RepositoryName, UploadId};
-use crate::registry::storage::{Key, StorageError, paths};
+use crate::registry::storage::{Key, Step, StorageError, paths};
 
 /// Read at once.
 const PIECE: usize = 1 << 20;
@@ -25,9 +26,15 @@ impl Registry {
             .and_then(|(digest, size)| {
                 self.shared(name, || {
                     self.pushing_blob(name, &digest, &digest);
-                    self.storage.publish(&data, &paths::blob(&digest))?;
-                    self.write_link(&paths::layer_link(name, &digest), &digest)
+                    self.storage.commit(&[
+                        Step::Publish {
+                            from: data.clone(),
+                            to: paths::blob(&digest),
+                        },
+                        link_to(paths::layer_link(name, &digest), &digest),
+                    ])
                 })?;
+                self.catalog.added(name);
                 Ok((digest, size))
             });
         self.storage.delete(&paths::upload(name, &id))?;

@@ -195,3 +195,62 @@ async fn the_catalog_pages_in_the_order_of_full_names() {
     }
     assert_eq!(registry.catalog(Some("a/a"), 1).unwrap(), ["a/b"]);
 }
+
+/// Two registries on one folder: what one remembers never hides what the other has written.
+#[tokio::test]
+async fn what_another_process_writes_shows_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, other) = (registry(&folder), registry(&folder));
+    let (a, deep) = (name("a"), name("deep/er"));
+    let tag = |text: &str| Reference::Tag(text.parse().unwrap());
+    let put = |repository: &RepositoryName, reference: &str, more: &str| {
+        let index = format!(r#"{{"schemaVersion":2,{more}"manifests":[]}}"#);
+        let put = other.put_manifest(repository, &tag(reference), &[], index.as_bytes(), None);
+        put.unwrap().0
+    };
+    let first = put(&a, "v1", "");
+    let refers = format!(r#""subject":{{"digest":"{first}"}},"#);
+    let one = put(&a, "one", &refers);
+    put(&deep, "v1", "");
+    let referrers = || -> Vec<Digest> {
+        let found = ours.referrers(&a, &first).unwrap();
+        found.iter().map(|referrer| referrer.digest.clone()).collect()
+    };
+    let served = |reference: &str| ours.manifest(&a, &tag(reference)).unwrap().digest.clone();
+
+    // Until then nothing is trusted, and so nothing remembered.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!(ours.tags(&a, None, 9).unwrap(), ["one", "v1"]);
+    assert_eq!(ours.catalog(None, 9).unwrap(), ["a", "deep/er"]);
+    assert_eq!((served("v1"), referrers()), (first.clone(), vec![one.clone()]));
+    assert_eq!(ours.known_manifest(&a, &tag("v1")).unwrap().digest, first);
+    assert!(ours.tags.is_known(&a) && ours.referrers.is_known(&a));
+
+    let second = put(&a, "v1", r#""annotations":{"a":"b"},"#);
+    assert!(ours.known_manifest(&a, &tag("v1")).is_none());
+    assert_eq!(served("v1"), second);
+    put(&a, "v2", "");
+    assert_eq!(ours.tags(&a, None, 9).unwrap(), ["one", "v1", "v2"]);
+    put(&name("deep"), "v1", "");
+    put(&name("deep/er/est"), "v1", "");
+    assert_eq!(
+        ours.catalog(None, 9).unwrap(),
+        ["a", "deep", "deep/er", "deep/er/est"]
+    );
+    let two = put(&a, "two", &format!(r#"{refers}"annotations":{{"a":"b"}},"#));
+    let mut both = vec![one.clone(), two.clone()];
+    both.sort();
+    assert_eq!(referrers(), both);
+
+    // As distribution deletes: the link goes, its folder stays.
+    let link = crate::registry::storage::paths::revision_link(&a, &one);
+    std::fs::remove_file(folder.path().join(link.as_str())).unwrap();
+    assert_eq!(referrers(), [two]);
+    other.delete_manifest(&a, &tag("v2")).unwrap();
+    assert_eq!(ours.tags(&a, None, 9).unwrap(), ["one", "two", "v1"]);
+    other
+        .delete_manifest(&a, &Reference::Digest(second.clone()))
+        .unwrap();
+    assert!(ours.manifest(&a, &tag("v1")).is_err());
+    assert!(ours.manifest(&a, &Reference::Digest(second)).is_err());
+}

@@ -11,10 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::OwnedMutexGuard;
 
+use super::links::link_to;
 use super::{ContentError, Registry};
 use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::name::{RepositoryName, UploadId};
-use crate::registry::storage::{Growing, StorageError, paths};
+use crate::registry::storage::{Growing, Step, StorageError, paths};
 
 /// Uploads whose running hash is kept between requests, at some 500 bytes each.
 const MAX_REMEMBERED: usize = 4096;
@@ -93,13 +94,11 @@ impl Upload {
         if self.progress.hashed != self.size() {
             self.progress.hasher = None;
         }
-        for piece in pieces {
-            self.data.append(piece)?;
-            if let Some(hasher) = &mut self.progress.hasher {
-                hasher.update(piece);
-            }
-            self.progress.hashed = self.data.size();
+        self.data.append_all(pieces)?;
+        if let Some(hasher) = &mut self.progress.hasher {
+            pieces.iter().for_each(|piece| hasher.update(piece));
         }
+        self.progress.hashed = self.data.size();
         Ok(())
     }
 }
@@ -186,10 +185,15 @@ impl Registry {
         self.shared(name, || {
             self.pushing_blob(name, claimed, claimed);
             // Over a blob that is there already too: should that one be damaged, this heals it.
-            self.storage
-                .publish(&paths::upload_data(name, id), &paths::blob(claimed))?;
-            self.write_link(&paths::layer_link(name, claimed), claimed)
+            self.storage.commit(&[
+                Step::Publish {
+                    from: paths::upload_data(name, id),
+                    to: paths::blob(claimed),
+                },
+                link_to(paths::layer_link(name, claimed), claimed),
+            ])
         })?;
+        self.catalog.added(name);
         if let Err(error) = self.remove_upload(name, id) {
             // The blob is where it belongs; what is left of its upload is litter.
             tracing::warn!(%error, upload = %id, "removing a finished upload failed");
@@ -208,7 +212,7 @@ impl Registry {
 
     fn remove_upload(&self, name: &RepositoryName, id: &UploadId) -> Result<(), UploadError> {
         self.uploads.forget(id);
-        Ok(self.storage.delete(&paths::upload(name, id))?)
+        Ok(self.storage.discard(&paths::upload(name, id))?)
     }
 
     fn computed(&self, upload: &Upload, algorithm: Algorithm) -> Result<Digest, UploadError> {

@@ -5,15 +5,20 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
 use super::message::{Event, Request};
 use super::perform::Workplace;
 use super::server::reachable;
-use super::{ControlError, Lock, SOCKET, own_folder};
+use super::{ControlError, Lock, LockError, SOCKET, own_folder};
 use crate::registry::content::Registry;
 use crate::registry::storage::Filesystem;
+
+/// How long a verb waits for a server that holds the folder and does not listen, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A request on its way: where, what, and what to do with what comes back in between.
 pub struct Asked<'a> {
@@ -33,21 +38,28 @@ pub fn ask<T: DeserializeOwned>(mut asked: Asked<'_>) -> Result<T, ControlError>
             source: io::ErrorKind::NotFound.into(),
         });
     }
-    let end = match reachable(asked.root, |path| UnixStream::connect(path)) {
-        Ok(stream) => asked.of_server(&stream)?,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-            ) =>
-        {
-            asked.here()?
+    let began = Instant::now();
+    let end = loop {
+        match reachable(asked.root, |path| UnixStream::connect(path)) {
+            Ok(stream) => break asked.of_server(&stream)?,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) => {}
+            Err(source) => {
+                return Err(ControlError::Server {
+                    path: asked.socket(),
+                    source,
+                });
+            }
         }
-        Err(source) => {
-            return Err(ControlError::Server {
-                path: own_folder(asked.root).join(SOCKET),
-                source,
-            });
+        match asked.here() {
+            // A server that is just starting does not listen yet, and one that drains listens no longer.
+            Err(ControlError::Lock(LockError::Held { .. })) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(LOOK);
+            }
+            end => break end?,
         }
     };
     match end {

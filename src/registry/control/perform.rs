@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::message::{Event, ReadOnly, Request};
 use super::own_folder;
-use crate::registry::content::{Registry, Watch};
+use crate::registry::content::{CareError, Registry, Watch};
 use crate::registry::digest::Digest;
 use crate::registry::exchange;
 
@@ -56,6 +56,10 @@ impl Workplace {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     pub(super) fn folder(&self) -> &Path {
         &self.scratch
     }
@@ -67,18 +71,19 @@ impl Workplace {
             Request::Scrub { .. } => Some(&self.scrubbing),
             _ => None,
         };
-        let _guard = match busy.map(Mutex::try_lock) {
-            Some(Err(TryLockError::WouldBlock)) => {
-                tell(Event::Failed {
-                    message: format!("{} has to wait until what is under way has ended", request.name()),
-                });
-                return;
-            }
-            guard => guard,
-        };
         let teller = Teller {
             stopping: &self.stopping,
             telling: Mutex::new(Telling { tell, last: None }),
+        };
+        let _guard = match busy.map(|busy| turn(busy, &teller)) {
+            None => None,
+            Some(Some(guard)) => Some(guard),
+            Some(None) => {
+                teller.tell(Event::Failed {
+                    message: CareError::Stopped.to_string(),
+                });
+                return;
+            }
         };
         let ended = match self.work(request, content, &teller) {
             Ok(result) => Event::Done { result },
@@ -123,6 +128,20 @@ impl Workplace {
                     read_only: switch.is_read_only(),
                 }))
             }
+        }
+    }
+}
+
+/// Waits until what is under way has ended; none where nobody waits any more.
+fn turn<'a>(busy: &'a Mutex<()>, watch: &dyn Watch) -> Option<MutexGuard<'a, ()>> {
+    loop {
+        match busy.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if watch.progress("waiting for what is under way", 0, None) => {
+                std::thread::sleep(PROGRESS);
+            }
+            Err(TryLockError::WouldBlock) => return None,
         }
     }
 }

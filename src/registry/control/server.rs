@@ -17,8 +17,10 @@ use super::{SOCKET, own_folder};
 
 /// Verbs at once: each has a thread.
 const AT_ONCE: usize = 4;
-/// How long a client may take for its request, or to take an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may take to take a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often one who waits for a client looks whether the server ends.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Answers verbs until dropped.
 pub async fn serve(root: PathBuf, workplace: Arc<Workplace>) {
@@ -80,9 +82,9 @@ pub(super) fn reachable<T>(root: &Path, with: impl FnOnce(&Path) -> io::Result<T
 
 fn answer(stream: &UnixStream, workplace: &Workplace) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(LOOK))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut reader = BufReader::new(stream);
+    let mut reader = BufReader::new(Waiting { stream, workplace });
     let mut line = String::new();
     reader.by_ref().take(MAX_LINE).read_line(&mut line)?;
     let mut tell = |event: Event| {
@@ -103,4 +105,25 @@ fn answer(stream: &UnixStream, workplace: &Workplace) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Reads for as long as the server lives: what is sent may be made at this moment.
+struct Waiting<'a> {
+    stream: &'a UnixStream,
+    workplace: &'a Workplace,
+}
+
+impl io::Read for Waiting<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(into) {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+                    ) && !self.workplace.is_stopping() => {}
+                read => return read,
+            }
+        }
+    }
 }

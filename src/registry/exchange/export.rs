@@ -134,7 +134,11 @@ struct Giving<'a> {
 }
 
 impl Giving<'_> {
-    fn find(&self, name: &RepositoryName, reference: &Reference) -> Result<StoredManifest, ExchangeError> {
+    fn find(
+        &self,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Arc<StoredManifest>, ExchangeError> {
         let found = self.registry.manifest(name, reference);
         found.map_err(|source| ExchangeError::Image {
             image: shown(name, reference),
@@ -264,9 +268,9 @@ impl Giving<'_> {
         &self,
         name: &RepositoryName,
         reference: &Reference,
-        found: StoredManifest,
+        found: Arc<StoredManifest>,
         platform: &Platform,
-    ) -> Result<StoredManifest, ExchangeError> {
+    ) -> Result<Arc<StoredManifest>, ExchangeError> {
         if found.manifest.manifests.is_empty() {
             return Ok(found);
         }

@@ -141,8 +141,11 @@ impl Taking<'_> {
         for image in images {
             places.push(into.place(image.name.as_deref(), image.digest.as_str())?);
         }
+        for image in images {
+            self.complete(&image.digest, MAX_DEPTH)?;
+        }
         for (image, (repository, tag)) in images.iter().zip(places) {
-            self.manifest(&repository, &image.digest, tag.as_ref(), MAX_DEPTH)?;
+            self.manifest(&repository, &image.digest, tag.as_ref())?;
             self.report.images.push(Image {
                 repository: repository.to_string(),
                 tag: tag.map(|tag| tag.to_string()),
@@ -152,25 +155,41 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// Whether all that a manifest needs has come.
+    fn complete(&self, digest: &Digest, depth: usize) -> Result<(), ExchangeError> {
+        let manifest = Manifest::parse(&self.bytes(digest)?)?;
+        let within = depth.checked_sub(1).ok_or_else(|| ExchangeError::Archive {
+            path: digest.to_string(),
+            reason: "an index within too many others".to_owned(),
+        })?;
+        for listed in &manifest.manifests {
+            if self.is_manifest(listed)? {
+                self.complete(listed, within)?;
+            }
+        }
+        for blob in &manifest.blobs {
+            self.size(blob)?;
+        }
+        Ok(())
+    }
+
+    /// Some lists name blobs: buildkit's cache does.
+    fn is_manifest(&self, digest: &Digest) -> Result<bool, ExchangeError> {
+        Ok(self.size(digest)? <= MAX_DOCUMENT && Manifest::parse(&self.bytes(digest)?).is_ok())
+    }
+
     /// Puts a manifest with all that it names into its repository.
     fn manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         tag: Option<&Tag>,
-        depth: usize,
     ) -> Result<(), ExchangeError> {
         let bytes = self.bytes(digest)?;
         let manifest = Manifest::parse(&bytes)?;
-        let within = depth.checked_sub(1).ok_or_else(|| ExchangeError::Archive {
-            path: digest.to_string(),
-            reason: "an index within too many others".to_owned(),
-        })?;
         for listed in &manifest.manifests {
-            // Some lists name blobs: buildkit's cache does.
-            let is_blob = self.size(listed)? > MAX_DOCUMENT || Manifest::parse(&self.bytes(listed)?).is_err();
-            if !is_blob {
-                self.manifest(repository, listed, None, within)?;
+            if self.is_manifest(listed)? {
+                self.manifest(repository, listed, None)?;
             } else if !self.registry.mount(repository, &self.waiting, listed)? {
                 return Err(ExchangeError::Missing(listed.to_string()));
             }

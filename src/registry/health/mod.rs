@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::{Value, json};
+
 pub use checks::{Check, all};
 
 /// The questions, by path.
@@ -70,6 +72,22 @@ impl Health {
                 .insert("draining".to_owned(), "the server is about to stop".to_owned());
         }
         report
+    }
+
+    /// Whether all is well, and the JSON that says so or why not.
+    pub fn answer(&self, probe: Probe) -> (bool, Value) {
+        let found = self.report();
+        let ready = found.ready();
+        match probe {
+            Probe::Alive => (true, json!({"status": "alive"})),
+            Probe::Ready => {
+                let status = if ready { "ready" } else { "not ready" };
+                let body = json!({"status": status, "failing": found.failing, "warnings": found.warnings});
+                (ready, body)
+            }
+            // Distribution's form: a map of what fails, empty where nothing does.
+            Probe::Debug => (ready, json!(found.failing)),
+        }
     }
 
     /// Notes how a check ended; what changes is logged.

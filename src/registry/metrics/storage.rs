@@ -8,7 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::metrics;
-use crate::registry::storage::{Content, Growing, Key, Space, Stat, Storage, StorageError};
+use crate::registry::storage::{Content, Growing, Key, Space, Stamp, Stat, Step, Storage, StorageError};
 
 pub struct Measured<S>(pub S);
 
@@ -38,12 +38,20 @@ impl<S: Storage> Storage for Measured<S> {
         measured("open", || self.0.open(key))
     }
 
-    fn exists(&self, key: &Key) -> Result<bool, StorageError> {
-        measured("exists", || self.0.exists(key))
+    fn stamp(&self, key: &Key) -> Result<Stamp, StorageError> {
+        measured("stamp", || self.0.stamp(key))
     }
 
-    fn write(&self, key: &Key, content: &[u8]) -> Result<(), StorageError> {
-        measured("write", || self.0.write(key, content))
+    fn stamps(
+        &self,
+        key: &Key,
+        names: &mut dyn Iterator<Item = &str>,
+    ) -> Result<Vec<Option<Stamp>>, StorageError> {
+        measured("stamps", || self.0.stamps(key, names))
+    }
+
+    fn commit(&self, steps: &[Step]) -> Result<(), StorageError> {
+        measured("commit", || self.0.commit(steps))
     }
 
     fn create(&self, key: &Key) -> Result<Box<dyn Growing>, StorageError> {
@@ -52,10 +60,6 @@ impl<S: Storage> Storage for Measured<S> {
 
     fn append(&self, key: &Key) -> Result<Box<dyn Growing>, StorageError> {
         measured("append", || self.0.append(key))
-    }
-
-    fn publish(&self, from: &Key, to: &Key) -> Result<(), StorageError> {
-        measured("publish", || self.0.publish(from, to))
     }
 
     fn list(&self, key: &Key, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::document::{Descriptor, Document, Image, Runtime, named, texts};
-use super::{listing, shown, templates};
+use super::{Site, listing, shown, templates};
 use crate::registry::content::{ContentError, Registry, StoredManifest};
 use crate::registry::name::{Reference, RepositoryName};
 
@@ -49,14 +49,15 @@ struct Fact {
     values: Vec<String>,
 }
 
-/// The page of what `reference` names; `host` is what clients call this registry.
+/// The page of what `reference` names.
 pub fn image(
     registry: &Registry,
+    site: &Site,
     name: &RepositoryName,
     reference: &Reference,
-    host: &str,
 ) -> Result<String, ContentError> {
     let stored = registry.manifest(name, reference)?;
+    let host = &site.host;
     let document = Document::read(&stored.bytes);
     let image: Option<Image> = document
         .config
@@ -81,7 +82,30 @@ pub fn image(
     let raw = raw(&stored);
     Ok(templates::render(
         "image.html",
-        &json!({"name": name.as_str(), "reference": reference.to_string(), "by_tag": matches!(reference, Reference::Tag(_)), "digest": stored.digest.as_str(), "media_type": stored.manifest.media_type.as_str(), "is_index": stored.manifest.media_type.is_list(), "artifact_type": document.artifact_type, "subject": document.subject.as_ref().map(|subject| subject.digest.clone()), "size": (!stored.manifest.media_type.is_list()).then(|| shown::size(document.size())), "platform": platform.shown(), "age": created.map(|created| shown::age(created, Timestamp::now())), "moment": created.map(shown::moment), "author": image.author, "pulls": pulls, "parts": parts(&document, &image), "entries": entries, "facts": image.config.as_ref().map(facts), "labels": image.config.as_ref().map(|config| texts(config.labels.as_ref())), "annotations": texts(document.annotations.as_ref()), "referrers": referrers(registry, name, &stored)?, "raw": raw}),
+        &json!({
+            "base": site.base,
+            "name": name.as_str(),
+            "reference": reference.to_string(),
+            "by_tag": matches!(reference, Reference::Tag(_)),
+            "digest": stored.digest.as_str(),
+            "media_type": stored.manifest.media_type.as_str(),
+            "is_index": stored.manifest.media_type.is_list(),
+            "artifact_type": document.artifact_type,
+            "subject": document.subject.as_ref().map(|subject| subject.digest.clone()),
+            "size": (!stored.manifest.media_type.is_list()).then(|| shown::size(document.size())),
+            "platform": platform.shown(),
+            "age": created.map(|created| shown::age(created, Timestamp::now())),
+            "moment": created.map(shown::moment),
+            "author": image.author,
+            "pulls": pulls,
+            "parts": parts(&document, &image),
+            "entries": entries,
+            "facts": image.config.as_ref().map(facts),
+            "labels": image.config.as_ref().map(|config| texts(config.labels.as_ref())),
+            "annotations": texts(document.annotations.as_ref()),
+            "referrers": referrers(registry, name, &stored)?,
+            "raw": raw,
+        }),
     ))
 }
 

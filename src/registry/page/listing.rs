@@ -5,15 +5,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::document::{Descriptor, Document, Image, named};
-use super::{shown, templates};
+use super::{Site, shown, templates};
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::name::{Reference, RepositoryName, Tag};
 
 /// Entries on one page of repositories, and tags that are shown beside each.
 const REPOSITORIES: usize = 50;
 const GLIMPSE: usize = 4;
-/// Names that are read at once while one searches.
-const SEARCHED: usize = 1000;
+/// Names that are read at once while one searches: each batch walks the tree from where it was.
+const SEARCHED: usize = 10_000;
 /// Tags on one page: each costs some four small reads.
 const TAGS: usize = 100;
 
@@ -29,6 +29,7 @@ struct Repository {
 /// may see.
 pub fn repositories(
     registry: &Registry,
+    site: &Site,
     search: &str,
     after: Option<&str>,
     may: &dyn Fn(&RepositoryName) -> bool,
@@ -69,7 +70,7 @@ pub fn repositories(
         .collect::<Vec<_>>();
     Ok(templates::render(
         "repositories.html",
-        &json!({"search": search, "rows": rows, "next": next, "after": after}),
+        &json!({"search": search, "rows": rows, "next": next, "after": after, "base": site.base}),
     ))
 }
 
@@ -87,9 +88,9 @@ struct Row {
 /// The page of a repository's tags, from after `after` on.
 pub fn tags(
     registry: &Registry,
+    site: &Site,
     name: &RepositoryName,
     after: Option<&str>,
-    host: &str,
 ) -> Result<String, ContentError> {
     let mut tags = registry.tags(name, after, TAGS + 1)?;
     let more = tags.len() > TAGS;
@@ -103,7 +104,7 @@ pub fn tags(
         .collect();
     Ok(templates::render(
         "tags.html",
-        &json!({"name": name.as_str(), "rows": rows, "next": next, "after": after, "host": host}),
+        &json!({"name": name.as_str(), "rows": rows, "next": next, "after": after, "base": site.base}),
     ))
 }
 

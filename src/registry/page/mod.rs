@@ -20,3 +20,11 @@ pub use templates::{SCRIPT, STYLE, failure};
 /// What a page may do: use its own style sheet and its own script, and send its search form here.
 pub const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src data:; form-action 'self'; \
                           base-uri 'none'; frame-ancestors 'none'";
+
+/// What a page has to know of where it is.
+pub struct Site {
+    /// What people write before a name when they pull.
+    pub host: String,
+    /// What comes before `/ui/`.
+    pub base: String,
+}

@@ -67,10 +67,10 @@ pub(super) fn render(name: &str, context: &Json) -> String {
 }
 
 /// What is shown instead of a page.
-pub fn failure(status: u16, message: &str, detail: Option<&str>) -> String {
+pub fn failure(base: &str, status: u16, message: &str, detail: Option<&str>) -> String {
     render(
         "failure.html",
-        &json!({"status": status, "message": message, "detail": detail}),
+        &json!({"base": base, "status": status, "message": message, "detail": detail}),
     )
 }
 
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn every_template_is_well_formed_and_escapes() {
         let hostile = "<script>alert(1)</script>\"'";
-        let shown = failure(404, hostile, Some(hostile));
+        let shown = failure("", 404, hostile, Some(hostile));
         assert!(
             shown.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;&quot;&#x27;"),
             "{shown}"

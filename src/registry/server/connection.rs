@@ -16,8 +16,9 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::patience::Patience;
+use super::sending::Sending;
 use crate::registry::access_log::{Observed, Record};
-use crate::registry::api::{Connection, Service};
+use crate::registry::api::{Connection, Handover, Service};
 use crate::registry::tls::{self, Offer};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
@@ -36,6 +37,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TLS_HANDSHAKE: u8 = 0x16;
 /// How HTTP/2 begins where both sides know of it, and no method of HTTP/1.
 const PREFACE: &[u8] = b"PRI";
+const PEEK_PAUSE: Duration = Duration::from_millis(5);
 
 const PLAIN_ON_TLS: &str = "this is an HTTPS port, and the request came as plain HTTP; use https://\n";
 
@@ -61,7 +63,11 @@ impl Connections {
             None if self.service.config().http.h2c && begins_http2(&stream).await => {
                 self.http2(stream, plain, watcher).await
             }
-            None => self.http1(stream, plain, watcher).await,
+            None => {
+                let handover = Handover::default();
+                let stream = Sending::new(stream, handover.clone());
+                self.http1(stream, plain, Some(handover), watcher).await
+            }
             Some(offer) => match tokio::time::timeout(HEAD_TIMEOUT, handshake(offer, stream)).await {
                 Ok(Ok(Some(stream))) => {
                     let (_, session) = stream.get_ref();
@@ -73,7 +79,7 @@ impl Connections {
                     if session.alpn_protocol() == Some(b"h2") {
                         self.http2(stream, connection, watcher).await
                     } else {
-                        self.http1(stream, connection, watcher).await
+                        self.http1(stream, connection, None, watcher).await
                     }
                 }
                 Ok(Ok(None)) => return,
@@ -99,12 +105,19 @@ impl Connections {
             secure: false,
             certificate: None,
         };
-        if let Err(error) = self.http1(stream, connection, watcher).await {
+        if let Err(error) = self.http1(stream, connection, None, watcher).await {
             tracing::debug!(%error, "connection broke");
         }
     }
 
-    async fn http1<S>(&self, stream: S, connection: Connection, watcher: Watcher) -> Result<(), hyper::Error>
+    async fn http1<S>(
+        &self,
+        stream: S,
+        connection: Connection,
+        // Of a stream that looks for what is handed over to it.
+        handover: Option<Handover>,
+        watcher: Watcher,
+    ) -> Result<(), hyper::Error>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -113,9 +126,11 @@ impl Connections {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD);
+            .max_buf_size(MAX_HEAD)
+            // Bodies are written from where they are: copied, a placeholder would be sent for a file.
+            .writev(true);
         let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
-        let service = self.answerer(connection);
+        let service = self.answerer(connection, handover);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
@@ -134,21 +149,28 @@ impl Connections {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
         let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));
-        let service = self.answerer(connection);
+        let service = self.answerer(connection, None);
         watcher
             .watch(builder.serve_connection(io, service_fn(service)))
             .await
     }
 
     /// The function that turns one request into one answer, and its access line.
-    fn answerer(&self, connection: Connection) -> impl Fn(Request<Incoming>) -> Answering + use<> {
+    fn answerer(
+        &self,
+        connection: Connection,
+        handover: Option<Handover>,
+    ) -> impl Fn(Request<Incoming>) -> Answering + use<> {
         let service = Arc::clone(&self.service);
         move |mut request| {
-            let service = Arc::clone(&service);
+            let (service, handover) = (Arc::clone(&service), handover.clone());
             let connection = connection.clone().behind_proxies(&mut request, &service.config());
             Box::pin(async move {
-                let mut record = Record::new(&mut request, connection.clone());
-                let response = service.answer(request, connection, &mut record).await;
+                let mut record = Record::new(&mut request, connection.peer);
+                let mut response = service.answer(request, connection, &mut record).await;
+                if let Some(handover) = &handover {
+                    response.body_mut().hand_over(handover);
+                }
                 Ok(record.observe(response))
             })
         }
@@ -157,9 +179,19 @@ impl Connections {
 
 /// Whether a client begins with HTTP/2, once it has said so much; false if it says nothing.
 async fn begins_http2(stream: &TcpStream) -> bool {
-    let mut first = [0; PREFACE.len()];
-    let peeked = tokio::time::timeout(HEAD_TIMEOUT, stream.peek(&mut first)).await;
-    matches!(peeked, Ok(Ok(length)) if length > 0 && PREFACE.starts_with(&first[..length]))
+    let decided = async {
+        let mut first = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(length) if length == PREFACE.len() => return first == PREFACE,
+                Ok(length) if length > 0 && PREFACE.starts_with(&first[..length]) => {}
+                _ => return false,
+            }
+            // What is there already would be seen again at once.
+            tokio::time::sleep(PEEK_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(HEAD_TIMEOUT, decided).await.unwrap_or(false)
 }
 
 /// Begins TLS. None where the client spoke plain HTTP or nothing, and has been told.

@@ -13,7 +13,6 @@ use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
@@ -21,6 +20,8 @@ use super::background::Life;
 use super::listen::{Accepted, Listener};
 use crate::registry::api::Service;
 use crate::registry::config::Config;
+use crate::registry::health::Probe;
+use crate::registry::metrics::{self, Form};
 
 /// An answer in the making.
 pub type Answering = Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>;
@@ -32,10 +33,27 @@ struct Page {
     answer: fn(Arc<Service>) -> Answering,
 }
 
-const PAGES: &[Page] = &[Page {
-    path: |_| Some("/debug/health"),
-    answer: |service| Box::pin(health(service)),
-}];
+const PAGES: &[Page] = &[
+    Page {
+        path: |_| Some("/debug/health"),
+        answer: |service| Box::pin(async move { look(&service, Probe::Debug) }),
+    },
+    Page {
+        path: |_| Some("/healthz"),
+        answer: |service| Box::pin(async move { look(&service, Probe::Alive) }),
+    },
+    Page {
+        path: |_| Some("/readyz"),
+        answer: |service| Box::pin(async move { look(&service, Probe::Ready) }),
+    },
+    Page {
+        path: |config| {
+            let debug = &config.http.debug;
+            debug.prometheus.then_some(debug.metrics_path.as_str())
+        },
+        answer: |service| Box::pin(scrape(service)),
+    },
+];
 
 /// Scrapers and probes are few.
 const MAX_CONNECTIONS: usize = 64;
@@ -96,21 +114,26 @@ pub fn respond(status: StatusCode, media_type: &'static str, body: Bytes) -> Res
     response
 }
 
-/// As distribution has it: `{}`, or 503 with what is wrong by the name of what was looked at.
-async fn health(service: Arc<Service>) -> Response<Full<Bytes>> {
-    let root = service.config().storage.root.clone();
-    let looked = tokio::task::spawn_blocking(move || std::fs::read_dir(root).map(drop)).await;
-    let wrong = match looked {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(error) => Some(error.to_string()),
-    };
-    let (status, body) = match wrong {
-        None => (StatusCode::OK, json!({})),
-        Some(reason) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            json!({ "storagedriver_filesystem": reason }),
-        ),
+fn look(service: &Service, probe: Probe) -> Response<Full<Bytes>> {
+    let (well, body) = service.health.answer(probe);
+    let status = if well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
     };
     respond(status, "application/json", body.to_string().into())
+}
+
+async fn scrape(service: Arc<Service>) -> Response<Full<Bytes>> {
+    // Asks the storage for what room is left.
+    let text = tokio::task::spawn_blocking(move || {
+        metrics::text(metrics::metrics(), Form::Prometheus, &service.gauges())
+    });
+    match text.await {
+        Ok(text) => respond(StatusCode::OK, Form::Prometheus.media_type(), text.into()),
+        Err(error) => {
+            tracing::error!(%error, "writing metrics panicked");
+            respond(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Bytes::new())
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod listen;
 mod observers;
 mod patience;
 mod reload;
+mod sending;
 mod service_manager;
 
 use std::io;

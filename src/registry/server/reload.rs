@@ -25,6 +25,9 @@ pub fn reload(origin: &Origin, live: &watch::Sender<Arc<Config>>) {
     for key in keep_what_is_fixed(&mut loaded.config, &live.borrow().clone()) {
         tracing::warn!("`{key}` has changed, and takes effect at the next start");
     }
+    if loaded.config.http.tls.origin().is_some() != live.borrow().http.tls.origin().is_some() {
+        tracing::warn!("whether the port speaks TLS has changed, and takes effect at the next start");
+    }
     live.send_replace(Arc::new(loaded.config));
     tracing::info!("the configuration was read again");
 }

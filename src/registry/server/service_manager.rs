@@ -24,7 +24,7 @@ pub fn stopping() {
 
 /// How long the service manager waits for a sign of life, if it does.
 pub fn watchdog() -> Option<Duration> {
-    sd_notify::watchdog_enabled()
+    sd_notify::watchdog_enabled().filter(|expected| !expected.is_zero())
 }
 
 /// Gives signs of life, twice as often as they are expected. A runtime that hangs gives none; draining, which

@@ -2,7 +2,7 @@
 
 use std::sync::Barrier;
 
-use super::{Storage, StorageError, paths};
+use super::{Step, Storage, StorageError, paths};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::name::{RepositoryName, UploadId};
 
@@ -10,6 +10,8 @@ use crate::registry::name::{RepositoryName, UploadId};
 pub fn check(storage: &dyn Storage) {
     objects(storage);
     growing(storage);
+    committing(storage);
+    stamps(storage);
     listing(storage);
     deleting(storage);
     races(storage);
@@ -72,10 +74,74 @@ fn growing(storage: &dyn Storage) {
     assert_eq!(storage.open(&from).unwrap().size(), 5);
 
     storage.write(&to, b"damaged").unwrap();
-    storage.publish(&from, &to).unwrap();
+    let publish = [Step::Publish {
+        from: from.clone(),
+        to: to.clone(),
+    }];
+    storage.commit(&publish).unwrap();
     assert_eq!(storage.read(&to, 9).unwrap(), "grown", "publishing replaces");
     assert!(!storage.exists(&from).unwrap());
-    assert!(storage.publish(&from, &to).unwrap_err().is_not_found());
+    assert!(storage.commit(&publish).unwrap_err().is_not_found());
+}
+
+/// Steps happen in order; where one fails, none of those behind it has.
+fn committing(storage: &dyn Storage) {
+    storage.commit(&[]).unwrap();
+    let repository = name("commit");
+    let [one, two, three] = [b"1", b"2", b"3"].map(|content| Digest::of(Algorithm::Sha256, content));
+    let write = |digest: &Digest, content: &'static str| Step::Write {
+        key: paths::layer_link(&repository, digest),
+        content: content.into(),
+    };
+    let read = |digest| storage.read(&paths::layer_link(&repository, digest), 9);
+    storage
+        .commit(&[write(&one, "a"), write(&two, "b"), write(&one, "c")])
+        .unwrap();
+    assert_eq!(
+        (read(&one).unwrap(), read(&two).unwrap()),
+        ("c".into(), "b".into())
+    );
+
+    let gone = Step::Publish {
+        from: paths::upload_data(&repository, &UploadId::random()),
+        to: paths::blob(&three),
+    };
+    let failed = storage.commit(&[write(&two, "d"), gone, write(&three, "e")]);
+    assert!(failed.unwrap_err().is_not_found());
+    assert!(read(&three).unwrap_err().is_not_found());
+    assert_eq!(
+        read(&two).unwrap(),
+        "b",
+        "what is missing is found out before anything is done"
+    );
+}
+
+fn stamps(storage: &dyn Storage) {
+    let repository = name("stamps");
+    let digest = Digest::of(Algorithm::Sha256, b"stamps");
+    let (key, folder) = (
+        paths::layer_link(&repository, &digest),
+        paths::layer(&repository, &digest),
+    );
+    assert!(storage.stamp(&key).unwrap_err().is_not_found());
+    storage.write(&key, b"one").unwrap();
+    let (file, names) = (storage.stamp(&key).unwrap(), storage.stamp(&folder).unwrap());
+    assert_eq!(file.size(), 3);
+    assert!(!file.has_settled(), "the next write might leave the same");
+    assert_eq!(storage.stamp(&key).unwrap(), file);
+    assert_eq!(storage.stamp(&folder).unwrap(), names);
+    let below = |names: &[&'static str]| storage.stamps(&folder, &mut names.iter().copied()).unwrap();
+    assert_eq!(below(&["none", "link"]), [None, Some(file)]);
+    let nowhere = paths::layer(&name("nowhere"), &digest);
+    assert_eq!(
+        storage.stamps(&nowhere, &mut ["link"].into_iter()).unwrap(),
+        [None]
+    );
+    storage.write(&key, b"more").unwrap();
+    assert_ne!(storage.stamp(&key).unwrap(), file);
+    storage.discard(&key).unwrap();
+    storage.discard(&key).unwrap();
+    assert!(!storage.exists(&key).unwrap());
 }
 
 fn listing(storage: &dyn Storage) {

@@ -1,33 +1,50 @@
 //! The driver for a folder of a local file system.
 //!
-//! An object is a file; a write is a temporary file beside it, fsync, rename, fsync of the folder. Names
+//! An object is a file. A commit writes temporary files beside the final ones, makes them durable, renames them
+//! in the order of its steps and makes that durable; file systems with a journal keep renames in order. Names
 //! that start with a dot are this driver's own and are never listed; nothing in the layout has one.
 
 use std::collections::BinaryHeap;
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, statat};
+use rustix::io::Errno;
 
-use super::{Content, Growing, Key, Space, Stat, Storage, StorageError};
-
-/// Folders of different names rarely wait for each other's creation.
-const FOLDER_LOCKS: usize = 64;
+use super::file::{GrowingFile, OpenFile};
+use super::sync::Syncing;
+use super::{Content, Growing, Key, Space, Stamp, Stat, Step, Storage, StorageError};
 
 /// A folder as a store.
 pub struct Filesystem {
     root: PathBuf,
     /// Makes names of temporary files unique in this process; its id makes them unique on this machine.
     counter: AtomicU64,
-    /// Whoever makes a folder holds its lock until the folder is durable, so that whoever finds it there
-    /// may rely on that.
-    folder_locks: [RwLock<()>; FOLDER_LOCKS],
+    syncing: Syncing,
+}
+
+/// A step whose content is written and has not its name yet.
+struct Prepared<'a> {
+    key: &'a Key,
+    file: File,
+    from: PathBuf,
+    to: PathBuf,
+    /// Not what a client has sent: it goes if it does not get its name.
+    temporary: bool,
+}
+
+impl Drop for Prepared<'_> {
+    fn drop(&mut self) {
+        if self.temporary {
+            // A file that stays behind is hidden and harmless.
+            let _ = fs::remove_file(&self.from);
+        }
+    }
 }
 
 impl Filesystem {
@@ -35,10 +52,11 @@ impl Filesystem {
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::create_dir_all(&root)?;
+        let root = root.canonicalize()?;
         Ok(Self {
-            root: root.canonicalize()?,
+            syncing: Syncing::new(&root)?,
+            root,
             counter: AtomicU64::new(0),
-            folder_locks: std::array::from_fn(|_| RwLock::new(())),
         })
     }
 
@@ -46,57 +64,81 @@ impl Filesystem {
         self.root.join(key.as_str())
     }
 
-    fn temporary(&self, folder: &Path) -> PathBuf {
-        let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        folder.join(format!(".new-{}-{number}", std::process::id()))
+    fn folder<'a>(&'a self, path: &'a Path) -> &'a Path {
+        path.parent().unwrap_or(&self.root)
     }
 
-    /// Makes a folder and its parents such that they survive a crash.
-    fn ensure_folder(&self, folder: &Path) -> io::Result<()> {
-        if folder == self.root {
-            return Ok(());
+    /// Makes a folder and its parents, and notes in which folders that left new names.
+    fn make_folder(&self, folder: &Path, changed: &mut Vec<PathBuf>) -> io::Result<()> {
+        let parent = self.folder(folder);
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder != self.root => {
+                self.make_folder(parent, changed)?;
+                self.make_folder(folder, changed)
+            }
+            // A file in its place is found out by whoever writes into it.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.map(|()| note(changed, parent)),
         }
-        let slot = BuildHasherDefault::<DefaultHasher>::new().hash_one(folder);
-        let lock = &self.folder_locks[usize::try_from(slot % FOLDER_LOCKS as u64).unwrap_or(0)];
-        {
-            let _shared = lock.read().unwrap_or_else(PoisonError::into_inner);
-            if folder.is_dir() {
-                return Ok(());
+    }
+
+    fn prepare<'a>(&self, step: &'a Step, changed: &mut Vec<PathBuf>) -> Result<Prepared<'a>, StorageError> {
+        match step {
+            Step::Write { key, content } => {
+                let failed = |error| StorageError::from_io("write", key, error);
+                let to = self.path(key);
+                self.make_folder(self.folder(&to), changed).map_err(failed)?;
+                let number = self.counter.fetch_add(1, Ordering::Relaxed);
+                let from = self
+                    .folder(&to)
+                    .join(format!(".new-{}-{number}", std::process::id()));
+                let file = OpenOptions::new().write(true).create_new(true).open(&from);
+                let mut prepared = Prepared {
+                    key,
+                    file: file.map_err(failed)?,
+                    from,
+                    to,
+                    temporary: true,
+                };
+                prepared.file.write_all(content).map_err(failed)?;
+                Ok(prepared)
+            }
+            Step::Publish { from: key, to } => {
+                let failed = |error| StorageError::from_io("publish", key, error);
+                let (from, to) = (self.path(key), self.path(to));
+                let file = File::open(&from).map_err(failed)?;
+                // It may be large: those who write at the same time need not wait for it.
+                self.syncing.one(&file).map_err(failed)?;
+                self.make_folder(self.folder(&to), changed).map_err(failed)?;
+                Ok(Prepared {
+                    key,
+                    file,
+                    from,
+                    to,
+                    temporary: false,
+                })
             }
         }
-        let parent = folder.parent().unwrap_or(&self.root);
-        self.ensure_folder(parent)?;
-        let _alone = lock.write().unwrap_or_else(PoisonError::into_inner);
-        match fs::create_dir(folder) {
-            Ok(()) => sync_folder(parent),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+    }
+
+    fn remove(&self, key: &Key) -> io::Result<bool> {
+        let path = self.path(key);
+        let removed = match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(&path),
+            removed => removed,
+        };
+        match removed {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
 
-    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        let folder = path.parent().unwrap_or(&self.root);
-        self.ensure_folder(folder)?;
-        let temporary = self.temporary(folder);
-        let written = write_new(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-        if let Err(error) = written {
-            // The first error is the one to tell; a file that stays behind is hidden and harmless.
-            let _ = fs::remove_file(&temporary);
-            return Err(error);
-        }
-        sync_folder(folder)
+fn note(folders: &mut Vec<PathBuf>, folder: &Path) {
+    if !folders.iter().any(|known| known == folder) {
+        folders.push(folder.to_owned());
     }
-}
-
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
-}
-
-/// A rename or a new name is durable only once its folder is.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 impl Storage for Filesystem {
@@ -122,32 +164,89 @@ impl Storage for Filesystem {
         let failed = |error| StorageError::from_io("open", key, error);
         let file = File::open(self.path(key)).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
-        Ok(Arc::new(OpenFile { file, size }))
+        Ok(Arc::new(OpenFile::new(file, size)))
     }
 
-    fn exists(&self, key: &Key) -> Result<bool, StorageError> {
-        match fs::symlink_metadata(self.path(key)) {
-            Ok(_) => Ok(true),
-            Err(error) => match StorageError::from_io("look for", key, error) {
-                StorageError::NotFound { .. } => Ok(false),
-                error => Err(error),
-            },
+    fn stamp(&self, key: &Key) -> Result<Stamp, StorageError> {
+        match statat(CWD, self.path(key).as_path(), AtFlags::empty()) {
+            Ok(stat) => Ok(Stamp::new(&stat)),
+            Err(error) => Err(StorageError::from_io("look for", key, error.into())),
         }
     }
 
-    fn write(&self, key: &Key, content: &[u8]) -> Result<(), StorageError> {
-        self.replace(&self.path(key), content)
-            .map_err(|error| StorageError::from_io("write", key, error))
+    fn stamps(
+        &self,
+        key: &Key,
+        names: &mut dyn Iterator<Item = &str>,
+    ) -> Result<Vec<Option<Stamp>>, StorageError> {
+        // From the folder on, so that each takes one step and not all of them.
+        let folder = match File::open(self.path(key)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(names.map(|_| None).collect());
+            }
+            folder => folder.map_err(|error| StorageError::from_io("look into", key, error))?,
+        };
+        names
+            .map(|name| match statat(&folder, name, AtFlags::empty()) {
+                Ok(stat) => Ok(Some(Stamp::new(&stat))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(error) => Err(StorageError::from_io("look into", key, error.into())),
+            })
+            .collect()
+    }
+
+    fn commit(&self, steps: &[Step]) -> Result<(), StorageError> {
+        let Some(first) = steps.first() else {
+            return Ok(());
+        };
+        let (Step::Write { key: first, .. } | Step::Publish { from: first, .. }) = first;
+        let failed = |key: &Key| {
+            let key = key.clone();
+            move |error| StorageError::from_io("commit", &key, error)
+        };
+        let writer = self.syncing.writer();
+        let mut changed = Vec::new();
+        let mut prepared = steps
+            .iter()
+            .map(|step| self.prepare(step, &mut changed))
+            .collect::<Result<Vec<_>, _>>()?;
+        let written = prepared.iter().filter(|step| step.temporary);
+        if written.clone().next().is_some() {
+            writer
+                .sync(written.map(|step| &step.file), std::iter::empty())
+                .map_err(failed(first))?;
+        }
+        for step in &mut prepared {
+            fs::rename(&step.from, &step.to).map_err(failed(step.key))?;
+            step.temporary = false;
+            note(&mut changed, self.folder(&step.to));
+        }
+        writer
+            .sync(std::iter::empty(), changed.iter().map(PathBuf::as_path))
+            .map_err(failed(first))?;
+        writer.finish();
+        Ok(())
     }
 
     fn create(&self, key: &Key) -> Result<Box<dyn Growing>, StorageError> {
         let path = self.path(key);
-        let folder = path.parent().unwrap_or(&self.root);
-        let above = folder.parent().unwrap_or(&self.root);
+        let folder = self.folder(&path);
+        let mut changed = Vec::new();
         // What grows is not durable and neither need its own folder be; those above may be shared with
         // what is.
-        self.ensure_folder(above)
-            .and_then(|()| fs::create_dir_all(folder))
+        let writer = self.syncing.writer();
+        let made = self
+            .make_folder(self.folder(folder), &mut changed)
+            .and_then(|()| {
+                if changed.is_empty() {
+                    return Ok(());
+                }
+                writer.sync(std::iter::empty(), changed.iter().map(PathBuf::as_path))
+            });
+        if made.is_ok() {
+            writer.finish();
+        }
+        made.and_then(|()| fs::create_dir_all(folder))
             .and_then(|()| OpenOptions::new().append(true).create_new(true).open(&path))
             .map(|file| GrowingFile::boxed(file, 0, key))
             .map_err(|error| StorageError::from_io("create", key, error))
@@ -161,17 +260,6 @@ impl Storage for Filesystem {
             .map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         Ok(GrowingFile::boxed(file, size, key))
-    }
-
-    fn publish(&self, from: &Key, to: &Key) -> Result<(), StorageError> {
-        let (source, target) = (self.path(from), self.path(to));
-        let folder = target.parent().unwrap_or(&self.root);
-        let moved = File::open(&source)
-            .and_then(|file| file.sync_all())
-            .and_then(|()| self.ensure_folder(folder))
-            .and_then(|()| fs::rename(&source, &target))
-            .and_then(|()| sync_folder(folder));
-        moved.map_err(|error| StorageError::from_io("publish", from, error))
     }
 
     fn list(&self, key: &Key, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {
@@ -198,23 +286,16 @@ impl Storage for Filesystem {
     }
 
     fn delete(&self, key: &Key) -> Result<(), StorageError> {
-        let path = self.path(key);
-        if remove(&path).map_err(|error| StorageError::from_io("delete", key, error))? {
-            path.parent()
-                .map_or(Ok(()), sync_folder)
-                .map_err(|error| StorageError::from_io("delete", key, error))?;
+        let failed = |error| StorageError::from_io("delete", key, error);
+        if self.remove(key).map_err(failed)? {
+            let path = self.path(key);
+            self.syncing.folder(self.folder(&path)).map_err(failed)?;
         }
         Ok(())
     }
 
-    fn discard(&self, key: &Key) -> Result<(), StorageError> {
-        remove(&self.path(key))
-            .map(drop)
-            .map_err(|error| StorageError::from_io("discard", key, error))
-    }
-
     fn settle(&self, key: &Key) -> Result<(), StorageError> {
-        match sync_folder(&self.path(key)) {
+        match self.syncing.folder(&self.path(key)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StorageError::from_io("settle", key, error))
             }
@@ -243,80 +324,19 @@ impl Storage for Filesystem {
             free: found.f_bavail.saturating_mul(found.f_frsize),
         }))
     }
-}
 
-/// Removes a file or folder; false where there is none.
-fn remove(path: &Path) -> io::Result<bool> {
-    let removed = match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
-        removed => removed,
-    };
-    match removed {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-struct OpenFile {
-    file: File,
-    size: u64,
-}
-
-impl Content for OpenFile {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let mut buffer = Vec::with_capacity(length);
-        // Into the spare capacity: no byte is written twice.
-        match rustix::io::pread(&self.file, spare_capacity(&mut buffer), offset)? {
-            0 => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the object is shorter than it was when opened",
-            )),
-            _ => Ok(buffer.into()),
+    fn discard(&self, key: &Key) -> Result<(), StorageError> {
+        match self.remove(key) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StorageError::from_io("discard", key, error)),
         }
-    }
-}
-
-struct GrowingFile {
-    file: File,
-    size: u64,
-    key: Key,
-}
-
-impl GrowingFile {
-    fn boxed(file: File, size: u64, key: &Key) -> Box<dyn Growing> {
-        Box::new(Self {
-            file,
-            size,
-            key: key.clone(),
-        })
-    }
-}
-
-impl Growing for GrowingFile {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn append(&mut self, piece: &[u8]) -> Result<(), StorageError> {
-        let written = self.file.write_all(piece);
-        if let Err(error) = written {
-            // Half a piece must not stay: the next one would land behind it.
-            let _ = self.file.set_len(self.size);
-            return Err(StorageError::from_io("append to", &self.key, error));
-        }
-        self.size += piece.len() as u64;
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registry::digest::{Algorithm, Digest};
     use crate::registry::storage::{conformance, paths};
 
     #[test]
@@ -338,5 +358,69 @@ mod tests {
             .unwrap()
             .collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    /// A manifest's push: its bytes, its revision, its tag.
+    fn push(number: u8) -> Vec<Step> {
+        let (name, tag) = ("a/b".parse().unwrap(), format!("v{number}").parse().unwrap());
+        let digest = Digest::of(Algorithm::Sha256, &[number]);
+        let link = |key| Step::Write {
+            key,
+            content: digest.to_string().into(),
+        };
+        vec![
+            Step::Write {
+                key: paths::blob(&digest),
+                content: vec![number; 500].into(),
+            },
+            link(paths::revision_link(&name, &digest)),
+            link(paths::tag_index(&name, &tag, &digest)),
+            link(paths::tag_current(&name, &tag)),
+        ]
+    }
+
+    #[test]
+    fn one_push_alone_synchronises_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Filesystem::new(folder.path()).unwrap();
+        storage.commit(&push(0)).unwrap();
+        let before = storage.syncing.count();
+        storage.commit(&push(0)).unwrap();
+        assert_eq!(
+            storage.syncing.count() - before,
+            8,
+            "four files and their four folders"
+        );
+    }
+
+    #[test]
+    fn sixteen_pushes_share_what_makes_them_durable() {
+        const PUSHES: u8 = 16;
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Filesystem::new(folder.path()).unwrap();
+        // Nobody is alone, and nothing is synchronised before all have come.
+        let another = storage.syncing.writer();
+        storage.syncing.hold();
+        std::thread::scope(|scope| {
+            let pushes: Vec<_> = (0..PUSHES)
+                .map(|number| {
+                    let storage = &storage;
+                    scope.spawn(move || storage.commit(&push(number)).unwrap())
+                })
+                .collect();
+            storage.syncing.release_when_waiting(usize::from(PUSHES));
+            pushes.into_iter().for_each(|push| push.join().unwrap());
+        });
+        another.finish();
+        for number in 0..PUSHES {
+            let digest = Digest::of(Algorithm::Sha256, &[number]);
+            assert_eq!(
+                storage.read(&paths::blob(&digest), 500).unwrap(),
+                vec![number; 500]
+            );
+        }
+        // One for all files, then at most one for each that renames: alone, each would take some twenty.
+        let count = storage.syncing.count();
+        assert!(count <= 1 + u64::from(PUSHES), "{count} synchronisations");
     }
 }

@@ -44,6 +44,12 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// What has this name right under this key, as [`super::Storage::list`] told it.
+    pub fn below(&self, name: &str) -> Option<Self> {
+        let is_plain = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+        is_plain.then(|| Self(format!("{}/{name}", self.0)))
+    }
 }
 
 impl fmt::Display for Key {

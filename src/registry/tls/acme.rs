@@ -68,14 +68,15 @@ pub fn folder(config: &Config) -> PathBuf {
     given.unwrap_or_else(|| config.storage.root.join(FOLDER))
 }
 
-/// Whether it is time for a certificate: there is none, it is for other names, or its last third has begun.
+/// Whether it is time for a certificate: there is none that works, it lacks a name, or its last third has begun.
 pub fn due(folder: &Path, hosts: &[String], now: SystemTime) -> bool {
+    let key = std::fs::read_to_string(folder.join(KEY_FILE)).unwrap_or_default();
     let there = std::fs::read_to_string(folder.join(CERTIFICATE_FILE))
         .ok()
         .and_then(|text| Certificate::from_pem(&text).ok());
     let Some(there) = there else { return true };
     let wanted: BTreeSet<Name> = hosts.iter().filter_map(|host| host.parse().ok()).collect();
-    there.names != wanted || own::renewal(&there) <= now
+    !there.names.is_superset(&wanted) || own::renewal(&there) <= now || !there.has_key(&key)
 }
 
 /// Gets a certificate and writes it; the keeper finds it there.

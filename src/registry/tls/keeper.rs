@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Offer, TlsError, acme, material, own};
 use crate::certificate::Name;
@@ -15,6 +15,8 @@ use crate::registry::config::{Config, Tls};
 
 /// Below the root directory.
 const OWN_FOLDER: &str = "regdeploy/tls";
+/// When a certificate of our own is tried again that could not be made.
+const RETRY: Duration = Duration::from_hours(1);
 
 pub struct Keeper {
     offer: Arc<Offer>,
@@ -37,8 +39,8 @@ struct Seen {
 type Stamp = (u64, u64, i64, i64);
 
 impl Keeper {
-    /// Offers what the configuration says; None where it wants no TLS. Without a certificate from an ACME
-    /// server there is nothing to offer yet; every other fault is one.
+    /// Offers what the configuration says; None where it wants no TLS. What comes from an ACME server may not
+    /// be there yet; every other fault is one.
     pub fn start(config: &Config) -> Result<Option<Self>, TlsError> {
         let Some(origin) = config.http.tls.origin() else {
             return Ok(None);
@@ -48,11 +50,9 @@ impl Keeper {
             seen: None,
             renewal: None,
         };
-        let loaded = keeper.load(config, origin);
-        let (certificate, _) = files(config, origin);
-        match (origin, loaded) {
-            (Origin::Acme(_), Err(_)) if !certificate.exists() => {
-                tracing::info!("there is no certificate yet: it comes from the ACME server");
+        match (origin, keeper.load(config, origin, SystemTime::now())) {
+            (Origin::Acme(_), Err(reason)) => {
+                tracing::info!(%reason, "there is no certificate yet: it comes from the ACME server");
             }
             (_, loaded) => loaded?,
         }
@@ -67,9 +67,6 @@ impl Keeper {
     /// Puts in force what has changed. Reads files.
     pub fn look(&mut self, config: &Config, now: SystemTime) {
         let Some(origin) = config.http.tls.origin() else {
-            if self.seen.take().is_some() {
-                tracing::warn!("`http.tls` asks for no TLS any more, which takes effect at the next start");
-            }
             return;
         };
         let due = self.renewal.is_some_and(|renewal| renewal <= now);
@@ -77,20 +74,22 @@ impl Keeper {
         if seen == self.seen && !due {
             return;
         }
-        match self.load(config, origin) {
+        match self.load(config, origin, now) {
             Ok(()) => tracing::info!("a new certificate or new settings of TLS are in force"),
-            Err(error) => tracing::error!(%error, "the old certificate stays in force"),
+            Err(error) => {
+                tracing::error!(%error, "the old certificate stays in force");
+                // Told once, and not at every look.
+                self.renewal = self.renewal.map(|renewal| renewal.max(now + RETRY));
+            }
         }
         // Files may have been made just now.
         self.seen = Some(see(config, origin));
     }
 
-    fn load(&mut self, config: &Config, origin: Origin<'_>) -> Result<(), TlsError> {
+    fn load(&mut self, config: &Config, origin: Origin<'_>, now: SystemTime) -> Result<(), TlsError> {
         let (certificate, key) = files(config, origin);
         self.renewal = match (origin, certificate.parent()) {
-            (Origin::Own(_), Some(folder)) => {
-                Some(own::ensure(folder, &own::names(config), SystemTime::now())?)
-            }
+            (Origin::Own(_), Some(folder)) => Some(own::ensure(folder, &own::names(config), now)?),
             _ => None,
         };
         let config = material::load(&certificate, &key, &config.http.tls, config.http.http2)?;

@@ -2,6 +2,7 @@
 //! last asked, which is asked again after `fresh` by a HEAD that counts against nobody's limit, and believed for
 //! `maxstale` when it fails, limits or does not answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -35,14 +36,14 @@ pub type Key = (RepositoryName, String);
 /// A manifest, and what is to be said of it.
 #[derive(Debug, Clone)]
 pub struct Served {
-    pub stored: StoredManifest,
+    pub stored: Arc<StoredManifest>,
     /// Why the upstream did not confirm it, and since when.
     pub warning: Option<String>,
 }
 
 /// What is kept here.
 struct Held {
-    stored: StoredManifest,
+    stored: Arc<StoredManifest>,
     /// How long ago the upstream said so; a digest needs no word.
     age: Duration,
 }
@@ -109,7 +110,7 @@ impl Mirrored {
         if let Some(held) = held.as_ref().filter(|held| self.is_fresh(reference, held)) {
             self.mirrors.counts.hits.add(1);
             return Ok(Served {
-                stored: held.stored.clone(),
+                stored: Arc::clone(&held.stored),
                 warning: None,
             });
         }
@@ -123,7 +124,7 @@ impl Mirrored {
                         return Err(self.slow());
                     }
                     if self.is_same(tag, &held.stored.digest).await? {
-                        return Ok(held.stored.clone());
+                        return Ok(Arc::clone(&held.stored));
                     }
                     self.fetch(reference).await
                 };
@@ -194,7 +195,7 @@ impl Mirrored {
     }
 
     /// Fetches, checks and keeps a manifest. One that cannot be kept is served all the same.
-    async fn fetch(&self, reference: &Reference) -> Result<StoredManifest, UpstreamError> {
+    async fn fetch(&self, reference: &Reference) -> Result<Arc<StoredManifest>, UpstreamError> {
         let rest = format!("manifests/{reference}");
         let answer = self
             .upstream
@@ -228,11 +229,11 @@ impl Mirrored {
                 tracing::warn!(repository = %self.name, %reference, "a manifest is not kept: {error}");
             }
         }
-        Ok(StoredManifest {
+        Ok(Arc::new(StoredManifest {
             digest,
             bytes,
             manifest,
-        })
+        }))
     }
 
     fn check(&self, expected: Option<&Digest>, bytes: &Bytes) -> Result<(), UpstreamError> {
@@ -251,7 +252,7 @@ impl Mirrored {
         let forgotten =
             self.content(move |registry, name| registry.delete_manifest(name, &Reference::Tag(gone)));
         match forgotten.await? {
-            Ok(()) | Err(ContentError::ManifestUnknown) => {}
+            Ok(_) | Err(ContentError::ManifestUnknown) => {}
             Err(error) => {
                 tracing::warn!(repository = %self.name, %tag, "a tag that is gone cannot be removed: {error}");
             }

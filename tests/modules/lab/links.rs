@@ -72,7 +72,7 @@ fn already_there(workshop: &Workshop) {
         "synchronize: {src: /srv/trees/, dest: AT/folder}",
         "file: {path: AT/folder/file, attributes: +d}",
         "command: {cmd: touch new, chdir: AT/folder}",
-        "expect: {command: touch new, chdir: AT/folder, responses: {a: b}}",
+        "expect: {command: touch new, chdir: AT/folder, responses: {question: nothing}}",
         "git: {repo: /srv/trees, dest: AT/folder/new, executable: /bin/true}",
         "htpasswd: {path: AT/folder/new, name: someone, password: something}",
         "authorized_key: {user: root, path: AT/folder/new, manage_dir: false, key: ssh-ed25519 \

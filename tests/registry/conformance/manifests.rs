@@ -99,17 +99,16 @@ impl Data {
 }
 
 /// Pushes, lists, pulls, asks who refers to what, and deletes, as the suite does for each kind of data.
-fn check(name: &str, build: impl Fn(&mut Data)) {
+fn check(server: &Server, name: &str, build: impl Fn(&mut Data)) {
     for algorithm in Algorithm::ALL {
-        let server = Server::start();
         let mut data = Data::new(algorithm);
         build(&mut data);
         let at = |reference: &str| format!("/v2/{REPOSITORY}/manifests/{reference}");
         for content in &data.blobs {
-            push(&server, Way::Post, content, &digest(algorithm, content)).expect(201);
+            push(server, Way::Post, content, &digest(algorithm, content)).expect(201);
         }
         for (number, manifest) in data.manifests.iter().enumerate() {
-            push_manifest(&server, &data, number, manifest);
+            push_manifest(server, &data, number, manifest);
         }
         for (tag, number) in &data.tags {
             if !data.tag_parameters && algorithm == Algorithm::Sha256 {
@@ -125,7 +124,7 @@ fn check(name: &str, build: impl Fn(&mut Data)) {
             }
         }
         let tagged = data.tag_parameters || algorithm == Algorithm::Sha256;
-        check_tags(&server, &data, tagged);
+        check_tags(server, &data, tagged);
         let tags = data.tags.iter().filter(|_| tagged);
         let by_tag = tags.map(|(tag, number)| ((*tag).to_owned(), *number));
         let by_digest = (0..data.manifests.len()).map(|number| (data.digest(number), number));
@@ -141,7 +140,7 @@ fn check(name: &str, build: impl Fn(&mut Data)) {
                 assert!(answer.body == expected, "{name}: {method} {reference}");
             }
         }
-        check_referrers(&server, &data);
+        check_referrers(server, &data);
 
         for (tag, _) in data.tags.iter().filter(|_| tagged) {
             server.send("DELETE", &at(tag), &[], "").expect(202);
@@ -156,7 +155,7 @@ fn check(name: &str, build: impl Fn(&mut Data)) {
         blobs.sort();
         blobs.dedup();
         for digest in blobs {
-            delete_blob(&server, REPOSITORY, &digest);
+            delete_blob(server, REPOSITORY, &digest);
         }
     }
 }
@@ -268,41 +267,47 @@ fn check_referrers(server: &Server, data: &Data) {
 
 #[test]
 fn images() {
-    check("image", |data| {
+    let server = Server::start();
+    check(&server, "image", |data| {
         let layers = [data.layer("one"), data.layer("two"), data.layer("three")];
         data.image("image", &layers, &json!({}));
         data.tag("image", 0);
     });
-    check("large manifest", |data| {
+    check(&server, "large manifest", |data| {
         let annotations: serde_json::Map<String, Value> = (0..390)
             .map(|number| (format!("large-annotation-{number}"), "A".repeat(10_000).into()))
             .collect();
         data.image("large", &[], &json!({"annotations": annotations}));
         data.tag("large-manifest", 0);
     });
-    check("data field, unknown fields, layers from elsewhere", |data| {
-        let mut layer = data.blob(EXAMPLE, b"inline");
-        layer["data"] = "aW5saW5l".into();
-        let elsewhere = json!({"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    check(
+        &server,
+        "data field, unknown fields, layers from elsewhere",
+        |data| {
+            let mut layer = data.blob(EXAMPLE, b"inline");
+            layer["data"] = "aW5saW5l".into();
+            let elsewhere = json!({"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
             "digest": digest(data.algorithm, b"elsewhere"), "size": 123_456,
             "urls": ["https://store.example.com/blob"]});
-        data.image(
-            "odd",
-            &[layer, elsewhere],
-            &json!({"org.example.field": {"deep": [1, null]}}),
-        );
-        data.tag("odd", 0);
-    });
+            data.image(
+                "odd",
+                &[layer, elsewhere],
+                &json!({"org.example.field": {"deep": [1, null]}}),
+            );
+            data.tag("odd", 0);
+        },
+    );
 }
 
 #[test]
 fn indexes() {
-    check("index", |data| {
+    let server = Server::start();
+    check(&server, "index", |data| {
         let members = data.two_platforms("index");
         data.index(&members, &json!({}));
         data.tag("index", 2);
     });
-    check("index of indexes", |data| {
+    check(&server, "index of indexes", |data| {
         let first = data.two_platforms("first");
         let first = data.index(&first, &json!({}));
         let second = data.two_platforms("second");
@@ -310,11 +315,11 @@ fn indexes() {
         data.index(&[first, second], &json!({}));
         data.tag("index-of-index", 6);
     });
-    check("empty index", |data| {
+    check(&server, "empty index", |data| {
         data.index(&[], &json!({}));
         data.tag("index", 0);
     });
-    check("tag parameters", |data| {
+    check(&server, "tag parameters", |data| {
         let members = data.two_platforms("parameters");
         data.index(&members, &json!({}));
         data.tag_parameters = true;
@@ -326,7 +331,8 @@ fn indexes() {
 
 #[test]
 fn artifacts_and_their_subjects() {
-    check("artifacts", |data| {
+    let server = Server::start();
+    check(&server, "artifacts", |data| {
         data.artifact("artifact", &json!({"artifactType": EXAMPLE}));
         let empty = data.blob(EMPTY, b"{}");
         let bare = json!({"config": empty, "layers": [empty], "artifactType": EXAMPLE});
@@ -336,7 +342,7 @@ fn artifacts_and_their_subjects() {
             data.tag(tag, number);
         }
     });
-    check("artifacts with a subject", |data| {
+    check(&server, "artifacts with a subject", |data| {
         data.image("subject", &[], &json!({}));
         let subject = data.descriptor(0);
         data.image("plain", &[], &json!({"subject": subject}));
@@ -347,19 +353,23 @@ fn artifacts_and_their_subjects() {
             data.tag(tag, number);
         }
     });
-    check("an index with a subject, and a subject that is missing", |data| {
-        data.index(&[], &json!({}));
-        let subject = data.descriptor(0);
-        data.index(
-            &[],
-            &json!({"artifactType": EXAMPLE, "subject": subject, "annotations": {"a": "b"}}),
-        );
-        data.index(&[], &json!({"subject": subject}));
-        let missing = json!({"mediaType": OCI_MANIFEST, "size": 123,
+    check(
+        &server,
+        "an index with a subject, and a subject that is missing",
+        |data| {
+            data.index(&[], &json!({}));
+            let subject = data.descriptor(0);
+            data.index(
+                &[],
+                &json!({"artifactType": EXAMPLE, "subject": subject, "annotations": {"a": "b"}}),
+            );
+            data.index(&[], &json!({"subject": subject}));
+            let missing = json!({"mediaType": OCI_MANIFEST, "size": 123,
             "digest": digest(data.algorithm, b"missing content")});
-        data.artifact("orphan", &json!({"artifactType": EXAMPLE, "subject": missing}));
-        data.tag("tagged-artifact", 3);
-    });
+            data.artifact("orphan", &json!({"artifactType": EXAMPLE, "subject": missing}));
+            data.tag("tagged-artifact", 3);
+        },
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Certificates are trusted in two ways, as in distribution: their keys verify tokens that name them by id
 //! (libtrust's fingerprint, or RFC 7638's thumbprint), and they are the roots of chains that a token brings.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, ThumbprintHash};
 use jsonwebtoken::{AlgorithmFamily, DecodingKey};
@@ -46,10 +46,6 @@ impl Keys {
                 .map_err(|reason| format!("the keys in {}: {reason}", path.display()))?;
         }
         Ok(keys)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.named.is_empty() && self.anchors.is_empty()
     }
 
     fn add_certificates(&mut self, pem: &[u8]) -> Result<(), String> {
@@ -174,9 +170,4 @@ fn key_of(certificate: &X509Certificate) -> Option<DecodingKey> {
         _ if public.algorithm.algorithm.to_id_string() == ED25519 => Some(DecodingKey::from_ed_der(bits)),
         _ => None,
     }
-}
-
-/// The files that a change of which matters.
-pub fn files(bundle: Option<&PathBuf>, jwks: Option<&PathBuf>) -> Vec<PathBuf> {
-    bundle.into_iter().chain(jwks).cloned().collect()
 }

@@ -1,11 +1,12 @@
 //! Tokens of docker's protocol: JSON web tokens that say who somebody is and what they may do.
 //!
 //! `signing` is the key of the built-in token server and `issue` makes tokens with it; `keys` reads the keys
-//! of another token server, and `trust` verifies tokens of either. Signatures are jsonwebtoken's. What a
+//! of another token server, `remote` fetches them, and `trust` verifies tokens of either. Signatures are jsonwebtoken's. What a
 //! user may do is not known here: scopes come in already reduced.
 
 pub mod issue;
 pub mod keys;
+pub mod remote;
 pub mod signing;
 pub mod trust;
 
@@ -19,6 +20,7 @@ struct Claims {
     /// Who is asking; empty for nobody in particular.
     #[serde(default)]
     sub: String,
+    #[serde(default)]
     exp: u64,
     #[serde(default)]
     access: Option<Grants>,

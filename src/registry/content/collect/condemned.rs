@@ -18,8 +18,8 @@ use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::name::RepositoryName;
 use crate::registry::storage::{Growing, Key, Storage, StorageError, paths};
 
-/// Things that are condemned at once, at some 40 bytes each; those after them have their turn later.
-pub const MAX_CONDEMNED: usize = 1 << 18;
+/// Things that are condemned at once, at some 45 bytes each; those after them have their turn later.
+pub const MAX_CONDEMNED: usize = 200_000;
 /// Larger lists are not ours.
 const MAX_LIST: u64 = 64 << 20;
 /// The first line of the list, before the machine's boot.

@@ -94,6 +94,8 @@ struct Collection<'a> {
     scratch: &'a Path,
     watch: &'a dyn Watch,
     now: u64,
+    /// Something was left out, because so much is condemned already.
+    more: bool,
     /// Data that manifests name, and the manifests themselves.
     kept: [Set<'a>; 2],
     /// Data that only condemned things name.
@@ -123,6 +125,7 @@ impl Registry {
             scratch,
             watch,
             now: now(),
+            more: false,
             kept: [Set::new(scratch), Set::new(scratch)],
             waiting: [Set::new(scratch), Set::new(scratch)],
             report: Collected {
@@ -130,21 +133,40 @@ impl Registry {
                 ..Collected::default()
             },
         };
-        if options.grace.is_zero() && !options.dry_run {
+        let at_once = options.grace.is_zero() && !options.dry_run;
+        if at_once {
             // Nothing is removed that was not condemned when the marking began.
             collection().run()?;
         }
-        if options.grace < SHORT {
-            for lock in &self.locks {
-                drop(lock.write());
+        let mut removed = Tally::default();
+        loop {
+            if options.grace < SHORT {
+                for lock in &self.locks {
+                    drop(lock.write());
+                }
             }
+            let (mut report, more) = collection().run()?;
+            report.removed.add(removed);
+            if !(at_once && more) {
+                return Ok(report);
+            }
+            removed = report.removed;
         }
-        collection().run()
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.manifests += other.manifests;
+        self.links += other.links;
+        self.blobs += other.blobs;
+        self.bytes += other.bytes;
     }
 }
 
 impl<'a> Collection<'a> {
-    fn run(mut self) -> Result<Collected, CareError> {
+    /// The report, and whether there is more than can be condemned at a time.
+    fn run(mut self) -> Result<(Collected, bool), CareError> {
         let registry = self.registry;
         let condemned = &registry.uses.condemned;
         if !self.options.dry_run {
@@ -156,15 +178,15 @@ impl<'a> Collection<'a> {
             self.repository(name)
         });
         let swept = marked.and_then(|()| self.blobs());
-        if !self.options.dry_run {
+        if self.options.dry_run {
+            swept?;
+        } else {
             // Where it was stopped, what it has not seen keeps its sentence.
             let kept = condemned.keep(swept.is_ok());
             swept?;
             kept?;
-            return Ok(self.report);
         }
-        swept?;
-        Ok(self.report)
+        Ok((self.report, self.more))
     }
 
     /// Data that nothing names.
@@ -214,7 +236,6 @@ impl<'a> Collection<'a> {
             && self
                 .execute(item, || {
                     storage.discard(&paths::blob_folder(digest))?;
-                    self.registry.forget_blob(digest);
                     Ok(())
                 })?
                 .is_none()
@@ -245,7 +266,7 @@ impl<'a> Collection<'a> {
                         Verdict::New
                     });
                 }
-                condemned.condemn(item, self.now);
+                self.more |= !condemned.condemn(item, self.now);
                 return Ok(Verdict::New);
             }
         };

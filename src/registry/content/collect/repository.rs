@@ -86,7 +86,6 @@ impl Collection<'_> {
                         && self
                             .execute(Item::revision(name, &digest), || {
                                 registry.storage.discard(&revision)?;
-                                registry.forget_manifest(name, &digest);
                                 Ok(())
                             })?
                             .is_some();
@@ -173,7 +172,6 @@ impl Collection<'_> {
             let gone = registry.alone(name, || {
                 self.execute(item, || {
                     registry.storage.discard(&paths::layer(name, digest))?;
-                    registry.forget_link(name, digest);
                     Ok(())
                 })
             })?;

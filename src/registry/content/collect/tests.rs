@@ -537,8 +537,8 @@ fn pushes_go_on_while_it_collects() {
                         store.image(&repository, Some(tag.as_str()), &layers[round % 4], "");
                         let reference = Reference::Tag(tag.clone());
                         let stored = store.registry.manifest(&name(&repository), &reference).unwrap();
-                        for blob in stored.manifest.blobs {
-                            assert!(store.data(&blob));
+                        for blob in &stored.manifest.blobs {
+                            assert!(store.data(blob));
                         }
                         if round % 5 == 0 {
                             store.untag(&repository, tag.as_str());
