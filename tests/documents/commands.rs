@@ -109,9 +109,12 @@ fn playbooks_and_values_are_sound() {
                 panic!("{}", error.render(false));
             }
             let is_play = |line: &str| line.contains(" hosts:") || line.contains("import_playbook:");
-            let text = if block.text.lines().any(is_play) {
+            // A mapping is variables, or a configuration.
+            let mut code = block.text.lines().filter(|line| !line.starts_with('#'));
+            let is_list = code.next().is_some_and(|line| line.starts_with('-'));
+            let text = if is_list && block.text.lines().any(is_play) {
                 block.text
-            } else if block.text.starts_with("- ") {
+            } else if is_list {
                 format!(
                     "- hosts: all\n  tasks:\n{}",
                     block

@@ -1,8 +1,8 @@
-//! Bodies of answers: nothing, bytes, or a part of a blob that goes out as the client takes it, or as it comes
-//! from another registry.
+//! Bodies of answers: nothing, bytes, or a part of a blob that goes out as the client takes it.
 //!
 //! A blob's bytes are read, or handed to the connection to be sent out of their file. Either way what is in
-//! memory is taken at once, and only for what is not does a blocking thread wait.
+//! memory is taken at once, and only for what is not does a blocking thread wait. What is not whole yet goes out as
+//! it comes from another registry.
 
 use std::future::Future;
 use std::io;

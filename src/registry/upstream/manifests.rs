@@ -110,7 +110,7 @@ impl Mirrored {
         if let Some(held) = held.as_ref().filter(|held| self.is_fresh(reference, held)) {
             self.mirrors.counts.hits.add(1);
             return Ok(Served {
-                stored: held.stored.clone(),
+                stored: Arc::clone(&held.stored),
                 warning: None,
             });
         }
@@ -124,7 +124,7 @@ impl Mirrored {
                         return Err(self.slow());
                     }
                     if self.is_same(tag, &held.stored.digest).await? {
-                        return Ok(held.stored.clone());
+                        return Ok(Arc::clone(&held.stored));
                     }
                     self.fetch(reference).await
                 };
