@@ -138,7 +138,7 @@ fn an_old_upload_is_purged_and_a_new_one_is_not() {
             .append(true)
             .open(folder.join(name))
             .unwrap();
-        let past = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+        let past = std::time::SystemTime::now() - std::time::Duration::from_hours(2);
         file.set_modified(past).unwrap();
     }
     let dry = server.verb(&["purge", "--age", "1h", "--dry-run"]);

@@ -19,7 +19,7 @@ use super::server::{Server, sha256};
 /// MiB for all that one such connection can ask for: a debug build of the server.
 const PEAK: u64 = 96;
 /// No step takes longer, however slow the machine: a hang becomes a failure.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 struct Client {
     sender: SendRequest<Bytes>,

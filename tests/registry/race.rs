@@ -106,7 +106,7 @@ impl Worker {
     /// Pushes an image's blobs and manifest; none where it took longer than the grace.
     fn put(&mut self, repository: &str, reference: Option<&str>) -> Option<Image> {
         let start = Instant::now();
-        let layers: Vec<usize> = (0..1 + self.random.below(3))
+        let layers: Vec<usize> = (0..=self.random.below(3))
             .map(|_| self.random.below(LAYERS))
             .collect();
         let config = self.blob(repository, b"{}".to_vec());

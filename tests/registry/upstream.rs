@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::client::{Answer, try_send};
 
 /// Nothing in these tests takes as long, even beside a build.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// What the proxy takes over from an answer.
 const COPIED: [&str; 7] = [
     "content-type",

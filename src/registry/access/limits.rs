@@ -60,7 +60,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 /// The same, written with the largest unit that divides it.
 pub fn shown_size(size: u64) -> String {
     let mut units = UNITS.iter().rev().filter(|(name, _)| name.ends_with("iB"));
-    match units.find(|(_, factor)| size > 0 && size % factor == 0) {
+    match units.find(|(_, factor)| size > 0 && size.is_multiple_of(*factor)) {
         Some((name, factor)) => format!("{}{name}", size / factor),
         None => size.to_string(),
     }
@@ -98,7 +98,7 @@ impl fmt::Display for Rate {
         let (unit, factor) = PERIODS
             .iter()
             .rev()
-            .find(|(_, factor)| seconds % factor == 0)
+            .find(|(_, factor)| seconds.is_multiple_of(*factor))
             .unwrap_or(&PERIODS[0]);
         write!(f, "{}/", shown_size(self.amount))?;
         match seconds / factor {

@@ -1,6 +1,6 @@
 //! `/v2/token`: the built-in token server, and the keys that its tokens are signed with.
 //!
-//! Docker's token protocol in both of its forms: GET with Basic, and POST with an OAuth2 form. Scopes are reduced to
+//! Docker's token protocol in both of its forms: GET with Basic, and POST with an `OAuth2` form. Scopes are reduced to
 //! what the rules allow, silently, as the protocol has it; what is left decides at the endpoint that is
 //! then asked. A token for nobody in particular is one for what anonymous clients may do.
 

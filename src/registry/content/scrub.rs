@@ -199,7 +199,7 @@ impl Scrub<'_> {
         let registry = self.registry;
         for algorithm in Algorithm::ALL {
             registry.each_layer(name, algorithm, &mut |digest| {
-                if self.link(&paths::layer_link(name, &digest), Some(&digest))? {}
+                self.link(&paths::layer_link(name, &digest), Some(&digest))?;
                 Ok(())
             })?;
         }
@@ -210,7 +210,7 @@ impl Scrub<'_> {
             let Ok(tag) = text.parse::<Tag>() else {
                 return Ok(());
             };
-            if self.link(&paths::tag_current(name, &tag), None)? {}
+            self.link(&paths::tag_current(name, &tag), None)?;
             Ok(())
         })
     }

@@ -1,6 +1,6 @@
-//! The text that a scraper gets: OpenMetrics for those who ask for it, else Prometheus' own older form.
+//! The text that a scraper gets: `OpenMetrics` for those who ask for it, else Prometheus' own older form.
 //!
-//! The library writes OpenMetrics. The older form differs in three ways: a counter's type and help stand
+//! The library writes `OpenMetrics`. The older form differs in three ways: a counter's type and help stand
 //! under its full name, there are no units, and nothing marks the end.
 
 use std::fmt::Write as _;

@@ -201,7 +201,7 @@ mod tests {
         for (link, expected) in [
             (r#"</v2/a/tags/list?last=b&n=2>; rel="next""#, Some("last=b&n=2")),
             (
-                r#"<https://elsewhere/v2/a/tags/list?next_page=x%3D>; rel=next"#,
+                r"<https://elsewhere/v2/a/tags/list?next_page=x%3D>; rel=next",
                 Some("next_page=x%3D"),
             ),
             (

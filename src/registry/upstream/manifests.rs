@@ -128,12 +128,9 @@ impl Mirrored {
                     }
                     self.fetch(reference).await
                 };
-                match tokio::time::timeout(PATIENCE, asked).await {
-                    Ok(fresh) => fresh,
-                    Err(_) => {
-                        self.upstream.limits.did_not_answer();
-                        Err(self.slow())
-                    }
+                if let Ok(fresh) = tokio::time::timeout(PATIENCE, asked).await { fresh } else {
+                    self.upstream.limits.did_not_answer();
+                    Err(self.slow())
                 }
             }
             _ => self.fetch(reference).await,

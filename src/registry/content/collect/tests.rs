@@ -36,7 +36,7 @@ const UNTAGGED: Options = Options {
     ..NOW
 };
 const HOUR: Options = Options {
-    grace: Duration::from_secs(3600),
+    grace: Duration::from_hours(1),
     ..NOW
 };
 
@@ -493,7 +493,7 @@ fn uploads_are_purged_by_the_age_of_their_last_byte() {
         .unwrap()
         .append(b"12345")
         .unwrap();
-    let past = std::time::SystemTime::now() - Duration::from_secs(7200);
+    let past = std::time::SystemTime::now() - Duration::from_hours(2);
     for key in [
         paths::upload_data(&repository, &old),
         paths::upload_started(&repository, &old),
@@ -506,7 +506,7 @@ fn uploads_are_purged_by_the_age_of_their_last_byte() {
     let purge = |dry_run| {
         let purged = store
             .registry
-            .purge_uploads(Duration::from_secs(3600), dry_run, &Unwatched);
+            .purge_uploads(Duration::from_hours(1), dry_run, &Unwatched);
         let purged = purged.unwrap();
         (purged.uploads, purged.bytes, purged.left)
     };
