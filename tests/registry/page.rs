@@ -32,7 +32,7 @@ fn text(server: &Server, target: &str, status: u16) -> String {
 
 /// An image as builders make them, with what people want to see of it.
 fn push_built(server: &Server, name: &str, tag: Option<&str>, architecture: &str) -> (String, usize) {
-    let layer = server.push_blob(name, &[7; 50_000]);
+    let layer = server.push_blob(name, &vec![7; 50_000]);
     let config = json!({"architecture": architecture, "os": "linux", "created": "2026-11-18T09:12:00Z",
         "config": {"Env": ["PATH=/bin"], "Cmd": ["serve", "--all of it"], "ExposedPorts": {"8080/tcp": {}},
             "Labels": {"maintainer": "<b>us</b>"}},

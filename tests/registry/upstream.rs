@@ -2,6 +2,7 @@
 //! read as slowly as a test wants.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -209,7 +210,7 @@ fn answer(
 ) -> Option<()> {
     let mut head = format!("HTTP/1.1 {status} Status\r\nContent-Length: {length}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).ok()?;
@@ -273,7 +274,7 @@ impl Download {
     /// All that still comes, however the connection ends.
     pub fn rest(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
-        let mut piece = [0; 65_536];
+        let mut piece = vec![0; 65_536];
         while let Ok(count @ 1..) = self.reader.read(&mut piece) {
             rest.extend_from_slice(&piece[..count]);
         }

@@ -41,14 +41,14 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.insert(key, value);
     }
 
-    pub fn get_or_insert(&mut self, key: K, value: impl FnOnce() -> V) -> &mut V
+    pub fn get_or_insert(&mut self, key: &K, value: impl FnOnce() -> V) -> &mut V
     where
         K: Clone,
     {
-        if self.get(&key).is_none() {
+        if self.get(key).is_none() {
             self.insert(key.clone(), value());
         }
-        self.young.get_mut(&key).expect("it was put there just now")
+        self.young.get_mut(key).expect("it was put there just now")
     }
 
     pub fn remove(&mut self, key: &K) {
@@ -71,7 +71,7 @@ mod tests {
         let mut map = Generations::new(100);
         map.insert(0, 0);
         for key in 1..10_000 {
-            *map.get_or_insert(key, || 0) += key;
+            *map.get_or_insert(&key, || 0) += key;
             assert_eq!(map.get(&0), Some(&mut 0), "{key}");
             assert_eq!(map.get(&key), Some(&mut key.clone()));
             assert!(map.len() <= 200);

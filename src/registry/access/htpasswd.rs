@@ -3,6 +3,7 @@
 //! bcrypt alone, as in distribution: the file's other kinds of hashes (DES, MD5, SHA-1) are guessed in
 //! hours. Reading is pure; writing keeps what it does not concern, as well as mode and owner.
 
+use std::fmt::Write as _;
 use std::fs::{File, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -164,7 +165,7 @@ pub fn add(path: &Path, name: &str, password: &str, cost: u32) -> Result<bool, H
             })
             .collect();
         if !there {
-            new.push_str(&format!("{name}:{hash}\n"));
+            let _ = writeln!(new, "{name}:{hash}");
         }
         Ok((new, there))
     })
@@ -172,11 +173,8 @@ pub fn add(path: &Path, name: &str, password: &str, cost: u32) -> Result<bool, H
 
 pub fn remove(path: &Path, name: &str) -> Result<(), HtpasswdError> {
     edit(path, |old| {
-        let kept: String = old
-            .lines()
-            .filter(|line| !is_of(line, name))
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let others = old.lines().filter(|line| !is_of(line, name));
+        let kept = others.fold(String::new(), |kept, line| kept + line + "\n");
         if kept.lines().count() == old.lines().count() {
             return Err(HtpasswdError::Unknown {
                 path: path.to_owned(),

@@ -209,7 +209,7 @@ impl Buckets {
         };
         let key = self.hasher.hash_one((kind, client));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.get_or_insert(key, || Bucket::full(rate, now));
+        let bucket = buckets.get_or_insert(&key, || Bucket::full(rate, now));
         bucket.fill(rate, now);
         work(bucket)
     }

@@ -79,7 +79,7 @@ impl Passwords {
     /// Whether this log-in is remembered to be right: costs next to nothing.
     pub fn is_remembered(&self, user: &str, password: &Secret) -> bool {
         let users = self.users.current();
-        self.remembers(&users, &self.mark(user, password))
+        Self::remembers(&users, &self.mark(user, password))
     }
 
     /// Compares a password with the file's. `admit` is asked once it is this log-in's turn, and may refuse.
@@ -96,7 +96,7 @@ impl Passwords {
         let users = self.users.current();
         let mark = self.mark(user, password);
         // The one before may have been the same: docker opens several connections at once.
-        if self.remembers(&users, &mark) {
+        if Self::remembers(&users, &mark) {
             return Ok(Verdict::Right);
         }
         admit()?;
@@ -132,7 +132,7 @@ impl Passwords {
         Some(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest.as_ref()[..FINGERPRINT]))
     }
 
-    fn remembers(&self, users: &Users, mark: &[u8; 32]) -> bool {
+    fn remembers(users: &Users, mark: &[u8; 32]) -> bool {
         let mut proved = users.proved.lock().unwrap_or_else(PoisonError::into_inner);
         proved.get(mark).is_some_and(|until| Instant::now() < *until)
     }

@@ -273,7 +273,7 @@ impl Quotas {
     }
 
     fn count(&self, name: &RepositoryName) -> Arc<Mutex<Count>> {
-        Arc::clone(self.counts().get_or_insert(name.clone(), Arc::default))
+        Arc::clone(self.counts().get_or_insert(name, Arc::default))
     }
 
     fn counted(&self, registry: &Registry, name: &RepositoryName) -> Result<Count, ContentError> {

@@ -56,7 +56,7 @@ impl Throttle {
     pub fn failed(&self, address: IpAddr, user: &str, now: Instant) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, _) in self.keys(address, user) {
-            let entry = failures.get_or_insert(key, || Failures { count: 0, last: now });
+            let entry = failures.get_or_insert(&key, || Failures { count: 0, last: now });
             if now.saturating_duration_since(entry.last) > FORGIVEN {
                 entry.count = 0;
             }

@@ -482,7 +482,10 @@ mod tests {
         };
         for (endpoint, expected) in [
             (Endpoint::Base, ""),
-            (Endpoint::Catalog(Default::default()), "registry:catalog:*"),
+            (
+                Endpoint::Catalog(crate::registry::route::Page::default()),
+                "registry:catalog:*",
+            ),
             (Endpoint::GetBlob(name(), digest()), "repository:a/b:pull"),
             (Endpoint::DeleteBlob(name(), digest()), "repository:a/b:delete"),
             (

@@ -20,7 +20,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
     if let Some(mirrored) = asked.mirrored(&name) {
         let served = mirrored.manifest(reference.clone()).await;
         let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
-        return mirrored::warned(show(asked, &reference, &served.stored), served.warning);
+        return mirrored::warned(show(asked, &reference, &served.stored), served.warning.as_deref());
     }
     let stored = match asked.service.registry.known_manifest(&name, &reference) {
         Some(stored) => stored,

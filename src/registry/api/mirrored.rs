@@ -107,8 +107,8 @@ fn seconds(wait: Duration) -> u64 {
 }
 
 /// An answer with its warning.
-pub fn warned(answer: Answer, warning: Option<String>) -> Answer {
+pub fn warned(answer: Answer, warning: Option<&str>) -> Answer {
     let mut response = answer?;
-    warn(&mut response, warning.as_deref());
+    warn(&mut response, warning);
     Ok(response)
 }

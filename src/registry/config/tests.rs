@@ -140,10 +140,9 @@ fn variables() {
     )
     .unwrap();
     let shown = show(&loaded.config);
-    assert!(
-        shown.contains("addr: '[::1]:3'\n  host: http://a.example\n"),
-        "{shown}"
-    );
+    for line in ["  addr: '[::1]:3'\n", "  host: http://a.example\n"] {
+        assert!(shown.contains(line), "{shown}");
+    }
     assert!(
         shown.contains(
             "headers:\n    a:\n    - from the file\n    - from a variable\n    - and another\n    \

@@ -199,30 +199,28 @@ impl Scrub<'_> {
         let registry = self.registry;
         for algorithm in Algorithm::ALL {
             registry.each_layer(name, algorithm, &mut |digest| {
-                self.link(&paths::layer_link(name, &digest), Some(&digest))?;
-                Ok(())
+                self.link(&paths::layer_link(name, &digest), Some(&digest))
             })?;
         }
         for digest in registry.revisions(name)? {
-            if self.link(&paths::revision_link(name, &digest), Some(&digest))? {}
+            self.link(&paths::revision_link(name, &digest), Some(&digest))?;
         }
         registry.each_name(&paths::tags(name), &mut |text| {
             let Ok(tag) = text.parse::<Tag>() else {
                 return Ok(());
             };
-            self.link(&paths::tag_current(name, &tag), None)?;
-            Ok(())
+            self.link(&paths::tag_current(name, &tag), None)
         })
     }
 
-    /// Looks at a link, which names `expected` or, where that is none, anything. True if it was damaged and moved.
-    fn link(&mut self, key: &Key, expected: Option<&Digest>) -> Result<bool, CareError> {
+    /// Looks at a link, which names `expected` or, where that is none, anything.
+    fn link(&mut self, key: &Key, expected: Option<&Digest>) -> Result<(), CareError> {
         self.watch.step("links", self.found.links, None)?;
         self.found.links += 1;
         let storage = &self.registry.storage;
         let bytes = match storage.read(key, MAX_LINK) {
             Ok(bytes) => bytes,
-            Err(error) if error.is_not_found() => return Ok(false),
+            Err(error) if error.is_not_found() => return Ok(()),
             Err(crate::registry::storage::StorageError::TooLarge { .. }) => bytes::Bytes::new(),
             Err(error) => return Err(error.into()),
         };
@@ -235,16 +233,16 @@ impl Scrub<'_> {
             }
             (Ok(named), _) => {
                 self.found.missing += u64::from(!storage.exists(&paths::blob(named))?);
-                return Ok(false);
+                return Ok(());
             }
         };
         self.damaged(key, why);
         if self.options.dry_run {
-            return Ok(false);
+            return Ok(());
         }
         self.registry.storage.publish(key, &paths::quarantined(key))?;
         tracing::error!(%key, "a damaged link is in quarantine; the next push of what it names heals it");
-        Ok(true)
+        Ok(())
     }
 
     fn damaged(&mut self, key: &Key, why: String) {

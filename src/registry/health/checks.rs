@@ -42,7 +42,7 @@ enum Subject {
     Certificate(PathBuf),
     File(PathBuf),
     Http {
-        client: Outbound,
+        client: Box<Outbound>,
         uri: String,
         headers: Vec<(HeaderName, HeaderValue)>,
         status: u16,
@@ -84,7 +84,7 @@ pub fn all(config: &Config, storage: &Arc<dyn Storage>) -> Vec<Check> {
     }
     for http in &health.http {
         let subject = Subject::Http {
-            client: client(http.timeout),
+            client: Box::new(client(http.timeout)),
             uri: http.uri.clone(),
             headers: http.headers.clone(),
             status: http.status,
@@ -233,7 +233,7 @@ fn certificate(path: &Path) -> Outcome {
     let shown = jiff::Timestamp::from_second(end).map_or_else(|_| String::new(), |end| end.to_string());
     match left {
         ..=0 => Outcome::Failing(format!("the certificate has expired: {shown}")),
-        ..SOON => Outcome::Warning(format!("the certificate expires soon: {shown}")),
+        1..SOON => Outcome::Warning(format!("the certificate expires soon: {shown}")),
         _ => Outcome::Well,
     }
 }

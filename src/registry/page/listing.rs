@@ -144,9 +144,11 @@ fn row(registry: &Registry, name: &RepositoryName, tag: &Tag, now: Timestamp) ->
         .as_ref()
         .and_then(|config| named::<Image>(registry, name, config));
     if let Some(image) = image
-        && row.platforms.is_empty() && !image.os.is_empty() {
-            row.platforms.push(format!("{}/{}", image.os, image.architecture));
-        }
+        && row.platforms.is_empty()
+        && !image.os.is_empty()
+    {
+        row.platforms.push(format!("{}/{}", image.os, image.architecture));
+    }
     Some(row)
 }
 

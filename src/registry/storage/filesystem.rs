@@ -409,7 +409,9 @@ mod tests {
                 })
                 .collect();
             storage.syncing.release_when_waiting(usize::from(PUSHES));
-            pushes.into_iter().for_each(|push| push.join().unwrap());
+            for push in pushes {
+                push.join().unwrap();
+            }
         });
         another.finish();
         for number in 0..PUSHES {

@@ -111,7 +111,9 @@ pub fn begin<B>(request: &Request<B>) -> Option<Span> {
     }
     let mut span = Span::new(trace, parent.map(|parent| parent.span), SpanKind::Server);
     if parent.is_some() {
-        span.record.trace_state = header(TRACESTATE).unwrap_or_default().to_owned();
+        header(TRACESTATE)
+            .unwrap_or_default()
+            .clone_into(&mut span.record.trace_state);
     }
     if let Some(agent) = header(hyper::header::USER_AGENT) {
         span.text("user_agent.original", agent);
@@ -143,11 +145,13 @@ impl Span {
     }
 
     /// A wait on the server's own storage.
+    #[must_use]
     pub fn storage(&self) -> Self {
         self.child("storage", SpanKind::Internal)
     }
 
     /// A request to another server, which goes on with the trace by [`Span::traceparent`].
+    #[must_use]
     pub fn upstream(&self) -> Self {
         self.child("upstream", SpanKind::Client)
     }

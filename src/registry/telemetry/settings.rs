@@ -169,7 +169,9 @@ pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Settings
 fn endpoint(get: &impl Fn(&str) -> Option<String>) -> Result<Url, SettingsError> {
     const OWN: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
     const SHARED: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-    let (name, text) = if let Some(text) = get(OWN) { (OWN, text) } else {
+    let (name, text) = if let Some(text) = get(OWN) {
+        (OWN, text)
+    } else {
         let base = get(SHARED).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
         (SHARED, format!("{}/v1/traces", base.trim_end_matches('/')))
     };

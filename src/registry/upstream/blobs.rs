@@ -224,7 +224,9 @@ impl Mirrored {
         self.mirrors.counts.misses.add(1);
         // First the place to put it: without one the upstream need not be asked.
         self.room().await?;
-        let id = self.content(super::super::content::Registry::start_upload).await?;
+        let id = self
+            .content(super::super::content::Registry::start_upload)
+            .await?;
         let id = id.map_err(|error| self.not_stored(error))?;
         let turn = self.mirrors.registry.upload_turn(&self.name, &id).await;
         let mut upload = turn.map_err(|error| self.not_stored(error))?;

@@ -78,7 +78,9 @@ fn left(until: Option<Instant>) -> Option<Duration> {
 /// `Retry-After`: seconds or a date.
 fn retry_after(headers: &HeaderMap, now: i64) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = if let Ok(seconds) = text.parse::<u64>() { seconds } else {
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        seconds
+    } else {
         let date = jiff::fmt::rfc2822::parse(text).ok()?;
         u64::try_from(date.timestamp().as_second() - now).unwrap_or(0)
     };

@@ -128,7 +128,9 @@ impl Mirrored {
                     }
                     self.fetch(reference).await
                 };
-                if let Ok(fresh) = tokio::time::timeout(PATIENCE, asked).await { fresh } else {
+                if let Ok(fresh) = tokio::time::timeout(PATIENCE, asked).await {
+                    fresh
+                } else {
                     self.upstream.limits.did_not_answer();
                     Err(self.slow())
                 }

@@ -80,7 +80,7 @@ impl Spool {
             files.waiting.push_back(File {
                 number,
                 bytes: text.len() as u64,
-                events: text.iter().filter(|byte| **byte == b'\n').count(),
+                events: String::from_utf8_lossy(&text).lines().count(),
             });
         }
         files.waiting.make_contiguous().sort_by_key(|file| file.number);

@@ -16,7 +16,7 @@ fn pages(server: &Server, first: &str, member: &str) -> Vec<Vec<Value>> {
         };
         let (next, rest) = next.split_once('>').unwrap();
         assert_eq!(rest, "; rel=\"next\"");
-        target = next.to_owned();
+        next.clone_into(&mut target);
         assert!(pages.len() < 100, "{target}");
     }
 }

@@ -47,7 +47,7 @@ impl Data {
         self.blob(LAYER, &bytes(name, 1024))
     }
 
-    fn manifest(&mut self, media_type: &str, document: Value) -> usize {
+    fn manifest(&mut self, media_type: &str, document: &Value) -> usize {
         let mut whole = json!({"schemaVersion": 2, "mediaType": media_type});
         let members = whole.as_object_mut().unwrap();
         members.extend(document.as_object().unwrap().clone());
@@ -60,7 +60,7 @@ impl Data {
         let mut document = json!({"config": config, "layers": layers});
         let members = document.as_object_mut().unwrap();
         members.extend(more.as_object().unwrap().clone());
-        self.manifest(OCI_MANIFEST, document)
+        self.manifest(OCI_MANIFEST, &document)
     }
 
     fn artifact(&mut self, name: &str, more: &Value) -> usize {
@@ -69,7 +69,7 @@ impl Data {
         let mut document = json!({"config": config, "layers": [layer]});
         let members = document.as_object_mut().unwrap();
         members.extend(more.as_object().unwrap().clone());
-        self.manifest(OCI_MANIFEST, document)
+        self.manifest(OCI_MANIFEST, &document)
     }
 
     fn descriptor(&self, number: usize) -> Value {
@@ -87,7 +87,7 @@ impl Data {
         let mut document = json!({"manifests": listed});
         let map = document.as_object_mut().unwrap();
         map.extend(more.as_object().unwrap().clone());
-        self.manifest(OCI_INDEX, document)
+        self.manifest(OCI_INDEX, &document)
     }
 
     fn two_platforms(&mut self, name: &str) -> [usize; 2] {
@@ -336,7 +336,7 @@ fn artifacts_and_their_subjects() {
         data.artifact("artifact", &json!({"artifactType": EXAMPLE}));
         let empty = data.blob(EMPTY, b"{}");
         let bare = json!({"config": empty, "layers": [empty], "artifactType": EXAMPLE});
-        data.manifest(OCI_MANIFEST, bare);
+        data.manifest(OCI_MANIFEST, &bare);
         data.index(&[0, 1], &json!({"artifactType": EXAMPLE}));
         for (tag, number) in [("artifact", 0), ("without-layers", 1), ("artifact-index", 2)] {
             data.tag(tag, number);

@@ -130,11 +130,11 @@ fn push(server: &Server, way: Way, content: &[u8], claimed: &str) -> Answer {
                     };
                     if wrong != start {
                         let refused = send(&location, wrong, (wrong + size).min(content.len())).expect(416);
-                        location = refused.header("location").to_owned();
+                        refused.header("location").clone_into(&mut location);
                         let status = server.get(&location).expect(204);
                         let range = format!("0-{}", start.saturating_sub(1));
                         assert_eq!(status.header("range"), range);
-                        location = status.header("location").to_owned();
+                        status.header("location").clone_into(&mut location);
                     }
                 }
                 let answer = send(&location, start, end);
@@ -143,7 +143,7 @@ fn push(server: &Server, way: Way, content: &[u8], claimed: &str) -> Answer {
                 }
                 let answer = answer.expect(202);
                 assert_eq!(answer.header("range"), format!("0-{}", end - 1));
-                location = answer.header("location").to_owned();
+                answer.header("location").clone_into(&mut location);
                 start = end;
             }
             server.send("PUT", &with_digest(&location, claimed), &[OCTETS], "")

@@ -1,5 +1,6 @@
 //! What is collected and what is not, on a real folder.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::*;
@@ -61,7 +62,7 @@ impl Store {
         let mut aged = format!("{}\n", lines.next().unwrap());
         for line in lines {
             let (item, since) = line.split_once(' ').unwrap();
-            aged += &format!("{item} {}\n", since.parse::<u64>().unwrap() - seconds);
+            writeln!(aged, "{item} {}", since.parse::<u64>().unwrap() - seconds).unwrap();
         }
         std::fs::write(list, aged).unwrap();
         // Without this, what is on the disk would be younger than its sentence.
