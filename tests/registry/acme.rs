@@ -101,7 +101,12 @@ fn a_certificate_comes_is_kept_and_is_renewed() {
     );
     let mut server = Server::on(folder, address, &lines);
     let client = Client::new(None);
+    let came = |server: &Server| {
+        server.await_log("the ACME server gave a certificate for registry.test");
+        server.await_log("a new certificate or new settings of TLS are in force");
+    };
     let first = await_other_than(&client, &server, HOST, b"");
+    came(&server);
     assert!(read(&first).issuer.contains("Pebble"), "{}", read(&first).issuer);
     assert_eq!(read(&first).names, Name::parse_all([HOST]).unwrap());
     let mut open = client.open(server.address, HOST).unwrap();
@@ -127,8 +132,7 @@ fn a_certificate_comes_is_kept_and_is_renewed() {
     .unwrap();
     fs::write(acme.join("key.pem"), request.key.reveal()).unwrap();
     server.crash_and_restart();
-    server.await_log("the ACME server gave a certificate for registry.test");
-    server.await_log("a new certificate or new settings of TLS are in force");
+    came(&server);
     let renewed = client.open(server.address, HOST).unwrap().certificate();
     assert!(read(&renewed).issuer.contains("Pebble"));
     assert_ne!(renewed, first);

@@ -69,7 +69,7 @@ fn requests_are_counted() {
     }
     for series in [
         "registry_storage_free_bytes",
-        "registry_storage_action_seconds_count{action=\"write\"}",
+        "registry_storage_action_seconds_count{action=\"commit\"}",
         "process_cpu_seconds_total",
         "process_resident_memory_bytes",
         "process_open_fds",
