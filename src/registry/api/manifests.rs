@@ -10,6 +10,7 @@ use crate::registry::content::StoredManifest;
 use crate::registry::error::Problem;
 use crate::registry::events::{Action, Target};
 use crate::registry::manifest::acceptable;
+use crate::registry::metrics::{Lookup, metrics};
 use crate::registry::name::{Reference, RepositoryName, Tag};
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -22,7 +23,9 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) 
         let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
         return mirrored::warned(show(asked, &reference, &served.stored), served.warning.as_deref());
     }
-    let stored = match asked.service.registry.known_manifest(&name, &reference) {
+    let known = asked.service.registry.known_manifest(&name, &reference);
+    metrics().looked_up("manifest", known.as_ref().map_or(Lookup::Miss, |_| Lookup::Hit));
+    let stored = match known {
         Some(stored) => stored,
         None => {
             asked

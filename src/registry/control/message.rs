@@ -50,6 +50,17 @@ impl Request {
             Self::ReadOnly { .. } => "a switch",
         }
     }
+
+    /// What it is counted under, where it takes care of the storage.
+    pub fn work(&self) -> Option<&'static str> {
+        match self {
+            Self::Collect { .. } => Some("collection"),
+            Self::Purge { .. } => Some("purge"),
+            Self::Retain { .. } => Some("retention"),
+            Self::Scrub { .. } => Some("scrub"),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use super::own_folder;
 use crate::registry::content::{CareError, Registry, Watch};
 use crate::registry::digest::Digest;
 use crate::registry::exchange;
+use crate::registry::metrics::metrics;
 
 /// How often one hears of progress.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -85,7 +86,11 @@ impl Workplace {
                 return;
             }
         };
-        let ended = match self.work(request, content, &teller) {
+        let result = self.work(request, content, &teller);
+        if let Some(work) = request.work() {
+            metrics().worked(work, result.is_ok());
+        }
+        let ended = match result {
             Ok(result) => Event::Done { result },
             Err(message) => Event::Failed { message },
         };
