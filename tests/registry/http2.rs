@@ -179,7 +179,7 @@ fn windows_that_stay_shut() {
         let body = format!("@{}", file.display());
         curl(&["--cacert", &certificate, "-f", "--data-binary", &body, &target]);
         let mut clients = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..8 {
             let mut builder = h2::client::Builder::new();
             builder.initial_window_size(0);
             let client = Client::connect(server, trust, &builder).await;

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,9 @@ use crate::registry::upstream::Pieces;
 /// Read at once: what a download costs in memory, and small enough to stay in a processor's cache until it is
 /// encrypted.
 const READ_BUFFER: usize = 64 << 10;
+/// What all downloads together are to hold: when there are many, each reads less at once.
+const READ_BUDGET: usize = 8 << 20;
+const SMALLEST_READ: usize = 4 << 10;
 /// Made ready at once where it is not in memory.
 const READ_AHEAD: usize = 1 << 20;
 
@@ -47,6 +51,7 @@ impl Body {
             handover: None,
             buffer: Bytes::new(),
             preparing: None,
+            reading: None,
         })
     }
 
@@ -106,6 +111,33 @@ pub struct BlobPart {
     /// What was read last: once it has gone out its memory is read into again.
     buffer: Bytes,
     preparing: Option<JoinHandle<io::Result<Bytes>>>,
+    /// From the first read on.
+    reading: Option<Reading>,
+}
+
+/// Downloads that are read, rather than sent out of their files.
+static READING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them, for as long as it lasts.
+struct Reading;
+
+impl Reading {
+    fn begin() -> Self {
+        READING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+
+    /// How much each may read at once. A client that takes nothing holds what was read for it.
+    fn share() -> usize {
+        let downloads = READING.load(Ordering::Relaxed).max(1);
+        (READ_BUDGET / downloads).clamp(SMALLEST_READ, READ_BUFFER)
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        READING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl BlobPart {
@@ -166,7 +198,7 @@ impl BlobPart {
         let (content, offset) = (Arc::clone(&self.content), self.offset);
         let (ahead, read) = match self.handover {
             Some(_) => (self.left(MAX_PART), 0),
-            None => (self.left(READ_AHEAD), self.left(READ_BUFFER)),
+            None => (self.left(READ_AHEAD), self.left(Reading::share())),
         };
         self.preparing = Some(tokio::task::spawn_blocking(move || {
             content.prepare(offset, ahead)?;
@@ -180,7 +212,8 @@ impl BlobPart {
 
     /// Reads what is in memory, over what was read before if that has gone out.
     fn try_read(&mut self) -> io::Result<Option<Bytes>> {
-        let length = self.left(READ_BUFFER);
+        self.reading.get_or_insert_with(Reading::begin);
+        let length = self.left(Reading::share());
         let mut buffer = match std::mem::take(&mut self.buffer).try_into_mut() {
             Ok(buffer) if buffer.len() >= length => buffer,
             _ => BytesMut::zeroed(length),
