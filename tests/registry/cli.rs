@@ -1,8 +1,6 @@
 //! The command line: names, verbs, exit codes, what the service manager hears.
 
-use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_regdeploy");
 
@@ -79,35 +77,4 @@ fn what_keeps_it_from_serving_is_said() {
         stderr,
         format!("error: listen on {address}: Address already in use (os error 98)\n")
     );
-}
-
-#[test]
-fn the_service_manager_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let config = folder.path().join("registry.yml");
-    let text = format!(
-        "storage:\n  filesystem:\n    rootdirectory: {}/data\nhttp:\n  addr: 127.0.0.1:0\n",
-        folder.path().display()
-    );
-    std::fs::write(&config, text).unwrap();
-    let mut child = Command::new(BINARY)
-        .args(["registry", "serve", "--config"])
-        .arg(&config)
-        .env_clear()
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    let heard = || {
-        let mut buffer = [0; 64];
-        let length = socket.recv(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..length]).trim().to_owned()
-    };
-    assert_eq!(heard(), "READY=1");
-    let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(heard(), "STOPPING=1");
-    assert!(child.wait().unwrap().success());
 }

@@ -174,6 +174,21 @@ impl Tool {
         run(command.args(arguments).args(flags).args(names))
     }
 
+    /// Builds an image without a network or a container of its own.
+    fn build(&self, context: &str, name: &str) {
+        let build = [
+            "build",
+            "-q",
+            "--network",
+            "host",
+            "--isolation",
+            "chroot",
+            "-t",
+            name,
+        ];
+        self.run(&build, &[], &[context]);
+    }
+
     /// Pushes and returns the digest that the client has counted.
     fn push(&self, door: &Door, arguments: &[&str], names: &[&str]) -> String {
         let file = self.folder.path().join("digest");
@@ -207,17 +222,7 @@ fn podman() {
         let (one, two) = (door.name("tools/podman:v1"), door.name("tools/other:v1"));
         for (name, content) in [(&one, "one"), (&two, "two")] {
             let context = context(tool.folder.path(), content);
-            let build = [
-                "build",
-                "-q",
-                "--network",
-                "host",
-                "--isolation",
-                "chroot",
-                "-t",
-                name.as_str(),
-            ];
-            tool.run(&build, &[], &[&context]);
+            tool.build(&context, &name);
             tool.push(&door, &["push", "-q"], &[name]);
         }
         let digest = tool.push(&door, &["push", "-q"], &[&one]);
@@ -370,17 +375,7 @@ fn containerd() {
         for architecture in ["amd64", "arm64"] {
             let name = door.name(&format!("made/{architecture}:v1"));
             let context = context(tool.folder.path(), architecture);
-            let build = [
-                "build",
-                "-q",
-                "--network",
-                "host",
-                "--isolation",
-                "chroot",
-                "-t",
-                name.as_str(),
-            ];
-            tool.run(&build, &[], &[&context]);
+            tool.build(&context, &name);
             tool.push(&door, &["push", "-q"], &[&name]);
             let add = ["manifest", "add", "--arch", architecture];
             tool.run(&add, &door.flags(), &["list", &format!("docker://{name}")]);

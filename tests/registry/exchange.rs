@@ -1,27 +1,12 @@
 //! Images in files, in both directions, against real skopeo (Debian's package of that name).
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
 use super::care::{command, lines, run, stderr_of_failure};
+use super::clients::skopeo;
 use super::server::{OCI_INDEX, OCI_MANIFEST, Server, sha256};
-
-#[track_caller]
-fn skopeo(arguments: &[&str]) -> String {
-    let output = Command::new("skopeo")
-        .arg("--insecure-policy")
-        .args(arguments)
-        .output()
-        .expect("skopeo is installed");
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
 
 /// A tar with one file.
 fn layer_tar(content: &[u8]) -> Vec<u8> {

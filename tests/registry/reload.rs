@@ -125,7 +125,7 @@ fn the_service_manager_hears_signs_of_life_and_of_reloading() {
     signal(rustix::process::Signal::HUP);
     assert!(heard_of("RELOADING=1").contains("MONOTONIC_USEC="));
     heard_of("READY=1");
-    signal(rustix::process::Signal::TERM);
+    signal(rustix::process::Signal::INT);
     heard_of("STOPPING=1");
     assert!(child.wait().unwrap().success());
 }
