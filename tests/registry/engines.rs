@@ -222,7 +222,7 @@ fn podman() {
         let (one, two) = (door.name("tools/podman:v1"), door.name("tools/other:v1"));
         for (name, content) in [(&one, "one"), (&two, "two")] {
             let context = context(tool.folder.path(), content);
-            tool.build(&context, &name);
+            tool.build(&context, name);
             tool.push(&door, &["push", "-q"], &[name]);
         }
         let digest = tool.push(&door, &["push", "-q"], &[&one]);
