@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::uri::PathAndQuery;
-use hyper::{Method, Request, Response, Uri};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -31,8 +31,8 @@ const IDLE_CONNECTIONS: usize = 8;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 /// What one connection reads at once, and the largest head of an answer.
 const READ_BUFFER: usize = 64 << 10;
-/// The body of a redirect is read so that its connection can be used again; longer ones are not worth it.
-const REDIRECT_BODY: usize = 16 << 10;
+/// A body that nobody wants is read so that its connection can be used again; longer ones are not worth it.
+const UNREAD_BODY: usize = 64 << 10;
 
 /// How long to wait for what, and whom to trust.
 #[derive(Debug, Clone)]
@@ -167,7 +167,7 @@ impl Outbound {
                 return Ok(arrived);
             };
             // Read for the connection's sake; an error would be of no interest.
-            let _ = arrived.into_body().whole(REDIRECT_BODY).await;
+            let _ = arrived.into_body().whole(UNREAD_BODY).await;
             if !redirect::same_origin(&parts.uri, &next) {
                 redirect::drop_secrets(&mut parts.headers);
             }
@@ -178,6 +178,31 @@ impl Outbound {
             &parts.uri,
             Fault::Redirects(self.options.redirects),
         ))
+    }
+
+    /// Posts a body and says with which status it was answered; what else the answer says is read and left.
+    ///
+    /// # Errors
+    /// In words: the URL is none, or there is no answer.
+    pub async fn post(
+        &self,
+        url: &str,
+        media_type: &str,
+        headers: &[(HeaderName, HeaderValue)],
+        body: Bytes,
+    ) -> Result<StatusCode, String> {
+        let mut request = Request::post(url)
+            .header(header::CONTENT_TYPE, media_type)
+            .body(body)
+            .map_err(|error| error.to_string())?;
+        for (name, value) in headers {
+            request.headers_mut().append(name, value.clone());
+        }
+        let answer = self.send(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status();
+        // Read for the connection's sake; an error would be of no interest.
+        let _ = answer.into_body().whole(UNREAD_BODY).await;
+        Ok(status)
     }
 
     async fn once(

@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::header::CONTENT_TYPE;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -26,8 +25,6 @@ use crate::registry::outbound::{Options, Outbound};
 /// Attempts for one batch, with a wait before each but the first that doubles.
 const ATTEMPTS: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// What of a collector's answer is read, for its connection's sake.
-const ANSWER: usize = 64 << 10;
 
 /// The exporter at work.
 pub struct Exporting {
@@ -134,21 +131,16 @@ impl Exporter {
     }
 
     async fn send(&self, body: Bytes) -> Result<StatusCode, String> {
-        let mut request = Request::post(self.settings.endpoint.as_str())
-            .header(CONTENT_TYPE, self.settings.encoding.media_type())
-            .body(body)
-            .map_err(|error| error.to_string())?;
-        for (name, value) in &self.settings.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        let answer = self
-            .client
-            .send(request)
+        let Settings {
+            endpoint,
+            encoding,
+            headers,
+            ..
+        } = &self.settings;
+        let media_type = encoding.media_type();
+        self.client
+            .post(endpoint.as_str(), media_type, headers, body)
             .await
-            .map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let _ = answer.into_body().whole(ANSWER).await;
-        Ok(status)
     }
 
     fn encoded(&self, spans: &[Span]) -> Bytes {

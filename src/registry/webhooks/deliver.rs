@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Request;
-use hyper::header::CONTENT_TYPE;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -22,8 +20,6 @@ use crate::registry::outbound::{Options, Outbound};
 pub const MEDIA_TYPE: &str = "application/vnd.docker.distribution.events.v1+json";
 /// The wait after a first failure; it doubles up to `backoff`.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// What of a receiver's answer is read, for its connection's sake.
-const ANSWER: usize = 64 << 10;
 /// How long to wait where the queue itself cannot be read.
 const DISK_WAIT: Duration = Duration::from_secs(10);
 
@@ -127,20 +123,8 @@ impl Delivery {
     }
 
     async fn post(&self, body: Bytes) -> Result<(), String> {
-        let mut request = Request::post(self.endpoint.url.as_str())
-            .header(CONTENT_TYPE, MEDIA_TYPE)
-            .body(body)
-            .map_err(|error| error.to_string())?;
-        for (name, value) in &self.endpoint.headers {
-            request.headers_mut().append(name, value.clone());
-        }
-        let answer = self
-            .client
-            .send(request)
-            .await
-            .map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let _ = answer.into_body().whole(ANSWER).await;
+        let Endpoint { url, headers, .. } = &*self.endpoint;
+        let status = self.client.post(url.as_str(), MEDIA_TYPE, headers, body).await?;
         if status.as_u16() < 400 {
             Ok(())
         } else {
