@@ -109,7 +109,7 @@ fn a_folder_that_is_not_there_is_not_made() {
     .unwrap();
     for verb in [&["stats"][..], &["gc"], &["scrub"], &["export", "a", "-o", "x"]] {
         let error = stderr_of_failure(folder.path(), verb);
-        assert!(error.contains("open the storage folder"), "{error}");
+        assert!(error.contains("there is no storage folder"), "{error}");
         assert!(!root.exists());
     }
 }

@@ -4,16 +4,15 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use clap::{Args, ValueEnum};
 
+use super::fail;
 use super::progress::Progress;
 use super::workplace::{Workplace, size};
-use super::{fail, say};
-use crate::diagnostic::Diagnostic;
 use crate::registry::content::{Registry, Watch};
+use crate::registry::control::{self, ControlError};
 use crate::registry::exchange::{self, ExchangeError, Exported, Folder, Platform, Sink, Tar};
 use crate::registry::storage::Filesystem;
 
@@ -52,19 +51,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let root = &config.storage.root;
-    let storage = if root.is_dir() {
-        Filesystem::new(root)
-    } else {
-        // It would be made.
-        Err(io::ErrorKind::NotFound.into())
-    };
-    let storage = match storage {
+    let opened = control::need_folder(root).and_then(|()| {
+        Filesystem::new(root).map_err(|source| ControlError::Storage {
+            path: root.clone(),
+            source,
+        })
+    });
+    let storage = match opened {
         Ok(storage) => storage,
-        Err(error) => {
-            let message = format!("open the storage folder {}: {error}", root.display());
-            say(&Diagnostic::error(message));
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return fail(&error),
     };
     match write(arguments, &Registry::new(Arc::new(storage))) {
         // The archive has standard output for itself.

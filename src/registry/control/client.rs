@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::message::{Event, Request};
 use super::perform::Workplace;
 use super::server::reachable;
-use super::{ControlError, Lock, LockError, SOCKET, own_folder};
+use super::{ControlError, Lock, LockError, SOCKET, need_folder, own_folder};
 use crate::registry::content::Registry;
 use crate::registry::storage::Filesystem;
 
@@ -31,13 +31,7 @@ pub struct Asked<'a> {
 
 /// Has the work done by the server that runs on the folder, or else by this process.
 pub fn ask<T: DeserializeOwned>(mut asked: Asked<'_>) -> Result<T, ControlError> {
-    if !asked.root.is_dir() {
-        // A verb makes no folder: a path that is misspelt would be an empty registry.
-        return Err(ControlError::Storage {
-            path: asked.root.to_owned(),
-            source: io::ErrorKind::NotFound.into(),
-        });
-    }
+    need_folder(asked.root)?;
     let began = Instant::now();
     let end = loop {
         match reachable(asked.root, |path| UnixStream::connect(path)) {

@@ -42,6 +42,8 @@ pub enum ControlError {
     Server { path: PathBuf, source: io::Error },
     #[error("the server on {path} ended before its answer")]
     Cut { path: PathBuf },
+    #[error("there is no storage folder {0}; a server makes it when it starts")]
+    NoFolder(PathBuf),
     #[error("open the storage folder {path}: {source}")]
     Storage { path: PathBuf, source: io::Error },
     #[error("an answer that cannot be understood: {0}")]
@@ -49,6 +51,15 @@ pub enum ControlError {
     /// What the work itself says.
     #[error("{0}")]
     Failed(String),
+}
+
+/// That there is a data folder. A verb makes none: a path that is misspelt would be an empty registry.
+pub fn need_folder(root: &Path) -> Result<(), ControlError> {
+    if root.is_dir() {
+        Ok(())
+    } else {
+        Err(ControlError::NoFolder(root.to_owned()))
+    }
 }
 
 /// Starts a server's parts of it: the socket, and what is done by itself.
