@@ -61,6 +61,10 @@ const VOLATILE: &[(&str, &str)] = &[
         "/data/docker-registry/docker/",
         "docker's own business: its images are asked for instead",
     ),
+    (
+        "/data/docker-registry/registry/regdeploy/",
+        "which process serves, and when it last looked after its storage",
+    ),
 ];
 
 /// Files: kind, mode, owner, target of a link, and a digest where one can be had quickly. `-xdev` with the
