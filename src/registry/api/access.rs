@@ -92,12 +92,11 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
         return Ok(endpoint);
     }
     let auth = asked.service.access.auth();
-    let scopes = needed(&endpoint);
     asked.identity = match identify(asked, &auth).await {
         Ok(identity) => identity,
         Err(disbelief) => {
             asked.admit_request()?;
-            return Err(asked.disbelieved(&auth, &disbelief, &scopes));
+            return Err(asked.disbelieved(&auth, &disbelief, &needed(&endpoint)));
         }
     };
     asked.record.user = asked.identity.name().map(Into::into);
@@ -106,14 +105,14 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
         // Asked for in order to learn how to log in: whoever has not is told, whatever anonymous clients may do.
         let known = asked.identity.token.is_some() || !asked.identity.subject().is_anonymous();
         if auth.config.is_set() && !known {
-            return Err(asked.unauthorized(&auth, &scopes, None));
+            return Err(asked.unauthorized(&auth, &needed(&endpoint), None));
         }
         return Ok(endpoint);
     };
     let repository = endpoint.repository().map_or("", RepositoryName::as_str);
     match asked.judge().decide(permission, repository) {
         Ok(because) => asked.because = because,
-        Err(denial) => return Err(asked.denied(&auth, &denial, permission, &scopes)),
+        Err(denial) => return Err(asked.denied(&auth, &denial, permission, &needed(&endpoint))),
     }
     asked.deed.passed = true;
     let read_only = asked.service.access.is_read_only(asked.config);
