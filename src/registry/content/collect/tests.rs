@@ -1,5 +1,7 @@
 //! What is collected and what is not, on a real folder.
 
+mod emptied;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
