@@ -6,7 +6,7 @@ use super::care::run;
 use super::server::{Server, sha256};
 
 /// How long one waits for what is due every second.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[track_caller]
 fn wait(what: &str, mut come: impl FnMut() -> bool) {

@@ -267,15 +267,14 @@ impl<'a> Collection<'a> {
     ) -> Result<Verdict, CareError> {
         let condemned = &self.registry.uses.condemned;
         let since = match condemned.see(item) {
+            // Any sentence is as good as one from the beginning of this collection.
+            _ if self.options.grace.is_zero() => self.now,
             Sentence::Since(since) => since,
             Sentence::Free => {
-                if !self.options.grace.is_zero() {
-                    if !self.options.dry_run {
-                        condemned.condemn(item, self.now);
-                    }
-                    return Ok(Verdict::New);
+                if !self.options.dry_run {
+                    condemned.condemn(item, self.now);
                 }
-                self.now
+                return Ok(Verdict::New);
             }
         };
         if since > self.before() {

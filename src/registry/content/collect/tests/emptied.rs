@@ -61,7 +61,7 @@ fn a_repository_that_still_has_something_stays() {
     for folder in ["foreign/_layers/sha256", "foreign/_signatures", "fresh/_layers"] {
         std::fs::create_dir_all(folder_of(&store, folder)).unwrap();
     }
-    let soon = std::time::SystemTime::now() + Duration::from_secs(60);
+    let soon = std::time::SystemTime::now() + Duration::from_mins(1);
     let fresh = std::fs::File::open(folder_of(&store, "fresh")).unwrap();
     fresh.set_modified(soon).unwrap();
     assert_eq!(store.collect(UNTAGGED).emptied, 0);
