@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::client::{Answer, send};
+use super::client::{Answer, send, try_send};
 use super::clients::{Distribution, layout, skopeo};
 use super::server::{OCI_MANIFEST, Server, free_port, image, sha256};
 use super::upstream::{Act, Download, Upstream};
@@ -65,9 +65,12 @@ impl Lab {
 }
 
 pub fn mirror(upstream: SocketAddr, more: &str) -> Server {
-    Server::with(&format!(
-        "proxy:\n  upstreams:\n    hub:\n      remoteurl: http://{upstream}\n{more}"
-    ))
+    Server::with(&section(upstream, more))
+}
+
+/// The lines of a configuration that make a mirror.
+pub fn section(upstream: SocketAddr, more: &str) -> String {
+    format!("proxy:\n  upstreams:\n    hub:\n      remoteurl: http://{upstream}\n{more}")
 }
 
 pub const ALWAYS_ASK: &str = "      fresh: \"0\"\n";
@@ -234,6 +237,54 @@ fn item_24_passwords_and_tokens_go_to_the_upstream_and_nowhere_else() {
         .get(&format!("/v2/hub/some/image/manifests/{digest}"))
         .expect(200);
     assert!(lab.upstream.take().is_empty());
+}
+
+#[test]
+fn a_token_server_s_limit_and_silence_are_its_own() {
+    let lab = Lab::new("");
+    for name in ["some/image", "slow/image", "limited/image"] {
+        lab.origin.push_image(name, "v1", b"layer");
+    }
+    let address = lab.upstream.address;
+    lab.upstream.when(move |seen| {
+        if seen.target.starts_with("/token?") {
+            let of = |name: &str| seen.target.contains(name);
+            let token = json!({"token": "good"}).to_string().into_bytes();
+            let retry = vec![("retry-after", "3600".to_owned())];
+            return Some(match () {
+                () if of("slow") => Act::Silence,
+                () if of("limited") => Act::Answer(429, retry, Vec::new()),
+                () => Act::Answer(200, Vec::new(), token),
+            });
+        }
+        let challenge = format!(r#"Bearer realm="http://{address}/token""#);
+        let headers = vec![("www-authenticate", challenge)];
+        (seen.header("authorization") != "Bearer good").then(|| Act::Answer(401, headers, Vec::new()))
+    });
+    let get = |name: &str| lab.mirror.get(&format!("/v2/hub/{name}/manifests/v1"));
+    let at = lab.mirror.address;
+    let slow =
+        std::thread::spawn(move || try_send(at, "GET", "/v2/hub/slow/image/manifests/v1", &[], "").is_ok());
+    while !lab
+        .upstream
+        .take()
+        .iter()
+        .any(|seen| seen.target.contains("slow%2Fimage"))
+    {
+        std::thread::yield_now();
+    }
+    // Another repository's token does not wait for that one.
+    get("some/image").expect(200);
+    assert!(!slow.is_finished());
+    // And its limit is honoured as the registry's own would be.
+    let limited = get("limited/image").expect(429);
+    let wait: u64 = limited.header("retry-after").parse().unwrap();
+    assert!((3000..=3600).contains(&wait), "{limited:?}");
+    lab.upstream.take();
+    get("limited/image").expect(429);
+    assert!(lab.upstream.take().is_empty());
+    drop(lab);
+    assert!(!slow.join().unwrap(), "its server has gone first");
 }
 
 #[test]

@@ -14,10 +14,29 @@ use super::login::LogIn;
 use super::names;
 use crate::registry::config;
 use crate::registry::name::RepositoryName;
-use crate::registry::outbound::{Arriving, Options, Outbound};
+use crate::registry::outbound::{Arriving, Options, Outbound, OutboundError};
+use crate::registry::telemetry::Parent;
 
 /// Of a refusal, read so that its connection can be used again.
 const REFUSAL: usize = 16 << 10;
+
+/// Sends a request that is a span of its own, until the head of its answer has come.
+pub async fn send(
+    outbound: &Outbound,
+    mut request: Request<Bytes>,
+    trace: Option<&Parent>,
+) -> Result<Response<Arriving>, OutboundError> {
+    let Some(mut span) = trace.map(Parent::upstream) else {
+        return outbound.send(request).await;
+    };
+    span.asks(&mut request);
+    let answer = outbound.send(request).await;
+    match &answer {
+        Ok(answer) => span.was_answered(answer.status().as_u16()),
+        Err(error) => span.failed(&error.to_string()),
+    }
+    answer
+}
 
 /// A registry that is asked.
 pub struct Upstream {
@@ -61,8 +80,9 @@ impl Upstream {
         rest: &str,
         headers: HeaderMap,
         kind: Kind,
+        trace: Option<&Parent>,
     ) -> Result<Response<Arriving>, UpstreamError> {
-        let answer = self.asked(method, repository, rest, headers, kind).await;
+        let answer = self.asked(method, repository, rest, headers, kind, trace).await;
         if let Err(error) = &answer {
             if error.is_silence() {
                 self.limits.did_not_answer();
@@ -82,6 +102,7 @@ impl Upstream {
         rest: &str,
         headers: HeaderMap,
         kind: Kind,
+        trace: Option<&Parent>,
     ) -> Result<Response<Arriving>, UpstreamError> {
         let (url, scope) = (
             format!("{}/v2/{repository}/{rest}", self.base),
@@ -92,7 +113,10 @@ impl Upstream {
             if let Some(wait) = self.limits.wait(kind) {
                 return Err(self.limited(wait));
             }
-            let authorization = self.login.authorization(&self.outbound, &scope).await?;
+            let authorization = self
+                .login
+                .authorization(&self.outbound, &self.limits, &scope, trace)
+                .await?;
             let mut request = Request::new(Bytes::new());
             *request.method_mut() = method.clone();
             *request.uri_mut() = url
@@ -105,7 +129,7 @@ impl Upstream {
                     .insert(header::AUTHORIZATION, secret.clone());
             }
             self.counts.requests.add(1);
-            let answer = self.outbound.send(request).await;
+            let answer = send(&self.outbound, request, trace).await;
             let answer = answer.map_err(|source| UpstreamError::unreachable(&self.shown, source))?;
             let status = answer.status();
             if let Some(wait) = self.limits.learn(status, answer.headers()) {
