@@ -1,5 +1,7 @@
 //! Blobs of the pull-through cache: one request for all who wait, whatever happens to its connection.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
@@ -160,6 +162,40 @@ fn a_long_fetch_that_nobody_waits_for_is_given_up() {
     // Whoever comes next has it fetched anew.
     assert!(lab.mirror.get(&target).body == content);
     assert_eq!(lab.fetches(&target), 1);
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_leaves_room_to_others() {
+    let dead = Lab::new("");
+    dead.upstream.when(|_| Some(Act::Silence));
+    let origin = Server::start();
+    let digest = origin.push_blob("some/image", b"layer");
+    let mirror = Server::with(&format!(
+        "{}    alive:\n      remoteurl: http://{}\n",
+        section(dead.upstream.address, ""),
+        origin.address
+    ));
+    let waiting: Vec<_> = (0..40_u8)
+        .map(|seed| {
+            let mut stream = TcpStream::connect(mirror.address).unwrap();
+            let digest = sha256(&[seed]);
+            write!(
+                stream,
+                "GET /v2/hub/some/image/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    let mut asked = 0;
+    while asked < 16 {
+        asked += dead.upstream.take().len();
+        std::thread::yield_now();
+    }
+    let target = format!("/v2/alive/some/image/blobs/{digest}");
+    assert_eq!(mirror.get(&target).expect(200).body, "layer");
+    assert_eq!((asked, dead.upstream.take().len()), (16, 0));
+    drop(waiting);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Clients behind a mirror, as people set them up: podman by `registries.conf`, containerd by `hosts.toml`; through
+//! Clients behind a mirror, as people set them up: podman and buildah by `registries.conf`, containerd by `hosts.toml`; through
 //! plain HTTP and TLS.
 //!
 //! They are told to pull `docker.io/library/made`. What stands for Docker Hub is Debian's `docker-registry`; the real one has
@@ -61,7 +61,7 @@ pub fn mirrors(section: &str) -> [(Server, Option<tempfile::TempDir>); 2] {
 }
 
 #[test]
-fn podman_and_containerd_pull_through_a_mirror_that_fetches_once() {
+fn podman_buildah_and_containerd_pull_through_a_mirror_that_fetches_once() {
     let hub = Hub::start();
     let section = format!(
         "proxy:\n  upstreams:\n    hub:\n      remoteurl: http://{}\n      hosts: [docker.io]\n",
@@ -70,18 +70,32 @@ fn podman_and_containerd_pull_through_a_mirror_that_fetches_once() {
     let containerd = Containerd::start();
     for (mirror, trust) in mirrors(&section) {
         let address = mirror.address;
-        let podman = Tool::new("podman");
-        podman.registries(&format!(
+        let registries = format!(
             "[[registry]]\nprefix = \"docker.io\"\nlocation = \"docker.io\"\n\
              [[registry.mirror]]\nlocation = \"{address}/hub\"\ninsecure = {}\n",
             trust.is_none()
-        ));
+        );
         let flags = trust.as_ref().map_or(Vec::new(), |trust| {
             vec!["--cert-dir".to_owned(), trust.path().display().to_string()]
         });
-        podman.run(&["pull", "-q"], &flags, &[IMAGE]);
+        let [podman, buildah] = ["podman", "buildah"].map(|program| {
+            let tool = Tool::new(program);
+            tool.registries(&registries);
+            tool.run(&["pull", "-q"], &flags, &[IMAGE]);
+            tool
+        });
         let inspect = ["image", "inspect", "--format", "{{.Digest}}", IMAGE];
         assert_eq!(podman.run(&inspect, &[], &[]), hub.digest);
+        let inspect = [
+            "inspect",
+            "--type",
+            "image",
+            "--format",
+            "{{.FromImageDigest}}",
+            IMAGE,
+        ];
+        assert_eq!(buildah.run(&inspect, &[], &[]), hub.digest);
+        // By both together.
         assert_eq!(hub.fetched(), ["blobs", "blobs", "manifests"]);
 
         let hosts = tempfile::tempdir().unwrap();

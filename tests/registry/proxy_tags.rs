@@ -129,7 +129,7 @@ fn an_upstream_that_limits_is_not_asked_again() {
 
 #[test]
 fn access_lines_and_metrics_say_what_of_the_upstream_was_needed() {
-    let lab = Lab::new(ALWAYS_ASK);
+    let lab = Lab::new(&format!("{ALWAYS_ASK}metrics:\n  enabled: true\n"));
     let (digest, _) = lab.origin.push_image("some/image", "v1", b"layer");
     let target = |rest: &str| format!("/v2/hub/some/image/{rest}");
     let (blob, by_digest) = (

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::counts::Counts;
 use super::error::UpstreamError;
+use super::flights::MAX_OF_ONE;
 use super::limits::{Kind, Limits};
 use super::login::LogIn;
 use super::names;
@@ -44,6 +46,8 @@ pub struct Upstream {
     /// Its host, for messages.
     pub shown: String,
     pub limits: Limits,
+    /// Room for the fetches of its blobs.
+    pub flights: Semaphore,
     base: String,
     outbound: Outbound,
     login: LogIn,
@@ -64,6 +68,7 @@ impl Upstream {
         Self {
             config: config.clone(),
             limits: Limits::default(),
+            flights: Semaphore::new(MAX_OF_ONE),
             login: LogIn::new(&shown, &base, config),
             base,
             shown,

@@ -4,13 +4,13 @@
 //! that nobody waits for any more is given up, unless it is nearly there.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Response;
 use hyper::header::{self, HeaderValue};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::blobs::content_range;
@@ -26,6 +26,8 @@ use crate::registry::outbound::Arriving;
 const BATCH: usize = 128 << 10;
 /// Fetches at once; more wait for these.
 const MAX_FLIGHTS: usize = 32;
+/// Of these, from one upstream: one that does not answer leaves room to the others.
+pub const MAX_OF_ONE: usize = 16;
 /// Attempts without a single byte before a fetch is given up.
 const ATTEMPTS: u32 = 4;
 /// Before the first of them; each next one waits twice as long.
@@ -38,14 +40,14 @@ type Key = (RepositoryName, Digest);
 /// Fetches that are under way.
 pub struct Flights {
     running: Mutex<HashMap<Key, watch::Sender<Progress>>>,
-    room: Arc<Semaphore>,
+    room: Semaphore,
 }
 
 impl Default for Flights {
     fn default() -> Self {
         Self {
             running: Mutex::default(),
-            room: Arc::new(Semaphore::new(MAX_FLIGHTS)),
+            room: Semaphore::new(MAX_FLIGHTS),
         }
     }
 }
@@ -103,8 +105,9 @@ impl Mirrored {
     }
 
     async fn fly(&self, landing: &Landing, digest: &Digest) -> Result<(), UpstreamError> {
-        let room = Arc::clone(&self.mirrors.flights.room).acquire_owned().await;
-        let _room = room.map_err(|error| UpstreamError::Internal(error.to_string()))?;
+        let closed = |error: AcquireError| UpstreamError::Internal(error.to_string());
+        let _of_one = self.upstream.flights.acquire().await.map_err(closed)?;
+        let _room = self.mirrors.flights.room.acquire().await.map_err(closed)?;
         if landing.leave_if_alone() {
             return Err(UpstreamError::Abandoned);
         }
