@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::care::lines;
+use super::care::{lines, run};
 use super::proxy::{ALWAYS_ASK, Lab, age, section};
 use super::server::{Server, sha256};
 use super::upstream::Upstream;
@@ -134,6 +134,24 @@ fn retention_takes_old_tags_and_a_pull_brings_them_back() {
     // Its manifest and its layer; the configuration is the other's, too.
     assert_eq!(pull(&mirror, "v1"), "v1");
     assert_eq!(fetched(&upstream), 2);
+}
+
+#[test]
+fn what_a_scrub_has_set_aside_is_fetched_anew() {
+    let lab = Lab::new("");
+    let (digest, _) = lab.origin.push_image("some/image", "v1", b"layer");
+    pull(&lab.mirror, "v1");
+    for (digest, damage) in [(sha256(b"layer"), "LAYER"), (digest, "{}")] {
+        std::fs::write(lab.mirror.data_of(&digest), damage).unwrap();
+    }
+    let report = run(lab.mirror.folder.path(), &["scrub", "--json", "--rate", "0"]);
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["damaged"], 2, "{report}");
+    fetched(&lab.upstream);
+    for times in [2, 0] {
+        assert_eq!(pull(&lab.mirror, "v1"), "layer");
+        assert_eq!(fetched(&lab.upstream), times);
+    }
 }
 
 #[test]
