@@ -421,7 +421,11 @@ fn one_upstream_for_everything_as_distribution_has_it() {
         .send("POST", "/v2/some/image/blobs/uploads/", &[], "")
         .expect(405);
     server.push_image("own/image", "v1", b"own");
+    server.get("/v2/own/image/manifests/v1").expect(200);
     server.get("/v2/own/image/manifests/v2").expect(404);
+    // What the upstream has under that name is not to be had here, and what is here is not the upstream's.
+    let target = format!("/v2/own/image/manifests/v1?ns={}", upstream.address);
+    assert_eq!(server.get(&target).expect(404).code(), "NAME_UNKNOWN");
     assert_eq!(upstream.asked(), ["GET manifests/v1"]);
     // Nobody is there: told at once.
     let lost = mirror(free_port(), "");
