@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::client::{Answer, send, try_send};
 use super::clients::{Distribution, layout, skopeo};
+use super::engines::doors;
 use super::server::{OCI_MANIFEST, Server, free_port, image, sha256};
 use super::upstream::{Act, Download, Upstream};
 
@@ -237,6 +238,42 @@ fn item_24_passwords_and_tokens_go_to_the_upstream_and_nowhere_else() {
         .get(&format!("/v2/hub/some/image/manifests/{digest}"))
         .expect(200);
     assert!(lab.upstream.take().is_empty());
+}
+
+/// Plain and over TLS, with a password and with tokens.
+#[test]
+fn item_24_another_instance_is_mirrored_through_every_door() {
+    for door in doors() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = layout(folder.path());
+        let to = format!("docker://{}", door.name("some/image:v1"));
+        let flags = door.flags_of("dest-");
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let from = format!("oci:{}:latest", folder.path().display());
+        skopeo(&[&["copy", "--preserve-digests"], &flags[..], &[&from, &to]].concat());
+        let (scheme, authority) = match &door.trust {
+            None => ("http", String::new()),
+            Some(trust) => (
+                "https",
+                format!("      authorities: [{}/ca.crt]\n", trust.path().display()),
+            ),
+        };
+        let login = door.login.and_then(|login| login.split_once(':'));
+        let login = login.map_or(String::new(), |(user, password)| {
+            format!("      username: {user}\n      password: {password}\n")
+        });
+        let mirror = Server::with(&format!(
+            "proxy:\n  upstreams:\n    hub:\n      remoteurl: {scheme}://{}\n{authority}{login}",
+            door.server.address
+        ));
+        let manifest = mirror.get("/v2/hub/some/image/manifests/v1").expect(200);
+        assert_eq!(manifest.header("docker-content-digest"), digest);
+        for descriptor in [&manifest.json()["config"], &manifest.json()["layers"][0]] {
+            let digest = descriptor["digest"].as_str().unwrap();
+            let target = format!("/v2/hub/some/image/blobs/{digest}");
+            assert_eq!(sha256(&mirror.get(&target).expect(200).body), digest);
+        }
+    }
 }
 
 #[test]
