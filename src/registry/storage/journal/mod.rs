@@ -30,7 +30,7 @@ use record::Record;
 
 /// What a half may grow to, bytes, on a file system that is large enough.
 const CAPACITY: u64 = 16 << 20;
-/// The most that should be noted at once, and that waits for somebody to settle it, bytes.
+/// The most that may be noted at once, and that waits for somebody to settle it, bytes.
 pub const PORTION: usize = 64 << 10;
 /// Of a running system: another one has started from what was on the disk.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -130,6 +130,7 @@ impl Journal {
                 let taken = state.end + state.batch.frames.len() as u64;
                 match halves.0[state.active].reserve(taken + length, shared.capacity) {
                     Ok(true) => return Ok(state),
+                    Ok(false) if taken == 0 => return Err(io::ErrorKind::FileTooLarge.into()),
                     Err(error) if taken == 0 => return Err(error),
                     // It grows no more, but will be empty again.
                     Ok(false) | Err(_) => {}
