@@ -1,7 +1,7 @@
 //! Collection through a running server: what clients were told of stays. Each known fault of other collectors
 //! has its test here.
 
-use super::server::{OCI_MANIFEST, Server, image, sha256};
+use super::server::{OCI_INDEX, OCI_MANIFEST, Server, image, sha256};
 
 #[test]
 fn what_nothing_refers_to_goes_and_the_rest_is_served() {
@@ -146,4 +146,68 @@ fn an_old_upload_is_purged_and_a_new_one_is_not() {
     assert_eq!(server.verb(&["purge", "--age", "1h"])["uploads"], 1);
     server.get(&old).expect(404);
     server.get(&new).expect(204);
+}
+
+/// Buildkit's cache is an index of layers and a configuration of a kind of its own; zstd is but another layer.
+#[test]
+fn a_cache_of_buildkit_and_layers_of_any_kind_are_kept() {
+    let server = Server::start();
+    let blob = |content: &str, media_type: &str| {
+        let digest = server.push_blob("cache", content.as_bytes());
+        format!(
+            r#"{{"mediaType":"{media_type}","digest":"{digest}","size":{}}}"#,
+            content.len()
+        )
+    };
+    let zstd = "application/vnd.oci.image.layer.v1.tar+zstd";
+    let config = "application/vnd.buildkit.cacheconfig.v0";
+    // As `--cache-to type=registry` writes it, and with `image-manifest=true`.
+    let index = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_INDEX}","manifests":[{},{},{}]}}"#,
+        blob("layer", zstd),
+        blob("another", "application/vnd.docker.image.rootfs.diff.tar.gzip"),
+        blob("cacheconfig", config),
+    );
+    let manifest = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{OCI_MANIFEST}","config":{},"layers":[{}]}}"#,
+        blob("second cacheconfig", config),
+        blob("second layer", zstd),
+    );
+    server
+        .put_manifest("cache", "index", OCI_INDEX, &index)
+        .expect(201);
+    server
+        .put_manifest("cache", "manifest", OCI_MANIFEST, &manifest)
+        .expect(201);
+    let alone = server.push_blob("cache", b"alone");
+    for words in [&["gc", "--grace", "0"][..], &["gc", "--grace", "0", "--untagged"]] {
+        server.verb(words);
+        for content in [
+            "layer",
+            "another",
+            "cacheconfig",
+            "second cacheconfig",
+            "second layer",
+        ] {
+            let target = format!("/v2/cache/blobs/{}", sha256(content.as_bytes()));
+            assert_eq!(server.get(&target).expect(200).body, content);
+        }
+    }
+    server.head(&format!("/v2/cache/blobs/{alone}")).expect(404);
+    // Without the tags it is nobody's.
+    for tag in ["index", "manifest"] {
+        let target = format!("/v2/cache/manifests/{tag}");
+        server.send("DELETE", &target, &[], "").expect(202);
+    }
+    let done = server.verb(&["gc", "--grace", "0", "--untagged"]);
+    assert_eq!(
+        (&done["removed"]["blobs"], &done["emptied"]),
+        (&7.into(), &1.into()),
+        "{done}"
+    );
+    assert_eq!(
+        server.get("/v2/_catalog").json()["repositories"],
+        serde_json::json!([])
+    );
+    server.get("/v2/cache/tags/list").expect(404);
 }

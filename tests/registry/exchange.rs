@@ -1,6 +1,7 @@
 //! Images in files, in both directions, against real skopeo (Debian's package of that name).
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -280,4 +281,42 @@ fn broken_archives_bring_nothing() {
     assert_eq!(cut.status.code(), Some(1));
     // Not even a name is left.
     assert_eq!(server.get("/v2/_catalog").json()["repositories"], json!(["app"]));
+}
+
+/// The tag moves and what it named is collected, again and again: each export is an image that was there.
+#[test]
+fn an_export_beside_collections_comes_out_whole() {
+    let server = Server::start();
+    let push_one = |number: u64| {
+        server
+            .push_image("app", "v1", &number.to_le_bytes().repeat(40_000))
+            .0
+    };
+    let mut pushed = vec![push_one(0)];
+    let over = AtomicBool::new(false);
+    let folder = tempfile::tempdir().unwrap();
+    let exported: Vec<(String, std::path::PathBuf)> = std::thread::scope(|scope| {
+        let exporting = scope.spawn(|| {
+            let exported = (0..12).map(|number| {
+                let layout = folder.path().join(number.to_string());
+                let told = lines(server.folder.path(), &["export", "app:v1", "-o", text(&layout)]);
+                let digest = told[0]["images"][0]["digest"].as_str().unwrap().to_owned();
+                (digest, layout)
+            });
+            let exported = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exported.collect()));
+            over.store(true, Ordering::Relaxed);
+            exported
+        });
+        while !over.load(Ordering::Relaxed) {
+            pushed.push(push_one(pushed.len() as u64));
+            server.verb(&["gc", "--grace", "0", "--untagged"]);
+        }
+        exporting.join().unwrap().unwrap()
+    });
+    assert!(pushed.len() > 2, "nothing moved");
+    for (digest, layout) in exported {
+        assert!(pushed.contains(&digest));
+        let copy = format!("dir:{}/copy", folder.path().display());
+        skopeo(&["copy", &format!("oci:{}:v1", layout.display()), &copy]);
+    }
 }

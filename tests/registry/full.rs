@@ -138,3 +138,36 @@ fn a_disk_that_is_full_in_the_middle_leaves_nothing_half_done() {
         .expect(201);
     assert!(server.get(&format!("/v2/a/blobs/{digest}")).expect(200).body == content);
 }
+
+/// All has come, and there is no room for the link: once there is, the same upload comes to its end.
+#[test]
+fn an_upload_outlives_a_disk_that_is_full_at_its_end() {
+    let (server, disk) = start("0");
+    server.push_image("a", "v1", b"what else is there");
+    let content = vec![5_u8; 4 << 20];
+    let digest = sha256(&content);
+    let location = server.begin("new/repository");
+    server.send("PATCH", &location, &[], content.clone()).expect(202);
+    let filler = disk.0.join("filler");
+    let mut file = std::fs::File::create(&filler).unwrap();
+    while file.write_all(&[0; 4096]).is_ok() {}
+    let target = format!("{location}?digest={digest}");
+    for _ in 0..3 {
+        let full = server.send("PUT", &target, &[], "");
+        assert_eq!((full.status, full.code().as_str()), (507, "UNAVAILABLE"));
+        let status = server.get(&location).expect(204);
+        assert_eq!(status.header("range"), format!("0-{}", content.len() - 1));
+        server
+            .head(&format!("/v2/new/repository/blobs/{digest}"))
+            .expect(404);
+    }
+    server.get("/v2/a/manifests/v1").expect(200);
+    // Its room is free once nobody has it open.
+    drop(file);
+    std::fs::remove_file(&filler).unwrap();
+    server.send("PUT", &target, &[], "").expect(201);
+    let pulled = server
+        .get(&format!("/v2/new/repository/blobs/{digest}"))
+        .expect(200);
+    assert!(pulled.body == content);
+}

@@ -19,7 +19,11 @@ use super::server::{OCI_INDEX, OCI_MANIFEST, Server, sha256};
 
 const GRACE: Duration = Duration::from_secs(2);
 const WORKERS: usize = 4;
-const REPOSITORIES: [&str; 3] = ["one", "one/two", "three"];
+const REPOSITORIES: [&str; 5] = ["one", "one/two", "three", FLEETING[0], FLEETING[1]];
+/// Those that are left alone for longer than the grace now and then, with nothing in them: the collector takes them away.
+const FLEETING: [&str; 2] = ["one/two/fleeting", "fleeting"];
+/// Of so many steps, one is there.
+const SELDOM: usize = 50;
 /// Few, so that they are wanted again just when they are about to go.
 const LAYERS: usize = 24;
 const TAGS: usize = 3;
@@ -57,7 +61,10 @@ struct Worker {
 impl Worker {
     fn step(&mut self) {
         self.steps += 1;
-        let repository = *self.random.pick(&REPOSITORIES);
+        if self.random.below(SELDOM) == 0 {
+            return self.come_and_go();
+        }
+        let repository = *self.random.pick(&REPOSITORIES[..3]);
         let tag = format!("w{}-{}", self.number, self.random.below(TAGS));
         match self.random.below(10) {
             0..=3 => self.push(repository, tag),
@@ -65,6 +72,16 @@ impl Worker {
             5 | 6 => self.delete_tag(repository, tag),
             7 => self.delete_manifest(repository, tag),
             _ => self.look(repository, &tag),
+        }
+    }
+
+    fn come_and_go(&mut self) {
+        let (repository, tag) = (*self.random.pick(&FLEETING), format!("w{}-0", self.number));
+        if self.model.contains_key(&(repository, tag.clone())) {
+            self.look(repository, &tag);
+            self.delete_manifest(repository, tag);
+        } else {
+            self.push(repository, tag);
         }
     }
 
@@ -272,11 +289,13 @@ fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
     // Connections are not refused while the socket is being made.
     server.verb(&["readonly"]);
     let (end, removed, collections) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let emptied = AtomicU64::new(0);
     let workers: Vec<Worker> = std::thread::scope(|scope| {
         scope.spawn(|| {
             while !end.load(Ordering::Relaxed) {
                 let done = collect(&server, GRACE);
                 removed.fetch_add(done.removed.blobs + done.removed.links, Ordering::Relaxed);
+                emptied.fetch_add(done.emptied, Ordering::Relaxed);
                 collections.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -314,7 +333,10 @@ fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
     });
     let steps: u64 = workers.iter().map(|worker| worker.steps).sum();
     let late: u64 = workers.iter().map(|worker| worker.late).sum();
-    println!("{steps} steps, {late} late, {collections:?} collections, {removed:?} blobs and links removed");
+    println!(
+        "{steps} steps, {late} late, {collections:?} collections, {removed:?} blobs and links removed, {emptied:?} \
+         repositories emptied"
+    );
     assert!(
         steps > 20 && late * 10 < steps,
         "{steps} steps, {late} of them late"
@@ -331,6 +353,14 @@ fn what_was_answered_201_is_there_and_whole_whatever_else_happens() {
     }
     named.sort();
     named.dedup();
+    let mut repositories: Vec<&str> = workers
+        .iter()
+        .flat_map(|worker| worker.model.keys().map(|(repository, _)| *repository))
+        .collect();
+    repositories.sort_unstable();
+    repositories.dedup();
+    let listed = server.get("/v2/_catalog").json();
+    assert_eq!(listed["repositories"], serde_json::json!(repositories));
     assert_eq!(server.verb(&["stats"])["blobs"], named.len());
     assert!(
         length < 3 * GRACE || removed.into_inner() > 0,

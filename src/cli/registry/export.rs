@@ -14,6 +14,7 @@ use super::workplace::{Workplace, size};
 use crate::registry::content::{Registry, Watch};
 use crate::registry::control::{self, ControlError};
 use crate::registry::exchange::{self, ExchangeError, Exported, Folder, Platform, Sink, Tar};
+use crate::registry::server;
 use crate::registry::storage::Filesystem;
 
 /// Give images out as an OCI layout or a docker archive.
@@ -61,6 +62,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(storage) => storage,
         Err(error) => return fail(&error),
     };
+    // All of an image is open at a time.
+    server::raise_descriptor_limit();
     match write(arguments, &Registry::new(Arc::new(storage))) {
         // The archive has standard output for itself.
         Ok(_) if arguments.output == Path::new("-") => ExitCode::SUCCESS,

@@ -65,6 +65,14 @@ fn collected(done: &Collected) -> String {
     ] {
         let _ = writeln!(text, "{word} {}", counted(tally));
     }
+    for (count, what) in [
+        (done.emptied, "repositories in which nothing was left"),
+        (done.forgotten, "entries of tags for manifests that are gone"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "{} {count} {what}", would("removed", "would remove"));
+        }
+    }
     for manifest in &done.unreadable {
         let _ = writeln!(
             text,

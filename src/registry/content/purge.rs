@@ -67,17 +67,20 @@ impl Registry {
         let Some(_turn) = self.uploads.turn_now(id) else {
             return Ok(None);
         };
-        let data = self.storage.stat(&paths::upload_data(name, id))?;
-        let started = self.storage.stat(&paths::upload_started(name, id))?;
-        let touched = data.iter().chain(&started).map(|stat| stat.modified).max();
-        // Without either it is what is left of a start that a crash cut off.
-        if touched.is_some_and(|touched| touched > before) {
-            return Ok(None);
-        }
-        if !dry_run {
-            self.uploads.forget(id);
-            self.storage.delete(&paths::upload(name, id))?;
-        }
-        Ok(Some(data.map_or(0, |stat| stat.size)))
+        // One that is just being begun has neither of its files for a moment.
+        self.alone(name, || {
+            let data = self.storage.stat(&paths::upload_data(name, id))?;
+            let started = self.storage.stat(&paths::upload_started(name, id))?;
+            let touched = data.iter().chain(&started).map(|stat| stat.modified).max();
+            // Without either it is what is left of a start that a crash cut off.
+            if touched.is_some_and(|touched| touched > before) {
+                return Ok(None);
+            }
+            if !dry_run {
+                self.uploads.forget(id);
+                self.storage.delete(&paths::upload(name, id))?;
+            }
+            Ok(Some(data.map_or(0, |stat| stat.size)))
+        })
     }
 }

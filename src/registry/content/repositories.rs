@@ -69,14 +69,28 @@ impl Registry {
 
     /// The digests of all manifests of a repository.
     pub(super) fn revisions(&self, name: &RepositoryName) -> Result<Vec<Digest>, CareError> {
-        let mut found = Vec::new();
+        Ok(self.revisions_and_remains(name)?.0)
+    }
+
+    /// The same, and those of which only the folder is there: distribution deletes a manifest's link and leaves that.
+    pub(super) fn revisions_and_remains(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<(Vec<Digest>, Vec<Digest>), CareError> {
+        let (mut found, mut remains) = (Vec::new(), Vec::new());
         for algorithm in Algorithm::ALL {
-            self.each_name(&paths::revisions(name, algorithm), &mut |hex| {
-                found.extend(Digest::from_parts(algorithm, hex));
-                Ok(())
-            })?;
+            let folder = paths::revisions(name, algorithm);
+            let hexes = self.storage.list(&folder, None, usize::MAX)?;
+            let links: Vec<String> = hexes.iter().map(|hex| format!("{hex}/link")).collect();
+            let stamps = self
+                .storage
+                .stamps(&folder, &mut links.iter().map(String::as_str))?;
+            for (hex, stamp) in hexes.iter().zip(stamps) {
+                let of_kind = if stamp.is_some() { &mut found } else { &mut remains };
+                of_kind.extend(Digest::from_parts(algorithm, hex));
+            }
         }
-        Ok(found)
+        Ok((found, remains))
     }
 
     /// The digests of all blobs that a repository has links to.

@@ -107,7 +107,8 @@ impl Registry {
             plan.tags.push((tag, Standing { pushed, kept, why }));
         }
         if let Some(after) = rules.iter().find_map(|rule| rule.untagged_after) {
-            for digest in Graph::read(self, name, watch)?.unkept(&tagged) {
+            let graph = Graph::read(self, name, self.revisions(name)?, watch)?;
+            for digest in graph.unkept(&tagged) {
                 let link = self.storage.stat(&paths::revision_link(name, &digest))?;
                 let pushed = link.map_or(now, |link| link.modified);
                 let kept = now - pushed.min(now) < after.as_secs();

@@ -130,11 +130,14 @@ impl Registry {
     pub fn start_upload(&self, name: &RepositoryName) -> Result<UploadId, ContentError> {
         let id = UploadId::random();
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        self.storage
-            .create(&paths::upload_started(name, &id))?
-            .append(now.as_bytes())?;
-        self.storage.create(&paths::upload_data(name, &id))?;
-        Ok(id)
+        // The collector takes away repositories in which there is nothing, and no upload either.
+        self.shared(name, || {
+            self.storage
+                .create(&paths::upload_started(name, &id))?
+                .append(now.as_bytes())?;
+            self.storage.create(&paths::upload_data(name, &id))?;
+            Ok(id)
+        })
     }
 
     /// Waits for one's turn at an upload.

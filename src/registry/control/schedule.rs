@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::message::{Event, Request};
 use super::perform::Workplace;
@@ -16,6 +16,9 @@ use crate::registry::server::background::Life;
 
 /// How often one looks whether something is due.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long a server that has just started is left alone, whatever is due: others may wait for it, and how long it
+/// takes to start does not depend on what it holds.
+const CALM: Duration = Duration::from_mins(1);
 /// Where the times of the last runs are.
 const FILE: &str = "schedule.json";
 
@@ -82,11 +85,15 @@ pub async fn keep(mut life: Life, workplace: Arc<Workplace>) {
 }
 
 async fn keep_some(mut life: Life, workplace: Arc<Workplace>, mine: fn(&str) -> bool) {
+    let began = Instant::now();
     loop {
         for (name, interval, request) in works(&life.config()) {
             let file = workplace.folder().join(FILE);
             let last = ran(&file).get(name).copied().unwrap_or(0);
-            if !mine(name) || now() < last.saturating_add(interval.as_secs()) {
+            if !mine(name)
+                || began.elapsed() < interval.min(CALM)
+                || now() < last.saturating_add(interval.as_secs())
+            {
                 continue;
             }
             let workplace = Arc::clone(&workplace);

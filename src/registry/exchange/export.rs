@@ -1,4 +1,5 @@
-//! Giving images out: everything is read once and held against its digest on the way.
+//! Giving images out: all of an image is open before any of it is written ([`hold`](super::hold)), and
+//! everything is held against its digest on the way.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,9 +11,10 @@ use flate2::read::MultiGzDecoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::hold::{Held, Holding};
 use super::sink::Sink;
 use super::{ExchangeError, Image, docker, oci};
-use crate::registry::content::{Registry, StoredManifest, Watch};
+use crate::registry::content::{ContentError, Registry, StoredManifest, Watch};
 use crate::registry::digest::{Digest, Hasher};
 use crate::registry::name::{Reference, RepositoryName};
 use crate::registry::storage::Content;
@@ -109,6 +111,7 @@ pub fn export(
 ) -> Result<Exported, ExchangeError> {
     let mut giving = Giving {
         registry,
+        held: Held::default(),
         sink,
         watch,
         written: HashSet::new(),
@@ -127,6 +130,8 @@ pub fn export(
 
 struct Giving<'a> {
     registry: &'a Registry,
+    /// The image that is being given out.
+    held: Held,
     sink: &'a mut dyn Sink,
     watch: &'a dyn Watch,
     written: HashSet<String>,
@@ -134,23 +139,32 @@ struct Giving<'a> {
 }
 
 impl Giving<'_> {
-    fn find(
-        &self,
+    /// Holds an image, and nothing of the last one any more.
+    fn hold(
+        &mut self,
         name: &RepositoryName,
         reference: &Reference,
+        platform: Option<&Platform>,
     ) -> Result<Arc<StoredManifest>, ExchangeError> {
-        let found = self.registry.manifest(name, reference);
-        found.map_err(|source| ExchangeError::Image {
-            image: shown(name, reference),
-            source,
-        })
+        self.held = Held::default();
+        let holding = Holding {
+            registry: self.registry,
+            name,
+            reference,
+        };
+        let (held, image) = holding.hold(|found| match platform {
+            Some(platform) => Self::for_platform(name, reference, found, platform),
+            None => Ok(None),
+        })?;
+        self.held = held;
+        Ok(image)
     }
 
     fn oci(&mut self, images: &[(RepositoryName, Reference)]) -> Result<(), ExchangeError> {
         self.put(oci::LAYOUT, &oci::layout())?;
         let mut listed = Vec::new();
         for (name, reference) in images {
-            let found = self.find(name, reference)?;
+            let found = self.hold(name, reference, None)?;
             self.oci_manifest(name, &found)?;
             // Alone, an image goes by its tag; among others by its whole name.
             let called = match reference {
@@ -171,18 +185,16 @@ impl Giving<'_> {
     fn oci_manifest(&mut self, name: &RepositoryName, found: &StoredManifest) -> Result<(), ExchangeError> {
         for listed in &found.manifest.manifests {
             // Some lists name blobs: buildkit's cache does.
-            if self.registry.has_manifest(name, listed)? {
-                let listed = self.find(name, &Reference::Digest(listed.clone()))?;
-                self.oci_manifest(name, &listed)?;
-            } else {
-                self.blob(name, listed)?;
+            match self.held.manifests.get(listed).cloned() {
+                Some(listed) => self.oci_manifest(name, &listed)?,
+                None => self.blob(name, listed)?,
             }
         }
         for digest in &found.manifest.blobs {
             self.blob(name, digest)?;
         }
         for digest in &found.manifest.elsewhere {
-            if self.registry.has_blob(name, digest)? {
+            if self.held.blobs.contains_key(digest) {
                 self.blob(name, digest)?;
             }
         }
@@ -201,13 +213,13 @@ impl Giving<'_> {
     }
 
     fn open(&self, name: &RepositoryName, digest: &Digest) -> Result<Reading, ExchangeError> {
-        let content = self.registry.blob(name, digest);
-        let content = content.map_err(|source| ExchangeError::Image {
+        let content = self.held.blobs.get(digest);
+        let content = content.ok_or_else(|| ExchangeError::Image {
             image: format!("{name}@{digest}"),
-            source,
+            source: ContentError::BlobUnknown,
         })?;
         Ok(Reading {
-            content,
+            content: Arc::clone(content),
             offset: 0,
             hasher: Some(Hasher::new(digest.algorithm())),
             digest: digest.clone(),
@@ -253,8 +265,7 @@ impl Giving<'_> {
     ) -> Result<(), ExchangeError> {
         let mut entries: Vec<docker::Entry> = Vec::new();
         for (name, reference) in images {
-            let found = self.find(name, reference)?;
-            let image = self.for_platform(name, reference, found, platform)?;
+            let image = self.hold(name, reference, Some(platform))?;
             let entry = self.docker_image(name, reference, &image)?;
             self.given(name, reference, &image.digest);
             entries.push(entry);
@@ -263,16 +274,15 @@ impl Giving<'_> {
         self.put(docker::MANIFEST, &list)
     }
 
-    /// The image itself, or of an index the one of the platform.
+    /// Of an index the image of the platform; none where it is an image itself.
     fn for_platform(
-        &self,
         name: &RepositoryName,
         reference: &Reference,
-        found: Arc<StoredManifest>,
+        found: &StoredManifest,
         platform: &Platform,
-    ) -> Result<Arc<StoredManifest>, ExchangeError> {
+    ) -> Result<Option<Digest>, ExchangeError> {
         if found.manifest.manifests.is_empty() {
-            return Ok(found);
+            return Ok(None);
         }
         let document: Value = serde_json::from_slice(&found.bytes).unwrap_or_default();
         let listed = document["manifests"].as_array().map_or(&[][..], Vec::as_slice);
@@ -291,7 +301,7 @@ impl Giving<'_> {
                 offered: offered.join(", "),
             });
         };
-        self.find(name, &Reference::Digest(digest))
+        Ok(Some(digest))
     }
 
     fn docker_image(
@@ -428,7 +438,7 @@ fn place(digest: &Digest) -> String {
     format!("blobs/{}/{}", digest.algorithm().name(), digest.hex())
 }
 
-fn shown(name: &RepositoryName, reference: &Reference) -> String {
+pub(super) fn shown(name: &RepositoryName, reference: &Reference) -> String {
     match reference {
         Reference::Tag(tag) => format!("{name}:{tag}"),
         Reference::Digest(digest) => format!("{name}@{digest}"),

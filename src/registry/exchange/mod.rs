@@ -10,6 +10,7 @@
 
 mod docker;
 mod export;
+mod hold;
 mod import;
 mod oci;
 mod sink;

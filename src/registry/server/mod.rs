@@ -151,7 +151,7 @@ pub async fn serve(config: Config, origin: Origin) -> Result<(), ServeError> {
 
 /// As many descriptors as the system lets it have: each connection is one, and so is the file that it reads.
 /// The limit that a shell starts with keeps to the 1024 that `select` can count.
-fn raise_descriptor_limit() {
+pub fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
         current: limit.maximum,

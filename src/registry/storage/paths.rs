@@ -158,6 +158,11 @@ pub fn tag_index(name: &RepositoryName, tag: &Tag, digest: &Digest) -> Key {
     Key(format!("{}/{tag}/index/{}/link", tags(name), spread(digest)))
 }
 
+/// The folder of what a tag ever named, by one algorithm: its names are digests' hex halves.
+pub fn tag_history(name: &RepositoryName, tag: &Tag, algorithm: Algorithm) -> Key {
+    Key(format!("{}/{tag}/index/{}", tags(name), algorithm.name()))
+}
+
 /// The folder of all uploads: its names are their ids.
 pub fn uploads(name: &RepositoryName) -> Key {
     Key(format!("{ROOT}/repositories/{name}/_uploads"))

@@ -8,7 +8,7 @@
 //! outlives a crash of the process. After a crash of the machine, which may have lost the journal, every
 //! sentence begins anew. Both are derived: without them nothing is condemned.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,6 +60,11 @@ impl Item {
     fn hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
+
+    /// How the journal has it.
+    fn line(self) -> String {
+        format!("{}\n", self.hex())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -92,9 +97,37 @@ struct State {
     since: HashMap<Item, Since>,
     /// Counts the collections.
     round: u32,
+    /// What is used while a collection without a grace goes on.
+    used: Option<Used>,
+    /// No longer on the list, and about to be removed unless somebody uses it.
+    due: HashSet<Item>,
     /// What is being removed at this moment: who wants it waits to see it gone.
-    executing: Option<Item>,
+    executing: Vec<Item>,
+    /// Those who wait.
+    waiting: usize,
     journal: Option<Box<dyn Growing>>,
+}
+
+#[derive(Default)]
+struct Used {
+    items: HashSet<Item>,
+    /// There were more than one remembers: anything may have been used.
+    lost: bool,
+}
+
+impl State {
+    fn is_idle(&self) -> bool {
+        self.since.is_empty() && self.used.is_none() && self.due.is_empty() && self.executing.is_empty()
+    }
+
+    /// Whether nobody is to be told of it any more: it had its grace, or there is none and nobody has used it.
+    fn is_over(&self, item: &Item, before: u64) -> bool {
+        match (self.since.get(item), &self.used) {
+            (Some(since), _) => since.time <= before,
+            (None, Some(used)) => !used.lost && !used.items.contains(item),
+            (None, None) => false,
+        }
+    }
 }
 
 impl Condemned {
@@ -114,15 +147,25 @@ impl Condemned {
             return;
         }
         let mut state = self.loaded();
-        if state.since.is_empty() && state.executing.is_none() {
+        if state.is_idle() {
             return;
         }
         for item in items().into_iter().flatten() {
-            while state.executing == Some(item) {
+            while state.executing.contains(&item) {
+                state.waiting += 1;
                 state = self.executed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.waiting -= 1;
+            }
+            state.due.remove(&item);
+            if let Some(used) = &mut state.used {
+                if used.items.len() < MAX_CONDEMNED {
+                    used.items.insert(item);
+                } else {
+                    used.lost = true;
+                }
             }
             if state.since.remove(&item).is_some() {
-                self.note(&mut state, item);
+                self.note(&mut state, &item.line());
             }
         }
     }
@@ -145,50 +188,83 @@ impl Condemned {
         })
     }
 
-    /// Begins a collection: what it does not see is no longer condemned at its end.
-    pub fn begin(&self) {
-        self.loaded().round += 1;
+    /// Begins a collection: what it does not see is no longer condemned at its end. One `at_once` needs no
+    /// sentence for what it removes; what is used from here on is as good as pardoned.
+    pub fn begin(&self, at_once: bool) {
+        let mut state = self.loaded();
+        state.round += 1;
+        if at_once {
+            state.used = Some(Used::default());
+            self.any.store(true, Ordering::Release);
+        }
     }
 
-    /// Condemns; false where too much is condemned already.
-    pub fn condemn(&self, item: Item, now: u64) -> bool {
+    /// Condemns, unless too much is condemned already.
+    pub fn condemn(&self, item: Item, now: u64) {
         let mut state = self.loaded();
         if state.since.len() >= MAX_CONDEMNED {
-            return false;
+            return;
         }
         let round = state.round;
         state.since.insert(item, Since { time: now, round });
         self.any.store(true, Ordering::Release);
-        true
     }
 
-    /// Runs `removal` if the thing is condemned since `before` or longer, while nobody can begin to use it.
-    pub fn execute<T>(
+    /// Runs `removal` with the number of each group that is condemned since `before` or longer, all of it, while
+    /// nobody can begin to use it. Which they were.
+    pub fn execute(
         &self,
-        item: Item,
+        groups: &[&[Item]],
         before: u64,
-        removal: impl FnOnce() -> Result<T, ContentError>,
-    ) -> Result<Option<T>, ContentError> {
+        mut removal: impl FnMut(usize) -> Result<(), ContentError>,
+    ) -> Result<Vec<bool>, ContentError> {
         {
             let mut state = self.loaded();
-            if state.since.get(&item).is_none_or(|since| since.time > before) {
-                return Ok(None);
+            let mut lines = String::new();
+            for group in groups {
+                if !group.iter().all(|item| state.is_over(item, before)) {
+                    continue;
+                }
+                for item in *group {
+                    if state.since.remove(item).is_some() {
+                        // Should it come again, its old sentence must not.
+                        lines.push_str(&item.line());
+                    }
+                    state.due.insert(*item);
+                }
             }
-            state.since.remove(&item);
-            // Should it come again, its old sentence must not.
-            self.note(&mut state, item);
-            state.executing = Some(item);
+            if !lines.is_empty() {
+                self.note(&mut state, &lines);
+            }
         }
-        let done = removal();
-        self.locked().executing = None;
-        self.executed.notify_all();
-        done.map(Some)
+        let mut executed = Vec::with_capacity(groups.len());
+        let mut outcome = Ok(());
+        for (number, group) in groups.iter().enumerate() {
+            let mut state = self.locked();
+            let is_due = outcome.is_ok() && group.iter().all(|item| state.due.contains(item));
+            for item in *group {
+                state.due.remove(item);
+            }
+            if is_due {
+                state.executing.extend_from_slice(group);
+                drop(state);
+                outcome = removal(number);
+                let mut state = self.locked();
+                state.executing.clear();
+                if state.waiting > 0 {
+                    self.executed.notify_all();
+                }
+            }
+            executed.push(is_due);
+        }
+        outcome.map(|()| executed)
     }
 
     /// Ends a collection: writes the list, without what a `complete` one has not seen.
     pub fn keep(&self, complete: bool) -> Result<(), StorageError> {
         let mut state = self.loaded();
         let round = state.round;
+        state.used = None;
         state.since.retain(|_, since| !complete || since.round == round);
         let mut text = format!("{HEADING}{}\n", boot());
         for (item, since) in &state.since {
@@ -259,13 +335,12 @@ impl Condemned {
         }
     }
 
-    /// Writes down that an item is on the list no longer.
-    fn note(&self, state: &mut State, item: Item) {
-        let line = format!("{}\n", item.hex());
+    /// Writes down that items are on the list no longer.
+    fn note(&self, state: &mut State, lines: &str) {
         let noted = match &mut state.journal {
-            Some(journal) => journal.append(line.as_bytes()),
+            Some(journal) => journal.append(lines.as_bytes()),
             none => self.journal().and_then(|mut journal| {
-                journal.append(line.as_bytes())?;
+                journal.append(lines.as_bytes())?;
                 *none = Some(journal);
                 Ok(())
             }),
@@ -317,13 +392,55 @@ mod tests {
         let (list, [a, b, c]) = (list(&folder), items());
         list.condemn(a, 100);
         list.condemn(b, 200);
-        let removed = |item| list.execute(item, 150, || Ok(())).unwrap().is_some();
+        let removed = |item| executed(&list, &[item], 150);
         assert!(removed(a));
         assert!(!removed(a), "once");
         assert!(!removed(b), "too young");
         assert!(!removed(c), "never condemned");
         list.touch(|| [Some(b), None]);
-        assert_eq!(list.execute(b, 999, || Ok(())).unwrap(), None, "pardoned");
+        assert!(!executed(&list, &[b], 999), "pardoned");
+    }
+
+    #[test]
+    fn a_group_goes_together_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let (list, [a, b, c]) = (list(&folder), items());
+        for item in [a, b, c] {
+            list.condemn(item, 100);
+        }
+        list.touch(|| [Some(b), None]);
+        assert!(!executed(&list, &[a, b], 150));
+        assert_eq!(list.sentence(a), Sentence::Since(100), "as it was");
+        // Somebody comes for a part of the second while the first goes.
+        list.condemn(b, 100);
+        let mut gone = Vec::new();
+        let done = list.execute(&[&[c], &[a, b]], 150, |number| {
+            gone.push(number);
+            list.touch(|| [Some(b), None]);
+            Ok(())
+        });
+        assert_eq!((done.unwrap(), gone), (vec![true, false], vec![0]));
+        assert!(list.locked().due.is_empty());
+    }
+
+    #[test]
+    fn without_a_grace_what_nobody_uses_needs_no_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let (list, [a, b, c]) = (list(&folder), items());
+        assert!(!executed(&list, &[a], 999), "no such collection goes on");
+        list.begin(true);
+        list.touch(|| [Some(b), None]);
+        assert!(executed(&list, &[a], 999) && !executed(&list, &[b], 999));
+        list.keep(true).unwrap();
+        assert!(!executed(&list, &[c], 999), "it has ended");
+        assert!(
+            !folder.path().join("regdeploy/pardoned").exists(),
+            "nothing to note"
+        );
+    }
+
+    fn executed(list: &Condemned, group: &[Item], before: u64) -> bool {
+        list.execute(&[group], before, |_| Ok(())).unwrap() == [true]
     }
 
     #[test]
@@ -336,19 +453,19 @@ mod tests {
         }
         first.keep(true).unwrap();
         first.touch(|| [Some(a), None]);
-        first.execute(b, 100, || Ok(())).unwrap();
+        assert!(executed(&first, &[b], 100));
         drop(first);
 
         let second = list(&folder);
         assert_eq!(second.sentence(a), Sentence::Free);
         assert_eq!(second.sentence(b), Sentence::Free);
         assert_eq!(second.sentence(c), Sentence::Since(100));
-        second.begin();
+        second.begin(false);
         second.keep(false).unwrap();
         assert_eq!(second.see(c), Sentence::Since(100));
         second.keep(true).unwrap();
         assert_eq!(list(&folder).sentence(c), Sentence::Since(100));
-        second.begin();
+        second.begin(false);
         second.keep(true).unwrap();
         assert_eq!(list(&folder).sentence(c), Sentence::Free, "not seen any more");
     }
@@ -385,7 +502,7 @@ mod tests {
         list.condemn(a, 1);
         let gone = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            list.execute(a, 1, || {
+            list.execute(&[&[a]], 1, |_| {
                 scope.spawn(|| {
                     list.touch(|| [Some(a), None]);
                     assert!(gone.load(Ordering::SeqCst));

@@ -82,7 +82,7 @@ impl Registry {
         let mut named = false;
         for manifest in self.revisions(name)? {
             if manifest == *digest {
-                let graph = Graph::read(self, name, &Unwatched)?;
+                let graph = Graph::read(self, name, self.revisions(name)?, &Unwatched)?;
                 kept_by.push(Kept::Manifest {
                     repository: repository.clone(),
                     tags: self.tags_with(name, digest)?,

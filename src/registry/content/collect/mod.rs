@@ -8,13 +8,18 @@
 //! | recheck | a later collection, after the grace, finds it still condemned and still not kept |
 //! | delete | links under their repository's lock, then data; open files stay readable |
 //!
+//! Without a grace the steps are one: what is used from the beginning on is as good as pardoned, and whatever else
+//! the marking has not found goes.
+//!
 //! A repository's link to a blob that none of its manifests names is an upload that waits for its manifest:
 //! it is condemned like everything else, and keeps the data while it waits. With `untagged`, manifests that
 //! no tag keeps, however indirectly ([`graph`]), are condemned too; what they name goes with them.
 //!
-//! A manifest that cannot be read may name anything: all blobs of its repository are kept.
+//! A manifest that cannot be read may name anything: all blobs of its repository are kept. A repository in which
+//! nothing is left goes, too ([`emptied`]).
 
 mod condemned;
+mod emptied;
 mod explain;
 mod graph;
 mod repository;
@@ -33,12 +38,15 @@ pub(super) use graph::Graph;
 use set::Set;
 pub use uses::Uses;
 
-use super::{CareError, Registry, Watch};
+use super::{CareError, ContentError, Registry, Watch};
 use crate::registry::digest::{Algorithm, Digest};
+use crate::registry::name::RepositoryName;
 use crate::registry::storage::paths;
 
 /// With less, a push that began before one collection could end after the next one's look.
 const SHORT: Duration = Duration::from_mins(1);
+/// Removed under one lock of their repository: pushes to it wait for no more.
+const BATCH: usize = 32;
 /// Unreadable manifests that are named in a report; the others are counted.
 const MAX_NAMED: usize = 100;
 
@@ -66,6 +74,12 @@ pub struct Collected {
     pub condemned: Tally,
     /// Condemned before, and their grace is not over.
     pub waiting: Tally,
+    /// Repositories in which nothing was left, and that are no longer there.
+    #[serde(default)]
+    pub emptied: u64,
+    /// What tags remembered of manifests that are gone.
+    #[serde(default)]
+    pub forgotten: u64,
     /// Manifests for whose sake all blobs of their repositories are kept, with the reason.
     pub unreadable: Vec<String>,
 }
@@ -94,8 +108,8 @@ struct Collection<'a> {
     scratch: &'a Path,
     watch: &'a dyn Watch,
     now: u64,
-    /// Something was left out, because so much is condemned already.
-    more: bool,
+    /// Repositories that have lost all that was in them, but not their folders.
+    emptied: Vec<RepositoryName>,
     /// Data that manifests name, and the manifests themselves.
     kept: [Set<'a>; 2],
     /// Data that only condemned things name.
@@ -119,13 +133,13 @@ impl Registry {
         scratch: &Path,
         watch: &dyn Watch,
     ) -> Result<Collected, CareError> {
-        let collection = || Collection {
+        let collection = Collection {
             registry: self,
             options,
             scratch,
             watch,
             now: now(),
-            more: false,
+            emptied: Vec::new(),
             kept: [Set::new(scratch), Set::new(scratch)],
             waiting: [Set::new(scratch), Set::new(scratch)],
             report: Collected {
@@ -133,45 +147,29 @@ impl Registry {
                 ..Collected::default()
             },
         };
-        let at_once = options.grace.is_zero() && !options.dry_run;
-        if at_once {
-            // Nothing is removed that was not condemned when the marking began.
-            collection().run()?;
+        if !options.dry_run {
+            self.uses.condemned.begin(options.grace.is_zero());
         }
-        let mut removed = Tally::default();
-        loop {
-            if options.grace < SHORT {
-                for lock in &self.locks {
-                    drop(lock.write());
-                }
+        if options.grace < SHORT {
+            // What began before is there when one looks.
+            for lock in &self.locks {
+                drop(lock.write());
             }
-            let (mut report, more) = collection().run()?;
-            report.removed.add(removed);
-            if !(at_once && more) {
-                return Ok(report);
-            }
-            removed = report.removed;
         }
+        collection.run()
     }
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
-        self.manifests += other.manifests;
-        self.links += other.links;
-        self.blobs += other.blobs;
-        self.bytes += other.bytes;
+    fn blob(&mut self, size: u64) {
+        self.blobs += 1;
+        self.bytes += size;
     }
 }
 
 impl<'a> Collection<'a> {
-    /// The report, and whether there is more than can be condemned at a time.
-    fn run(mut self) -> Result<(Collected, bool), CareError> {
+    fn run(mut self) -> Result<Collected, CareError> {
         let registry = self.registry;
-        let condemned = &registry.uses.condemned;
-        if !self.options.dry_run {
-            condemned.begin();
-        }
         let marked = registry.each_repository(&mut |name| {
             self.watch.step("repositories", self.report.repositories, None)?;
             self.report.repositories += 1;
@@ -182,11 +180,13 @@ impl<'a> Collection<'a> {
             swept?;
         } else {
             // Where it was stopped, what it has not seen keeps its sentence.
-            let kept = condemned.keep(swept.is_ok());
+            let kept = registry.uses.condemned.keep(swept.is_ok());
+            let emptied = self.remove_emptied();
             swept?;
             kept?;
+            emptied?;
         }
-        Ok((self.report, self.more))
+        Ok(self.report)
     }
 
     /// Data that nothing names.
@@ -197,11 +197,10 @@ impl<'a> Collection<'a> {
             let taken = |set: &mut Set<'a>| std::mem::replace(set, Set::new(scratch)).sorted();
             let mut kept = taken(&mut self.kept[of(algorithm)])?;
             let mut waiting = taken(&mut self.waiting[of(algorithm)])?;
+            let mut due = Vec::new();
             for first in 0..=u8::MAX {
                 self.watch.step("blobs", u64::from(first), Some(256))?;
-                let folder = paths::blobs_from(algorithm, first);
-                let removed = self.report.removed.blobs;
-                registry.each_name(&folder, &mut |hex| {
+                registry.each_name(&paths::blobs_from(algorithm, first), &mut |hex| {
                     let Ok(digest) = Digest::from_parts(algorithm, hex) else {
                         return Ok(());
                     };
@@ -210,41 +209,53 @@ impl<'a> Collection<'a> {
                     if kept.contains(&short)? {
                         return Ok(());
                     }
-                    self.blob(&digest, waiting.contains(&short)?)
+                    self.blob(digest, waiting.contains(&short)?, &mut due)
                 })?;
-                if self.report.removed.blobs > removed && !self.options.dry_run {
-                    registry.storage.settle(&folder)?;
-                }
             }
+            self.remove_blobs(&mut due)?;
         }
         Ok(())
     }
 
-    fn blob(&mut self, digest: &Digest, waited_for: bool) -> Result<(), CareError> {
-        let storage = &self.registry.storage;
-        let Some(stat) = storage.stat(&paths::blob(digest))? else {
+    fn blob(
+        &mut self,
+        digest: Digest,
+        waited_for: bool,
+        due: &mut Vec<(Digest, u64)>,
+    ) -> Result<(), CareError> {
+        let Some(stat) = self.registry.storage.stat(&paths::blob(&digest))? else {
             // A folder that a crash left without data.
             return Ok(());
         };
-        let item = Item::blob(digest);
-        let mut verdict = self.verdict(item, || Ok(stat.modified))?;
-        if verdict == Verdict::Remove && waited_for {
-            verdict = Verdict::Wait;
+        match self.verdict(Item::blob(&digest), || Ok(stat.modified))? {
+            Verdict::Remove if !waited_for => {
+                due.push((digest, stat.size));
+                if due.len() >= BATCH {
+                    self.remove_blobs(due)?;
+                }
+            }
+            Verdict::New => self.report.condemned.blob(stat.size),
+            Verdict::Remove | Verdict::Wait => self.report.waiting.blob(stat.size),
         }
-        if verdict == Verdict::Remove
-            && !self.options.dry_run
-            && self
-                .execute(item, || {
-                    storage.discard(&paths::blob_folder(digest))?;
-                    Ok(())
-                })?
-                .is_none()
-        {
-            verdict = Verdict::Wait;
+        Ok(())
+    }
+
+    /// Their folders are not settled: a blob that is there again after a crash of the machine is collected again.
+    fn remove_blobs(&mut self, due: &mut Vec<(Digest, u64)>) -> Result<(), CareError> {
+        let storage = &self.registry.storage;
+        let items: Vec<Item> = due.iter().map(|(digest, _)| Item::blob(digest)).collect();
+        let groups: Vec<&[Item]> = items.chunks(1).collect();
+        let gone = self.execute(&groups, |number| {
+            Ok(storage.discard(&paths::blob_folder(&due[number].0))?)
+        })?;
+        for ((_, size), gone) in due.drain(..).zip(gone) {
+            let tally = if gone {
+                &mut self.report.removed
+            } else {
+                &mut self.report.waiting
+            };
+            tally.blob(size);
         }
-        let tally = self.tally(verdict);
-        tally.blobs += 1;
-        tally.bytes += stat.size;
         Ok(())
     }
 
@@ -256,17 +267,13 @@ impl<'a> Collection<'a> {
     ) -> Result<Verdict, CareError> {
         let condemned = &self.registry.uses.condemned;
         let since = match condemned.see(item) {
+            // Any sentence is as good as one from the beginning of this collection.
+            _ if self.options.grace.is_zero() => self.now,
             Sentence::Since(since) => since,
             Sentence::Free => {
-                if self.options.dry_run {
-                    // Without a grace, a real run would come back to it at once.
-                    return Ok(if self.options.grace.is_zero() {
-                        Verdict::Remove
-                    } else {
-                        Verdict::New
-                    });
+                if !self.options.dry_run {
+                    condemned.condemn(item, self.now);
                 }
-                self.more |= !condemned.condemn(item, self.now);
                 return Ok(Verdict::New);
             }
         };
@@ -288,17 +295,17 @@ impl<'a> Collection<'a> {
         self.now.saturating_sub(self.options.grace.as_secs())
     }
 
-    /// Removes what is still condemned; none where it is not.
-    fn execute<T>(
+    /// Removes each group that is still condemned; in a dry run, says that it would.
+    fn execute(
         &self,
-        item: Item,
-        removal: impl FnOnce() -> Result<T, super::ContentError>,
-    ) -> Result<Option<T>, CareError> {
-        Ok(self
-            .registry
-            .uses
-            .condemned
-            .execute(item, self.before(), removal)?)
+        groups: &[&[Item]],
+        removal: impl FnMut(usize) -> Result<(), ContentError>,
+    ) -> Result<Vec<bool>, CareError> {
+        if self.options.dry_run {
+            return Ok(vec![true; groups.len()]);
+        }
+        let condemned = &self.registry.uses.condemned;
+        Ok(condemned.execute(groups, self.before(), removal)?)
     }
 
     fn tally(&mut self, verdict: Verdict) -> &mut Tally {

@@ -1,12 +1,12 @@
 //! One repository's part of a collection: its manifests, then its links to blobs.
 
 use super::condemned::Item;
+use super::graph::{Mention, mentions};
 use super::set::{Set, short};
-use super::{Collection, Graph, MAX_NAMED, Verdict, of};
+use super::{BATCH, Collection, Graph, MAX_NAMED, Verdict, of};
 use crate::registry::content::CareError;
 use crate::registry::content::repositories::Look;
 use crate::registry::digest::{Algorithm, Digest};
-use crate::registry::manifest::Manifest;
 use crate::registry::name::RepositoryName;
 use crate::registry::storage::paths;
 
@@ -20,6 +20,16 @@ struct Named<'a> {
     all: bool,
 }
 
+/// The manifests that a repository has left.
+struct Left {
+    /// Sorted, if some are condemned.
+    manifests: Vec<Digest>,
+    /// Those that are condemned, sorted.
+    waiting: Vec<Digest>,
+    /// Where it had to be known.
+    graph: Option<Graph>,
+}
+
 impl Collection<'_> {
     pub(super) fn repository(&mut self, name: &RepositoryName) -> Result<(), CareError> {
         let sets = || [Set::new(self.scratch), Set::new(self.scratch)];
@@ -28,38 +38,65 @@ impl Collection<'_> {
             waiting: sets(),
             all: false,
         };
-        let (manifests, condemned) = self.manifests(name)?;
-        for digest in &manifests {
+        let pushes = self.registry.pushes(name);
+        let (revisions, remains) = self.registry.revisions_and_remains(name)?;
+        self.clear(name, &remains)?;
+        let left = self.manifests(name, revisions, pushes)?;
+        for digest in &left.manifests {
             self.report.manifests += 1;
-            let waits = condemned.binary_search(digest).is_ok();
-            match self.registry.look(name, digest)? {
-                Look::Sound(manifest) => self.name(&manifest, waits, &mut named),
-                Look::Unreadable(reason) => {
-                    named.all = true;
-                    self.kept[of(digest.algorithm())].insert(short(digest));
-                    if self.report.unreadable.len() < MAX_NAMED {
-                        self.report.unreadable.push(format!("{name}@{digest}: {reason}"));
+            let waits = left.waiting.binary_search(digest).is_ok();
+            let known = left.graph.as_ref().and_then(|graph| graph.mentions(digest));
+            if let Some(known) = known {
+                self.name(known, waits, &mut named);
+            } else {
+                match self.registry.look(name, digest)? {
+                    Look::Sound(manifest) => self.name(mentions(&manifest), waits, &mut named),
+                    Look::Unreadable(reason) => {
+                        named.all = true;
+                        self.kept[of(digest.algorithm())].insert(short(digest));
+                        self.unreadable(name, digest, &reason);
                     }
-                    tracing::warn!(
-                        repository = %name, manifest = %digest, reason,
-                        "a manifest cannot be read; all blobs of its repository are kept"
-                    );
                 }
             }
             let stored = self.registry.revised(name, digest)?;
             self.keep_data(&stored, waits);
         }
-        self.links(name, named)
+        let is_empty = left.manifests.is_empty();
+        drop(left.graph);
+        let forgotten = self.forget(name)?;
+        let links = self.links(name, named)?;
+        if is_empty && links == 0 && forgotten {
+            self.empty(name)?;
+        }
+        Ok(())
     }
 
-    /// Removes manifests whose time has come. The rest, and which of them are condemned.
-    fn manifests(&mut self, name: &RepositoryName) -> Result<(Vec<Digest>, Vec<Digest>), CareError> {
+    fn unreadable(&mut self, name: &RepositoryName, digest: &Digest, reason: &str) {
+        if self.report.unreadable.len() < MAX_NAMED {
+            self.report.unreadable.push(format!("{name}@{digest}: {reason}"));
+        }
+        tracing::warn!(
+            repository = %name, manifest = %digest, reason,
+            "a manifest cannot be read; all blobs of its repository are kept"
+        );
+    }
+
+    /// Removes manifests whose time has come.
+    fn manifests(
+        &mut self,
+        name: &RepositoryName,
+        revisions: Vec<Digest>,
+        pushes: u64,
+    ) -> Result<Left, CareError> {
         let registry = self.registry;
         if !self.options.untagged {
-            return Ok((registry.revisions(name)?, Vec::new()));
+            return Ok(Left {
+                manifests: revisions,
+                waiting: Vec::new(),
+                graph: None,
+            });
         }
-        let pushes = registry.pushes(name);
-        let graph = Graph::read(registry, name, self.watch)?;
+        let graph = Graph::read(registry, name, revisions, self.watch)?;
         let (mut due, mut waiting) = (Vec::new(), Vec::new());
         for digest in graph.unkept(&registry.tagged(name)?) {
             let verdict = self.verdict(Item::revision(name, &digest), || {
@@ -73,53 +110,93 @@ impl Collection<'_> {
                 waiting.push(digest);
             }
         }
+        // An index that somebody has asked for is of no use without what it lists.
+        let (groups, with_others) = graph.groups(due, &waiting);
+        self.report.waiting.manifests += with_others.len() as u64;
+        waiting.extend(with_others);
+        let removed = self.remove_manifests(name, groups, pushes, &mut waiting)?;
+        self.report.removed.manifests += removed.len() as u64;
+        waiting.sort_unstable();
+        let mut left = graph.manifests().to_vec();
+        left.retain(|digest| removed.binary_search(digest).is_err());
+        Ok(Left {
+            manifests: left,
+            waiting,
+            graph: Some(graph),
+        })
+    }
+
+    /// Removes groups of manifests, if nothing was pushed that might keep one of them. Those that are gone, sorted;
+    /// the others wait.
+    fn remove_manifests(
+        &mut self,
+        name: &RepositoryName,
+        groups: Vec<Vec<Digest>>,
+        pushes: u64,
+        waiting: &mut Vec<Digest>,
+    ) -> Result<Vec<Digest>, CareError> {
+        let registry = self.registry;
         let mut removed = Vec::new();
-        if self.options.dry_run {
-            removed = due;
-        } else if !due.is_empty() {
-            registry.alone(name, || {
+        let all = groups.len() as u64;
+        let mut groups = groups.into_iter().peekable();
+        let mut done = 0;
+        while groups.peek().is_some() {
+            self.watch.step("condemned manifests", done, Some(all))?;
+            let some: Vec<Vec<Digest>> = groups.by_ref().take(BATCH).collect();
+            done += some.len() as u64;
+            let items: Vec<Vec<Item>> = some
+                .iter()
+                .map(|group| group.iter().map(|digest| Item::revision(name, digest)).collect())
+                .collect();
+            let items: Vec<&[Item]> = items.iter().map(Vec::as_slice).collect();
+            let gone = registry.alone(name, || {
                 // A tag, an index or a subject may have come that keeps one of them.
-                let unchanged = registry.pushes(name) == pushes;
-                for digest in due {
-                    let revision = paths::revision(name, &digest);
-                    let gone = unchanged
-                        && self
-                            .execute(Item::revision(name, &digest), || {
-                                registry.storage.discard(&revision)?;
-                                Ok(())
-                            })?
-                            .is_some();
-                    let fate = if gone { &mut removed } else { &mut waiting };
-                    fate.push(digest);
+                if registry.pushes(name) != pushes {
+                    return Ok(vec![false; some.len()]);
                 }
-                Ok::<_, CareError>(())
+                self.execute(&items, |number| {
+                    for digest in &some[number] {
+                        registry.storage.discard(&paths::revision(name, digest))?;
+                    }
+                    Ok(())
+                })
             })?;
+            for (group, gone) in some.into_iter().zip(gone) {
+                if gone {
+                    removed.extend(group);
+                } else {
+                    self.report.waiting.manifests += group.len() as u64;
+                    waiting.extend(group);
+                }
+            }
+        }
+        if !removed.is_empty() && !self.options.dry_run {
+            // Before what they name goes: after a crash none is there again without it.
             for algorithm in Algorithm::ALL {
                 registry.storage.settle(&paths::revisions(name, algorithm))?;
             }
         }
-        self.report.removed.manifests += removed.len() as u64;
         removed.sort_unstable();
-        waiting.sort_unstable();
-        let mut left = graph.manifests().to_vec();
-        left.retain(|digest| removed.binary_search(digest).is_err());
-        Ok((left, waiting))
+        Ok(removed)
     }
 
-    fn name(&mut self, manifest: &Manifest, waits: bool, named: &mut Named<'_>) {
-        let here = if waits {
-            &mut named.waiting
+    fn name(&mut self, mentions: impl Iterator<Item = Mention>, waits: bool, named: &mut Named<'_>) {
+        let (here, all) = if waits {
+            (&mut named.waiting, &mut self.waiting)
         } else {
-            &mut named.kept
+            (&mut named.kept, &mut self.kept)
         };
-        for blob in manifest.blobs.iter().chain(&manifest.elsewhere) {
-            here[of(blob.algorithm())].insert(short(blob));
-            let all = if waits { &mut self.waiting } else { &mut self.kept };
-            all[of(blob.algorithm())].insert(short(blob));
-        }
-        // An index may list blobs: their links say so, and keep the data.
-        for listed in &manifest.manifests {
-            here[of(listed.algorithm())].insert(short(listed));
+        for Mention {
+            digest,
+            algorithm,
+            is_blob,
+        } in mentions
+        {
+            here[of(algorithm)].insert(digest);
+            // An index may list blobs: their links say so, and keep the data.
+            if is_blob {
+                all[of(algorithm)].insert(digest);
+            }
         }
     }
 
@@ -128,58 +205,75 @@ impl Collection<'_> {
         all[of(stored.algorithm())].insert(short(stored));
     }
 
-    /// Links to blobs that no manifest of the repository names.
-    fn links(&mut self, name: &RepositoryName, named: Named<'_>) -> Result<(), CareError> {
+    /// Links to blobs that no manifest of the repository names. How many links are left.
+    fn links(&mut self, name: &RepositoryName, named: Named<'_>) -> Result<u64, CareError> {
         let registry = self.registry;
         let Named { kept, waiting, all } = named;
+        let mut left = 0;
         for ((algorithm, kept), waiting) in Algorithm::ALL.into_iter().zip(kept).zip(waiting) {
             let (mut kept, mut waiting) = (kept.sorted()?, waiting.sorted()?);
-            let mut removed = 0;
+            let (mut due, mut removed) = (Vec::new(), 0);
             registry.each_layer(name, algorithm, &mut |digest| {
+                left += 1;
                 let short = short(&digest);
                 if all || kept.contains(&short)? {
                     let stored = registry.linked(name, &digest)?;
                     self.keep_data(&stored, false);
                     return Ok(());
                 }
-                if self.link(name, &digest, waiting.contains(&short)?)? {
-                    removed += 1;
-                } else {
-                    let stored = registry.linked(name, &digest)?;
-                    self.keep_data(&stored, true);
+                let waited_for = waiting.contains(&short)?;
+                let mut verdict = self.verdict(Item::layer(name, &digest), || {
+                    let link = registry.storage.stat(&paths::layer_link(name, &digest))?;
+                    Ok(link.map_or(0, |link| link.modified))
+                })?;
+                if verdict == Verdict::Remove && !waited_for {
+                    due.push(digest);
+                    if due.len() >= BATCH {
+                        removed += self.remove_links(name, &mut due)?;
+                    }
+                    return Ok(());
                 }
+                if verdict == Verdict::Remove {
+                    verdict = Verdict::Wait;
+                }
+                self.tally(verdict).links += 1;
+                let stored = registry.linked(name, &digest)?;
+                self.keep_data(&stored, true);
                 Ok(())
             })?;
+            removed += self.remove_links(name, &mut due)?;
             if removed > 0 && !self.options.dry_run {
                 registry.storage.settle(&paths::layers_of(name, algorithm))?;
             }
+            left -= removed;
         }
-        Ok(())
+        Ok(left)
     }
 
-    /// True where the link is gone.
-    fn link(&mut self, name: &RepositoryName, digest: &Digest, waited_for: bool) -> Result<bool, CareError> {
-        let registry = self.registry;
-        let item = Item::layer(name, digest);
-        let mut verdict = self.verdict(item, || {
-            let link = registry.storage.stat(&paths::layer_link(name, digest))?;
-            Ok(link.map_or(0, |link| link.modified))
-        })?;
-        if verdict == Verdict::Remove && waited_for {
-            verdict = Verdict::Wait;
+    /// How many of them are gone.
+    fn remove_links(&mut self, name: &RepositoryName, due: &mut Vec<Digest>) -> Result<u64, CareError> {
+        if due.is_empty() {
+            return Ok(0);
         }
-        if verdict == Verdict::Remove && !self.options.dry_run {
-            let gone = registry.alone(name, || {
-                self.execute(item, || {
-                    registry.storage.discard(&paths::layer(name, digest))?;
-                    Ok(())
-                })
-            })?;
-            if gone.is_none() {
-                verdict = Verdict::Wait;
+        let registry = self.registry;
+        let items: Vec<Item> = due.iter().map(|digest| Item::layer(name, digest)).collect();
+        let groups: Vec<&[Item]> = items.chunks(1).collect();
+        let gone = registry.alone(name, || {
+            self.execute(&groups, |number| {
+                Ok(registry.storage.discard(&paths::layer(name, &due[number]))?)
+            })
+        })?;
+        let mut removed = 0;
+        for (digest, gone) in due.drain(..).zip(gone) {
+            if gone {
+                removed += 1;
+            } else {
+                self.report.waiting.links += 1;
+                let stored = registry.linked(name, &digest)?;
+                self.keep_data(&stored, true);
             }
         }
-        self.tally(verdict).links += 1;
-        Ok(verdict == Verdict::Remove)
+        self.report.removed.links += removed;
+        Ok(removed)
     }
 }

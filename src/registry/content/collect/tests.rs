@@ -1,5 +1,7 @@
 //! What is collected and what is not, on a real folder.
 
+mod emptied;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -234,6 +236,11 @@ fn what_another_program_pushed_since_is_pardoned() {
     }
     let report = store.collect(HOUR);
     assert_eq!((report.removed, report.waiting.blobs), (Tally::default(), 1));
+    assert_eq!(
+        store.collect(NOW).removed.blobs,
+        1,
+        "where there is no grace it has none either"
+    );
 }
 
 #[test]
