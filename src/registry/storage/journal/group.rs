@@ -17,7 +17,10 @@ pub struct Shared {
     /// What a half may grow to, bytes.
     pub capacity: u64,
     pub state: Mutex<State>,
+    /// Writers wait for this.
     pub changed: Condvar,
+    /// The keeper does.
+    pub wanted: Condvar,
     /// Synchronisations so far: tests count them.
     pub count: AtomicU64,
 }
@@ -77,6 +80,11 @@ impl Shared {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The keeper's way to wait.
+    pub fn rest<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns when the batch with this outcome has one, whoever writes it.
     pub fn written<'a>(&'a self, mut state: MutexGuard<'a, State>, outcome: &Outcome) -> io::Result<()> {
         loop {
@@ -114,6 +122,9 @@ impl Shared {
         }
         let _ = batch.outcome.set(written);
         self.changed.notify_all();
+        if state.is_closed() {
+            self.wanted.notify_one();
+        }
         state
     }
 }
@@ -136,8 +147,8 @@ impl Drop for Making<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.unmade[self.half] -= 1;
-        if state.unmade[self.half] == 0 {
-            self.shared.changed.notify_all();
+        if state.unmade[self.half] == 0 && self.half != state.active {
+            self.shared.wanted.notify_one();
         }
     }
 }

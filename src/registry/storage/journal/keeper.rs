@@ -20,10 +20,10 @@ pub fn keep(shared: &Shared, halves: &Halves) {
             if state.closing {
                 break;
             }
-            state = shared.wait(state);
+            state = shared.rest(state);
             continue;
         }
-        let rested = shared.changed.wait_timeout_while(state, REST, |state| {
+        let rested = shared.wanted.wait_timeout_while(state, REST, |state| {
             !state.full && !state.closing && state.broken.is_none()
         });
         state = rested.unwrap_or_else(PoisonError::into_inner).0;
@@ -47,7 +47,7 @@ fn checkpoint<'a>(
     state.switching = true;
     loop {
         state = if state.writing.is_some() {
-            shared.wait(state)
+            shared.rest(state)
         } else if state.batch.frames.is_empty() {
             break;
         } else {
@@ -63,7 +63,7 @@ fn checkpoint<'a>(
     state.switching = false;
     shared.changed.notify_all();
     while state.unmade[filled] > 0 {
-        state = shared.wait(state);
+        state = shared.rest(state);
     }
     drop(state);
     let settled = settle(shared, halves, filled);

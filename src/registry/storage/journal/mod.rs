@@ -59,6 +59,7 @@ impl Journal {
                 capacity,
                 state: Mutex::default(),
                 changed: Condvar::new(),
+                wanted: Condvar::new(),
                 count: AtomicU64::new(0),
             }),
             keeper: Mutex::default(),
@@ -109,8 +110,7 @@ impl Journal {
         let mut state = self.room(frame.len() as u64)?;
         record::stamp(&mut frame, state.generation);
         if state.is_empty() {
-            // The keeper rests while there is nothing.
-            self.shared.changed.notify_all();
+            self.shared.wanted.notify_one();
         }
         state.batch.frames.extend(frame);
         let making = Making::new(&self.shared, &mut state);
@@ -136,7 +136,7 @@ impl Journal {
                     Ok(false) | Err(_) => {}
                 }
                 state.full = true;
-                shared.changed.notify_all();
+                shared.wanted.notify_one();
             }
             state = shared.wait(state);
         }
@@ -172,7 +172,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.shared.state().closing = true;
-        self.shared.changed.notify_all();
+        self.shared.wanted.notify_one();
         let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some(keeper) = keeper.take() {
             let _ = keeper.join();

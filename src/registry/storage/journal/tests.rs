@@ -25,7 +25,7 @@ impl Journal {
         let mut state = self.shared.state();
         let generation = state.generation;
         state.full = true;
-        self.shared.changed.notify_all();
+        self.shared.wanted.notify_one();
         let cleared = |state: &State| {
             let halves = state.halves.as_ref().expect("something was noted");
             halves.0[1 - state.active].first().unwrap().is_none()
