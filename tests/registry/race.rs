@@ -254,6 +254,7 @@ fn collect(server: &Server, grace: Duration) -> Collected {
         dry_run: false,
     };
     ask(Asked {
+        audit: &AuditConfig::default(),
         root: &server.data(),
         request: &Request::Collect { options },
         content: None,
