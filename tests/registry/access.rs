@@ -405,6 +405,47 @@ fn the_audit_log_tells_who_did_what() {
     });
 }
 
+/// What goes into logs and events as a client says it has a form that is harmless there.
+#[test]
+fn ids_of_requests_are_taken_in_a_sane_form_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.log");
+    let server = Server::with(&format!(
+        "access:\n  audit: {{enabled: true, file: {}}}\n",
+        path.display()
+    ));
+    let longest = "x".repeat(128);
+    let too_long = "x".repeat(129);
+    let given = [
+        ("ci/7.2:a+b=c_d-e", true),
+        (&longest, true),
+        (&too_long, false),
+        ("", false),
+        ("two words", false),
+        ("\"quoted\"", false),
+        ("{\"a\":1}", false),
+        ("a;b", false),
+        ("a\tb", false),
+        ("<b>", false),
+    ];
+    let target = format!("/v2/a/blobs/uploads/?digest={}", sha256(b"x"));
+    let mut answered = Vec::new();
+    for (id, taken) in given {
+        let answer = server
+            .send("POST", &target, &[("x-request-id", id)], "x")
+            .expect(201);
+        let answer = answer.header("x-request-id").to_owned();
+        assert_eq!(answer == id, taken, "{id}: {answer}");
+        assert!((1..=128).contains(&answer.len()), "{id}: {answer}");
+        answered.push(answer);
+    }
+    let told: Vec<String> = lines(&path)
+        .iter()
+        .map(|line| line["request"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, answered);
+}
+
 /// A client certificate is a proof like any other: rules speak of its common name.
 #[test]
 fn certificates_of_clients_are_known_by_name() {

@@ -306,7 +306,10 @@ mod tests {
         // The other way is counted by itself.
         assert_eq!(buckets.admit(received, client, start), Ok(()));
         buckets.count(received, client, traffic(1 << 30, 5 << 10), start);
-        assert_eq!(buckets.admit(received, client, start), Err(Duration::from_secs(4)));
+        assert_eq!(
+            buckets.admit(received, client, start),
+            Err(Duration::from_secs(4))
+        );
         for limit in [bytes, received] {
             assert_eq!(buckets.admit(limit, client, later), Ok(()));
         }

@@ -227,11 +227,11 @@ impl Judge {
 
     fn by_rules(&self, permission: Permission, repository: &str) -> Result<Option<Because>, Denial> {
         let subject = self.identity.subject();
-        let decision = self
-            .config
-            .access
-            .rules
-            .decide(subject, permission, repository, self.auth.config.is_set());
+        let decision =
+            self.config
+                .access
+                .rules
+                .decide(subject, permission, repository, self.auth.config.is_set());
         if decision.allowed {
             Ok(Some(decision.because))
         } else {

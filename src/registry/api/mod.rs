@@ -35,9 +35,9 @@ pub use handover::Handover;
 use receive::Counted;
 pub use respond::error_response;
 
-use super::access::{Access, Auth};
 use super::access::identity::Identity;
 use super::access::rules::Because;
+use super::access::{Access, Auth};
 use super::access_log::Record;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};

@@ -161,7 +161,13 @@ pub const SECTION: Section = Section {
             "auth.htpasswd.realm",
             "what clients show when they ask for a password; `regdeploy-registry` without it",
             |c, text| some_text(text).map(|value| c.auth.htpasswd.realm = value),
-            |c| c.auth.htpasswd.path.is_some().then(|| c.auth.htpasswd.realm.clone()),
+            |c| {
+                c.auth
+                    .htpasswd
+                    .path
+                    .is_some()
+                    .then(|| c.auth.htpasswd.realm.clone())
+            },
         ),
         Key::one(
             "auth.tokenserver.enabled",
@@ -308,13 +314,21 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
     }
     // Who chooses a way to log in shall not find everybody let in.
     for (way, set, missing) in [
-        ("auth.htpasswd", auth.htpasswd.path.is_some(), "auth.htpasswd.path"),
+        (
+            "auth.htpasswd",
+            auth.htpasswd.path.is_some(),
+            "auth.htpasswd.path",
+        ),
         (
             "auth.tokenserver",
             auth.server.enabled || !places.is_empty("auth.tokenserver"),
             "auth.tokenserver.enabled",
         ),
-        ("auth.token", auth.token.is_set() || !places.is_empty("auth.token"), "auth.token.realm"),
+        (
+            "auth.token",
+            auth.token.is_set() || !places.is_empty("auth.token"),
+            "auth.token.realm",
+        ),
     ] {
         if !set && places.mention(way) {
             wrong(way, &format!("`{way}` needs `{missing}`"));

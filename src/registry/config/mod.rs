@@ -251,7 +251,8 @@ impl Places<'_> {
 
     /// Whether that is only that it is there: `token:` and nothing under it.
     pub fn is_empty(&self, path: &str) -> bool {
-        self.last(path).is_none_or(|leaf| leaf.null && path::shown(&leaf.path) == path)
+        self.last(path)
+            .is_none_or(|leaf| leaf.null && path::shown(&leaf.path) == path)
     }
 
     /// The last that is said of it, which is in force.

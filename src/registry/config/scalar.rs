@@ -126,7 +126,9 @@ fn is_host(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     };
     text.split('.').all(label) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }

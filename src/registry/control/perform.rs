@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::message::{Event, ReadOnly, Request};
+use super::own_folder;
 use super::running::Running;
 use super::told::By;
-use super::own_folder;
 use crate::registry::access::audit::Audit;
 use crate::registry::content::{CareError, Registry, Watch};
 use crate::registry::digest::Digest;

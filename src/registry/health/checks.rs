@@ -337,10 +337,12 @@ mod tests {
         let storage: Arc<dyn Storage> =
             Arc::new(crate::registry::storage::Filesystem::new(folder.path()).unwrap());
         let looked_at = |config: &Config| {
-            all(config, &storage).into_iter().find_map(|check| match check.subject {
-                Subject::Certificate { path, comes } => Some((path, comes)),
-                _ => None,
-            })
+            all(config, &storage)
+                .into_iter()
+                .find_map(|check| match check.subject {
+                    Subject::Certificate { path, comes } => Some((path, comes)),
+                    _ => None,
+                })
         };
         let mut config = Config::default();
         config.storage.root = PathBuf::from("/data");

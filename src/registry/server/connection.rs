@@ -254,10 +254,7 @@ async fn begun(stream: UnixStream) -> io::Result<(Vec<u8>, impl AsyncRead + Asyn
 }
 
 /// Begins TLS. None where the client spoke plain HTTP or nothing, and has been told.
-async fn handshake(
-    offer: &Offer,
-    mut stream: TcpStream,
-) -> io::Result<Option<TlsStream<TcpStream>>> {
+async fn handshake(offer: &Offer, mut stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => Ok(None),

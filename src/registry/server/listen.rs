@@ -30,10 +30,7 @@ impl Listener {
                 address.to_string(),
                 TcpListener::bind(address).await.map(Self::Tcp),
             ),
-            Address::Named(host, port) => (
-                format!("{host}:{port}"),
-                named(host, *port).await.map(Self::Tcp),
-            ),
+            Address::Named(host, port) => (format!("{host}:{port}"), named(host, *port).await.map(Self::Tcp)),
             Address::Any(port) => (format!("port {port}"), any(*port).await.map(Self::Tcp)),
             Address::Unix(path) => (
                 path.display().to_string(),

@@ -140,13 +140,12 @@ async fn prove(
         }
         let host = authorization.identifier().to_string();
         asked.get_or_insert_with(|| host.clone());
-        let mut wanted =
-            authorization
-                .challenge(kind.clone())
-                .ok_or_else(|| AcmeError::NoChallenge {
-                    challenge: called,
-                    host: host.clone(),
-                })?;
+        let mut wanted = authorization
+            .challenge(kind.clone())
+            .ok_or_else(|| AcmeError::NoChallenge {
+                challenge: called,
+                host: host.clone(),
+            })?;
         let proof = wanted.key_authorization();
         match challenge {
             Challenge::TlsAlpn01 => {

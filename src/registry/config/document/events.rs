@@ -109,7 +109,8 @@ impl<'a> Events<'a> {
         if self.aliased > MAX_ALIASED {
             return Err(fault("aliases stand for too much here; write it out", place));
         }
-        self.ahead.extend(events.iter().cloned().map(|read| Ahead { read, again: false }));
+        self.ahead
+            .extend(events.iter().cloned().map(|read| Ahead { read, again: false }));
         Ok(())
     }
 
