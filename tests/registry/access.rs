@@ -72,6 +72,13 @@ pub fn lines(path: &Path) -> Vec<Value> {
         .collect()
 }
 
+/// The lines of an audit log that requests have written: a server also does work by itself.
+fn told(path: &Path) -> Vec<Value> {
+    let mut told = lines(path);
+    told.retain(|line| line["proof"] != "schedule");
+    told
+}
+
 const CHALLENGE: &str = r#"Basic realm="the registry", charset="UTF-8""#;
 
 #[test]
@@ -352,7 +359,7 @@ fn the_audit_log_tells_who_did_what() {
     send("alice", "ecila", "GET", "/v2/_catalog", b"").expect(200);
     server.get("/v2/").expect(401);
 
-    let told = lines(&path);
+    let told = told(&path);
     let common = |line: &Value| {
         assert_eq!(line["request"], "request-1", "{line}");
         assert_eq!(line["address"], "198.51.100.7", "{line}");
@@ -439,7 +446,7 @@ fn ids_of_requests_are_taken_in_a_sane_form_only() {
         assert!((1..=128).contains(&answer.len()), "{id}: {answer}");
         answered.push(answer);
     }
-    let told: Vec<String> = lines(&path)
+    let told: Vec<String> = told(&path)
         .iter()
         .map(|line| line["request"].as_str().unwrap().to_owned())
         .collect();

@@ -235,7 +235,7 @@ fn space(storage: &dyn Storage) -> Outcome {
         Ok(_) => Outcome::Well,
         Err(error) => {
             tracing::error!(%error, "the storage does not tell its free space");
-            Outcome::Failing("the storage does not answer".to_owned())
+            Outcome::Unready("the storage does not answer".to_owned())
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The certificate while the server runs: changed files are put in force, and what an ACME server gives is
-//! asked for in time.
+//! asked for in time. Where that server comes by plain HTTP it is answered here, for as long as it takes.
 
 use std::convert::Infallible;
 use std::path::Path;
