@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,6 +25,57 @@ fn what_was_answered_201_survives_a_kill() {
             .get(&format!("/v2/a/b/blobs/{}", sha256(&layer)))
             .expect(200);
         assert!(blob.body == layer);
+    }
+}
+
+/// The journal of a server that was killed, and a system that has started since and has not all of what was written.
+#[test]
+fn what_was_answered_201_survives_a_power_cut() {
+    let mut server = Server::start();
+    let (digest, manifest) = server.push_image("a/b", "v1", b"layer");
+    server.send("DELETE", "/v2/a/b/manifests/v1", &[], "").expect(202);
+    server
+        .put_manifest("a/b", "v2", super::server::OCI_MANIFEST, &manifest)
+        .expect(201);
+    server.kill();
+    let tags = server
+        .data()
+        .join("docker/registry/v2/repositories/a/b/_manifests/tags");
+    std::fs::write(server.data_of(&digest), "").unwrap();
+    std::fs::remove_dir_all(tags.join("v2")).unwrap();
+
+    let boot = server.folder.path().join("boot");
+    std::fs::write(&boot, "another system\n").unwrap();
+    let done = Command::new("unshare")
+        .args([
+            "--mount",
+            "sh",
+            "-ec",
+            "mount --bind \"$1\" /proc/sys/kernel/random/boot_id; shift; exec \"$@\"",
+        ])
+        .args([
+            "sh".as_ref(),
+            boot.as_os_str(),
+            env!("CARGO_BIN_EXE_regdeploy").as_ref(),
+        ])
+        .args(["registry", "stats", "--config"])
+        .arg(server.folder.path().join("registry.yml"))
+        .output()
+        .expect("unshare is there");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+
+    server.restart();
+    assert_eq!(server.get("/v2/a/b/manifests/v2").expect(200).body, manifest);
+    server.get("/v2/a/b/manifests/v1").expect(404);
+    server.terminate();
+    assert!(server.wait().success());
+    for half in ["journal-0a", "journal-0b"] {
+        let left = std::fs::metadata(server.data().join("regdeploy").join(half)).unwrap();
+        assert_eq!(
+            left.len(),
+            0,
+            "a server that stops leaves nothing to be done again: {half}"
+        );
     }
 }
 

@@ -1,8 +1,10 @@
 //! The driver for a folder of a local file system.
 //!
-//! An object is a file. A commit writes temporary files beside the final ones, makes them durable, renames them
-//! in the order of its steps and makes that durable; file systems with a journal keep renames in order. Names
-//! that start with a dot are this driver's own and are never listed; nothing in the layout has one.
+//! An object is a file that is written under a temporary name and renamed. What is small is noted in the journal
+//! first, which makes it durable at once; what is large is made durable by itself, and so is its name after the
+//! renaming. File systems with a journal of their own keep what is done to names in order: who synchronises one has
+//! those before it. Names that start with a dot are this driver's own and are never listed; nothing in the layout
+//! has one.
 
 use std::collections::BinaryHeap;
 use std::fs::{self, File, OpenOptions};
@@ -17,7 +19,7 @@ use rustix::fs::{AtFlags, CWD, statat};
 use rustix::io::Errno;
 
 use super::file::{GrowingFile, OpenFile};
-use super::sync::Syncing;
+use super::journal::{Change, Journal, Making, PORTION};
 use super::{Content, Growing, Key, Space, Stamp, Stat, Step, Storage, StorageError};
 
 /// A folder as a store.
@@ -25,7 +27,7 @@ pub struct Filesystem {
     root: PathBuf,
     /// Makes names of temporary files unique in this process; its id makes them unique on this machine.
     counter: AtomicU64,
-    syncing: Syncing,
+    journal: Journal,
 }
 
 /// A step whose content is written and has not its name yet.
@@ -34,13 +36,28 @@ struct Prepared<'a> {
     file: File,
     from: PathBuf,
     to: PathBuf,
-    /// Not what a client has sent: it goes if it does not get its name.
-    temporary: bool,
+    /// What was written, if it is not what a client's upload has grown to: it goes if it does not get its name.
+    temporary: Option<&'a Bytes>,
+    /// Folders that have new names for its sake.
+    changed: Vec<PathBuf>,
+}
+
+impl Prepared<'_> {
+    /// What the journal is to hold of it; none if that would be too much.
+    fn noted(&self) -> Option<&Bytes> {
+        self.temporary.filter(|content| content.len() <= PORTION)
+    }
+
+    fn take_name(&mut self) -> Result<(), StorageError> {
+        fs::rename(&self.from, &self.to).map_err(|error| StorageError::from_io("commit", self.key, error))?;
+        self.temporary = None;
+        Ok(())
+    }
 }
 
 impl Drop for Prepared<'_> {
     fn drop(&mut self) {
-        if self.temporary {
+        if self.temporary.is_some() {
             // A file that stays behind is hidden and harmless.
             let _ = fs::remove_file(&self.from);
         }
@@ -54,7 +71,7 @@ impl Filesystem {
         fs::create_dir_all(&root)?;
         let root = root.canonicalize()?;
         Ok(Self {
-            syncing: Syncing::new(&root)?,
+            journal: Journal::open(&root)?,
             root,
             counter: AtomicU64::new(0),
         })
@@ -82,12 +99,13 @@ impl Filesystem {
         }
     }
 
-    fn prepare<'a>(&self, step: &'a Step, changed: &mut Vec<PathBuf>) -> Result<Prepared<'a>, StorageError> {
+    fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>, StorageError> {
+        let mut changed = Vec::new();
         match step {
             Step::Write { key, content } => {
                 let failed = |error| StorageError::from_io("write", key, error);
                 let to = self.path(key);
-                self.make_folder(self.folder(&to), changed).map_err(failed)?;
+                self.make_folder(self.folder(&to), &mut changed).map_err(failed)?;
                 let number = self.counter.fetch_add(1, Ordering::Relaxed);
                 let from = self
                     .folder(&to)
@@ -98,7 +116,8 @@ impl Filesystem {
                     file: file.map_err(failed)?,
                     from,
                     to,
-                    temporary: true,
+                    temporary: Some(content),
+                    changed,
                 };
                 prepared.file.write_all(content).map_err(failed)?;
                 Ok(prepared)
@@ -107,32 +126,93 @@ impl Filesystem {
                 let failed = |error| StorageError::from_io("publish", key, error);
                 let (from, to) = (self.path(key), self.path(to));
                 let file = File::open(&from).map_err(failed)?;
-                // It may be large: those who write at the same time need not wait for it.
-                self.syncing.one(&file).map_err(failed)?;
-                self.make_folder(self.folder(&to), changed).map_err(failed)?;
+                self.make_folder(self.folder(&to), &mut changed).map_err(failed)?;
                 Ok(Prepared {
                     key,
                     file,
                     from,
                     to,
-                    temporary: false,
+                    temporary: None,
+                    changed,
                 })
             }
         }
     }
 
-    fn remove(&self, key: &Key) -> io::Result<bool> {
+    /// Small ones, in the journal first.
+    fn take_names(&self, steps: &mut [Prepared<'_>]) -> Result<(), StorageError> {
+        let Some(first) = steps.first() else {
+            return Ok(());
+        };
+        let changes = steps.iter().filter_map(|step| {
+            Some(Change::Write {
+                path: step.key.as_str().to_owned(),
+                content: step.noted()?.clone(),
+            })
+        });
+        let _making = self
+            .journal
+            .note(changes.collect())
+            .map_err(|error| StorageError::from_io("commit", first.key, error))?;
+        steps.iter_mut().try_for_each(Prepared::take_name)
+    }
+
+    /// A large one, by itself.
+    fn take_name(&self, step: &mut Prepared<'_>) -> Result<(), StorageError> {
+        let key = step.key;
+        let failed = |error| StorageError::from_io("commit", key, error);
+        self.journal.synchronize(&step.file).map_err(failed)?;
+        step.take_name()?;
+        let folder = self.folder(&step.to);
+        for changed in std::iter::once(folder).chain(step.changed.iter().map(PathBuf::as_path)) {
+            self.synchronize(changed).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn synchronize(&self, folder: &Path) -> io::Result<()> {
+        self.journal.synchronize(&File::open(folder)?)
+    }
+
+    fn remove(&self, key: &Key, note: Noting) -> io::Result<()> {
         let path = self.path(key);
-        let removed = match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(&path),
-            removed => removed,
+        let metadata = match fs::symlink_metadata(&path) {
+            Err(error) if is_missing(&error) => return Ok(()),
+            metadata => metadata?,
+        };
+        let noted = note(
+            &self.journal,
+            vec![Change::Remove {
+                path: key.as_str().to_owned(),
+            }],
+        );
+        let making = match noted {
+            // On a full disk a journal that is not there yet cannot be made; then none brings anything back.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => None,
+            making => Some(making?),
+        };
+        let removed = if metadata.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
         };
         match removed {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if !is_missing(&error) => return Err(error),
+            _ if making.is_none() => self.synchronize(self.folder(&path))?,
+            _ => {}
         }
+        Ok(())
     }
+}
+
+/// How the journal takes a change.
+type Noting = fn(&Journal, Vec<Change>) -> io::Result<Making<'_>>;
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn note(folders: &mut Vec<PathBuf>, folder: &Path) {
@@ -196,57 +276,33 @@ impl Storage for Filesystem {
     }
 
     fn commit(&self, steps: &[Step]) -> Result<(), StorageError> {
-        let Some(first) = steps.first() else {
-            return Ok(());
-        };
-        let (Step::Write { key: first, .. } | Step::Publish { from: first, .. }) = first;
-        let failed = |key: &Key| {
-            let key = key.clone();
-            move |error| StorageError::from_io("commit", &key, error)
-        };
-        let writer = self.syncing.writer();
-        let mut changed = Vec::new();
         let mut prepared = steps
             .iter()
-            .map(|step| self.prepare(step, &mut changed))
+            .map(|step| self.prepare(step))
             .collect::<Result<Vec<_>, _>>()?;
-        let written = prepared.iter().filter(|step| step.temporary);
-        if written.clone().next().is_some() {
-            writer
-                .sync(written.map(|step| &step.file), std::iter::empty())
-                .map_err(failed(first))?;
+        let mut room = PORTION;
+        let portions = prepared.chunk_by_mut(|one, next| {
+            let both = one.noted().zip(next.noted());
+            room = room.saturating_sub(one.noted().map_or(0, Bytes::len));
+            let fits = both.is_some_and(|(_, content)| content.len() <= room);
+            if !fits {
+                room = PORTION;
+            }
+            fits
+        });
+        for portion in portions {
+            match portion {
+                [large] if large.noted().is_none() => self.take_name(large)?,
+                small => self.take_names(small)?,
+            }
         }
-        for step in &mut prepared {
-            fs::rename(&step.from, &step.to).map_err(failed(step.key))?;
-            step.temporary = false;
-            note(&mut changed, self.folder(&step.to));
-        }
-        writer
-            .sync(std::iter::empty(), changed.iter().map(PathBuf::as_path))
-            .map_err(failed(first))?;
-        writer.finish();
         Ok(())
     }
 
     fn create(&self, key: &Key) -> Result<Box<dyn Growing>, StorageError> {
         let path = self.path(key);
-        let folder = self.folder(&path);
-        let mut changed = Vec::new();
-        // What grows is not durable and neither need its own folder be; those above may be shared with
-        // what is.
-        let writer = self.syncing.writer();
-        let made = self
-            .make_folder(self.folder(folder), &mut changed)
-            .and_then(|()| {
-                if changed.is_empty() {
-                    return Ok(());
-                }
-                writer.sync(std::iter::empty(), changed.iter().map(PathBuf::as_path))
-            });
-        if made.is_ok() {
-            writer.finish();
-        }
-        made.and_then(|()| fs::create_dir_all(folder))
+        // Nothing is promised of it, nor of its folders.
+        fs::create_dir_all(self.folder(&path))
             .and_then(|()| OpenOptions::new().append(true).create_new(true).open(&path))
             .map(|file| GrowingFile::boxed(file, 0, key))
             .map_err(|error| StorageError::from_io("create", key, error))
@@ -287,20 +343,18 @@ impl Storage for Filesystem {
 
     fn delete(&self, key: &Key) -> Result<(), StorageError> {
         let failed = |error| StorageError::from_io("delete", key, error);
-        if self.remove(key).map_err(failed)? {
-            let path = self.path(key);
-            self.syncing.folder(self.folder(&path)).map_err(failed)?;
-        }
-        Ok(())
+        self.remove(key, Journal::note).map_err(failed)
+    }
+
+    fn discard(&self, key: &Key) -> Result<(), StorageError> {
+        let failed = |error| StorageError::from_io("discard", key, error);
+        self.remove(key, Journal::note_later).map_err(failed)
     }
 
     fn settle(&self, key: &Key) -> Result<(), StorageError> {
-        match self.syncing.folder(&self.path(key)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StorageError::from_io("settle", key, error))
-            }
-            _ => Ok(()),
-        }
+        self.journal
+            .settle()
+            .map_err(|error| StorageError::from_io("settle", key, error))
     }
 
     fn stat(&self, key: &Key) -> Result<Option<Stat>, StorageError> {
@@ -323,13 +377,6 @@ impl Storage for Filesystem {
             total: found.f_blocks.saturating_mul(found.f_frsize),
             free: found.f_bavail.saturating_mul(found.f_frsize),
         }))
-    }
-
-    fn discard(&self, key: &Key) -> Result<(), StorageError> {
-        match self.remove(key) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(StorageError::from_io("discard", key, error)),
-        }
     }
 }
 
@@ -380,17 +427,13 @@ mod tests {
     }
 
     #[test]
-    fn one_push_alone_synchronises_its_own() {
+    fn a_push_alone_takes_one_synchronisation() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Filesystem::new(folder.path()).unwrap();
         storage.commit(&push(0)).unwrap();
-        let before = storage.syncing.count();
-        storage.commit(&push(0)).unwrap();
-        assert_eq!(
-            storage.syncing.count() - before,
-            8,
-            "four files and their four folders"
-        );
+        let before = storage.journal.count();
+        storage.commit(&push(1)).unwrap();
+        assert_eq!(storage.journal.count() - before, 1);
     }
 
     #[test]
@@ -398,9 +441,10 @@ mod tests {
         const PUSHES: u8 = 16;
         let folder = tempfile::tempdir().unwrap();
         let storage = Filesystem::new(folder.path()).unwrap();
-        // Nobody is alone, and nothing is synchronised before all have come.
-        let another = storage.syncing.writer();
-        storage.syncing.hold();
+        storage.commit(&push(PUSHES)).unwrap();
+        let before = storage.journal.count();
+        // Nothing is written before all have come.
+        let held = storage.journal.hold();
         std::thread::scope(|scope| {
             let pushes: Vec<_> = (0..PUSHES)
                 .map(|number| {
@@ -408,12 +452,11 @@ mod tests {
                     scope.spawn(move || storage.commit(&push(number)).unwrap())
                 })
                 .collect();
-            storage.syncing.release_when_waiting(usize::from(PUSHES));
+            held.release_after(usize::from(PUSHES));
             for push in pushes {
                 push.join().unwrap();
             }
         });
-        another.finish();
         for number in 0..PUSHES {
             let digest = Digest::of(Algorithm::Sha256, &[number]);
             assert_eq!(
@@ -421,8 +464,38 @@ mod tests {
                 vec![number; 500]
             );
         }
-        // One for all files, then at most one for each that renames: alone, each would take some twenty.
-        let count = storage.syncing.count();
-        assert!(count <= 1 + u64::from(PUSHES), "{count} synchronisations");
+        assert_eq!(storage.journal.count() - before, 1);
+    }
+
+    /// What is too large for the journal, between what is not: in the order of the steps, whatever their sizes.
+    #[test]
+    fn large_and_small_steps_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Filesystem::new(folder.path()).unwrap();
+        let sizes = [
+            PORTION,
+            1,
+            PORTION + 1,
+            PORTION / 2,
+            PORTION / 2,
+            PORTION / 2,
+            0,
+            PORTION * 2,
+        ];
+        let key = paths::condemned();
+        for count in 1..=sizes.len() {
+            let steps: Vec<_> = (0_u8..)
+                .zip(&sizes[..count])
+                .map(|(number, size)| Step::Write {
+                    key: key.clone(),
+                    content: vec![number; *size].into(),
+                })
+                .collect();
+            storage.commit(&steps).unwrap();
+            let Step::Write { content, .. } = &steps[count - 1] else {
+                unreachable!("all are writes");
+            };
+            assert_eq!(storage.read(&key, u64::MAX).unwrap(), content);
+        }
     }
 }

@@ -8,9 +8,9 @@
 pub mod conformance;
 mod file;
 pub mod filesystem;
+mod journal;
 pub mod paths;
 mod stamp;
-mod sync;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -85,7 +85,7 @@ pub trait Storage: Send + Sync + 'static {
     /// As [`Storage::delete`], for many: after a crash it may be there again, unless its folder was settled.
     fn discard(&self, key: &Key) -> Result<(), StorageError>;
 
-    /// Makes durable what was discarded right under `key`.
+    /// Makes durable what was discarded under `key`.
     fn settle(&self, key: &Key) -> Result<(), StorageError>;
 
     /// An object's size and the time of its last change; none where there is no such object.

@@ -21,6 +21,7 @@
 //! ├── condemned, pardoned                                    what the collector is about to remove, and is not
 //! ├── scrub, schedule                                        how far a scrub has come; when what ran last
 //! ├── lock, control.sock                                     the process that works on this folder
+//! ├── journal-0a, journal-0b                                 what may be done again after a power cut
 //! └── quarantine/docker/registry/v2/...                      damaged files, where they were
 //! ```
 //!
