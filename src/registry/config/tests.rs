@@ -426,10 +426,10 @@ fn aliases_and_merge_keys() {
         assert!(shown.contains(expected), "{text}: {shown}");
     }
     // Two aliases of two aliases of two...
-    let mut bomb = "a0: &a0 {x: 1}\n".to_owned();
-    for level in 1..30 {
+    let doubled = (1..30).map(|level| {
         let before = level - 1;
-        bomb += &format!("a{level}: &a{level} {{x: *a{before}, y: *a{before}}}\n");
-    }
+        format!("a{level}: &a{level} {{x: *a{before}, y: *a{before}}}\n")
+    });
+    let bomb = "a0: &a0 {x: 1}\n".to_owned() + &doubled.collect::<String>();
     assert!(errors(&bomb, &[]).contains("aliases stand for too much here"));
 }
