@@ -26,6 +26,7 @@ pub fn leaves(source: &Arc<Source>, above: &[Word]) -> Result<Vec<Leaf>, Box<Dia
     let mut reader = Reader {
         source,
         events: Events::of(source),
+        merging: 0,
         path: above.iter().map(|word| (word.clone(), whole.clone())).collect(),
         leaves: Vec::new(),
     };
@@ -50,6 +51,8 @@ type Node<'a> = (Vec<Read<'a>>, Span);
 struct Reader<'a> {
     source: &'a Arc<Source>,
     events: Events<'a>,
+    /// Mappings that are being merged into one another.
+    merging: usize,
     /// Words from the outermost in, and where each is written.
     path: Vec<(Word, Span)>,
     leaves: Vec<Leaf>,
@@ -112,7 +115,11 @@ impl<'a> Reader<'a> {
 
     /// Reads on as if these mappings, or lists of them, stood in the one that was read.
     fn merge(&mut self, nodes: Vec<Node<'a>>, seen: &mut Vec<String>) -> Result<(), Box<Diagnostic>> {
+        self.merging += 1;
         for (node, key) in nodes {
+            if self.merging > MAX_DEPTH {
+                return Err(fault("mappings are merged too deeply", &key));
+            }
             let refused = || fault("`<<` takes a mapping, or a list of them", &key);
             let is_list = matches!(node.first(), Some((Event::SequenceStart(..), _)));
             self.events.put_back(node);
@@ -133,6 +140,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
+        self.merging -= 1;
         Ok(())
     }
 

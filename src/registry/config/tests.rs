@@ -425,6 +425,8 @@ fn aliases_and_merge_keys() {
         let shown = errors(text, &[]);
         assert!(shown.contains(expected), "{text}: {shown}");
     }
+    let deep = format!("http: {}x: 1{}\n", "{<<: ".repeat(50) + "{", "}".repeat(51));
+    assert!(errors(&deep, &[]).contains("mappings are merged too deeply"));
     // Two aliases of two aliases of two...
     let doubled = (1..30).map(|level| {
         let before = level - 1;
