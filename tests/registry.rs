@@ -40,6 +40,8 @@ mod probe;
 mod properties;
 mod proxy;
 mod proxy_blobs;
+mod proxy_care;
+mod proxy_clients;
 mod proxy_tags;
 mod race;
 mod reload;

@@ -22,6 +22,9 @@ use super::file::{GrowingFile, OpenFile};
 use super::journal::{Change, Journal, Making, PORTION};
 use super::{Content, Growing, Key, Space, Stamp, Stat, Step, Storage, StorageError};
 
+/// A content that is longer, bytes, is written once, and not to the journal too.
+const LARGE: usize = PORTION / 2;
+
 /// A folder as a store.
 pub struct Filesystem {
     root: PathBuf,
@@ -45,7 +48,13 @@ struct Prepared<'a> {
 impl Prepared<'_> {
     /// What the journal is to hold of it; none if that would be too much.
     fn noted(&self) -> Option<&Bytes> {
-        self.temporary.filter(|content| content.len() <= PORTION)
+        self.temporary.filter(|content| content.len() <= LARGE)
+    }
+
+    /// The room that it takes in the journal, at most.
+    fn weight(&self) -> usize {
+        let content = self.noted().map_or(0, Bytes::len);
+        content + self.key.as_str().len() + 32
     }
 
     fn take_name(&mut self) -> Result<(), StorageError> {
@@ -280,13 +289,12 @@ impl Storage for Filesystem {
             .iter()
             .map(|step| self.prepare(step))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut room = PORTION;
+        let mut taken = 0;
         let portions = prepared.chunk_by_mut(|one, next| {
-            let both = one.noted().zip(next.noted());
-            room = room.saturating_sub(one.noted().map_or(0, Bytes::len));
-            let fits = both.is_some_and(|(_, content)| content.len() <= room);
+            taken += one.weight();
+            let fits = one.noted().and(next.noted()).is_some() && taken + next.weight() <= PORTION;
             if !fits {
-                room = PORTION;
+                taken = 0;
             }
             fits
         });

@@ -9,6 +9,7 @@ mod peers;
 #[path = "report.rs"]
 pub mod report;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use data::Data;
@@ -185,6 +186,12 @@ fn idle(scene: &Scene, peer: Peer) -> Sample {
 }
 
 impl Scene<'_> {
+    /// A folder for many files, which goes when all works are done: ext4 gives no inode again for a while, and who
+    /// makes files after many were removed pays for looking past them.
+    fn lasting_folder(&self) -> PathBuf {
+        tempfile::tempdir_in(&self.data.work).unwrap().keep()
+    }
+
     fn download(&self, peer: Peer, secure: bool, clients: u64) -> Sample {
         let server = Running::start(peer, self, &self.data.folder, secure);
         let digest = if clients == 1 {
@@ -260,9 +267,9 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
     if peer == Peer::Nginx {
         return None;
     }
-    let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
-    Data::blobs_for_manifests(folder.path());
-    let server = Running::start(peer, scene, folder.path(), false);
+    let folder = scene.lasting_folder();
+    Data::blobs_for_manifests(&folder);
+    let server = Running::start(peer, scene, &folder, false);
     Some(measured(&server, || {
         load::requests(&server, 16, scene.options.period(), 201, |number| {
             let manifest = scene.data.numbered_manifest(number);
@@ -278,10 +285,10 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
 
 /// Manifests that nothing names, taken away by the program's own verb.
 fn collection(scene: &Scene, peer: Peer) -> Option<Sample> {
-    let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
+    let folder = scene.lasting_folder();
     let manifests = scene.options.scaled(10_000, 20);
-    scene.data.untagged(folder.path(), manifests);
-    peers::collect(peer, scene, folder.path(), manifests)
+    scene.data.untagged(&folder, manifests);
+    peers::collect(peer, scene, &folder, manifests)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for a table")]

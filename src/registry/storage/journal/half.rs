@@ -8,10 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::{self, FRAME, Record};
 
-/// A half grows by this much, in zeros: a write that changes no length costs its disk no more than itself.
-pub const STEP: u64 = 256 << 10;
-/// How many processes may write to one folder at the same time.
-const SLOTS: usize = 16;
+/// The least that a half may hold, bytes.
+pub const LEAST: u64 = 256 << 10;
+/// A half grows to what it may hold in so many steps, in zeros: a write that changes no length costs the disk no more
+/// than itself, and one that does has the file system write all that is new.
+const STEPS: u64 = 4;
+/// How many pairs a folder may have. It takes one for each process that writes, and for each that was killed a
+/// moment ago.
+const SLOTS: usize = 64;
 
 /// One file. The zeros at its beginning say that nothing in it is to be done again; so does an empty one.
 pub struct Half {
@@ -38,13 +42,14 @@ impl Halves {
             };
             if let Some(halves) = Self::open(folder, slot, options)? {
                 // One that is to be settled first is somebody else's matter.
-                if halves.records()?.is_empty() {
+                if halves.boot()?.is_none() {
                     return Ok(halves);
                 }
             }
         }
         Err(io::Error::other(format!(
-            "{SLOTS} processes write to this folder already"
+            "{SLOTS} journals are in use in {} already",
+            folder.display()
         )))
     }
 
@@ -64,17 +69,28 @@ impl Halves {
 
     fn open(folder: &Path, slot: usize, options: impl Fn() -> OpenOptions) -> io::Result<Option<Self>> {
         let path = |half: char| folder.join(format!("journal-{slot}{half}"));
+        // Before the one that is locked: where that is, both are.
+        let second = options().open(path('b'))?;
         let first = options().open(path('a'))?;
         match first.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        let second = options().open(path('b'))?;
         Ok(Some(Self([Half::new(first)?, Half::new(second)?])))
     }
 
-    /// What is to be done again, in its order.
+    /// The system that noted what is to be done again; none where there is nothing.
+    pub fn boot(&self) -> io::Result<Option<String>> {
+        for half in &self.0 {
+            if let Some(first) = half.first()? {
+                return Ok(Some(first.boot));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is to be done again, each half with the mark of its frames.
     pub fn records(&self) -> io::Result<Vec<(u64, Vec<Record>)>> {
         let mut found = Vec::new();
         for half in &self.0 {
@@ -106,7 +122,8 @@ impl Half {
         if length <= allocated {
             return Ok(true);
         }
-        let wanted = length.next_multiple_of(STEP);
+        let step = (capacity / STEPS).max(LEAST);
+        let wanted = length.next_multiple_of(step);
         if wanted > capacity {
             return Ok(false);
         }
@@ -130,19 +147,31 @@ impl Half {
         self.write(&[0; FRAME], 0)
     }
 
-    pub fn records(&self) -> io::Result<Option<(u64, Vec<Record>)>> {
-        let mut head = [0; FRAME];
+    /// What it holds first: without a read of all of it.
+    pub fn first(&self) -> io::Result<Option<Record>> {
         let length = self.file.metadata()?.len();
+        let mut head = [0; FRAME];
         if length < FRAME as u64 {
             return Ok(None);
         }
         self.file.read_exact_at(&mut head, 0)?;
-        if head == [0; FRAME] {
+        let frame = FRAME as u64 + record::payload(&head);
+        if head == [0; FRAME] || frame > length {
             return Ok(None);
         }
-        let mut half = vec![0; usize::try_from(length).unwrap_or(0)];
-        self.file.read_exact_at(&mut half, 0)?;
-        Ok(record::records(&half))
+        let first = record::records(&self.read(frame)?);
+        Ok(first.and_then(|(_, records)| records.into_iter().next()))
+    }
+
+    fn records(&self) -> io::Result<Option<(u64, Vec<Record>)>> {
+        let length = self.file.metadata()?.len();
+        Ok(record::records(&self.read(length)?))
+    }
+
+    fn read(&self, length: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
     }
 }
 

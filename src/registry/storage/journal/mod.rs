@@ -24,13 +24,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use group::Making;
 use group::{Outcome, Shared, State};
-use half::{Halves, STEP};
+use half::{Halves, LEAST};
 pub use record::Change;
 use record::Record;
 
 /// What a half may grow to, bytes, on a file system that is large enough.
 const CAPACITY: u64 = 16 << 20;
-/// The most that should be noted at once, and that waits for somebody to settle it, bytes.
+/// The most that may be noted at once, and that waits for somebody to settle it, bytes.
 pub const PORTION: usize = 64 << 10;
 /// Of a running system: another one has started from what was on the disk.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -46,7 +46,7 @@ impl Journal {
         let space = rustix::fs::statvfs(root)?;
         let total = space.f_blocks.saturating_mul(space.f_frsize);
         let boot = fs::read_to_string(BOOT)?;
-        Self::under(root, boot.trim(), (total / 128).clamp(STEP, CAPACITY))
+        Self::under(root, boot.trim(), (total / 128).clamp(LEAST, CAPACITY))
     }
 
     fn under(root: &Path, boot: &str, capacity: u64) -> io::Result<Self> {
@@ -130,6 +130,7 @@ impl Journal {
                 let taken = state.end + state.batch.frames.len() as u64;
                 match halves.0[state.active].reserve(taken + length, shared.capacity) {
                     Ok(true) => return Ok(state),
+                    Ok(false) if taken == 0 => return Err(io::ErrorKind::FileTooLarge.into()),
                     Err(error) if taken == 0 => return Err(error),
                     // It grows no more, but will be empty again.
                     Ok(false) | Err(_) => {}
@@ -150,7 +151,7 @@ impl Journal {
         fs::create_dir_all(&folder)?;
         let halves = Arc::new(Halves::take(&folder)?);
         for half in &halves.0 {
-            half.reserve(STEP, self.shared.capacity)?;
+            half.reserve(LEAST, self.shared.capacity)?;
         }
         // Their names must last before anybody relies on what they hold.
         for folder in [&folder, &self.shared.root] {

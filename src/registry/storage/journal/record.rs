@@ -105,6 +105,12 @@ pub fn stamp(frame: &mut [u8], generation: u64) {
     frame[4..12].copy_from_slice(&generation.to_le_bytes());
 }
 
+/// The length of the payload behind this head.
+pub fn payload(head: &[u8; FRAME]) -> u64 {
+    let [first, second, third, fourth, ..] = *head;
+    u32::from_le_bytes([first, second, third, fourth]).into()
+}
+
 /// The generation and the records of a half. They end where a frame is damaged, or is of another generation:
 /// it was being written when everything stopped, or is left of what the half held before.
 pub fn records(mut half: &[u8]) -> Option<(u64, Vec<Record>)> {

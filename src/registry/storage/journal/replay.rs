@@ -18,39 +18,43 @@ use super::record::{Change, Record};
 /// it is done again first; under this one all is there that they wrote, and settling it can wait.
 pub fn recover(root: &Path, boot: &str) -> io::Result<()> {
     let mut left = Vec::new();
-    let mut records = Vec::new();
+    let mut is_ours = true;
     for halves in Halves::left(&folder(root)) {
-        let found = halves.records()?;
-        if !found.is_empty() {
-            records.extend(found);
+        if let Some(noted) = halves.boot()? {
+            is_ours &= noted == boot;
             left.push(halves);
         }
     }
     if left.is_empty() {
         return Ok(());
     }
-    records.sort_by_key(|(generation, _)| *generation);
-    let records: Vec<Record> = records.into_iter().flat_map(|(_, records)| records).collect();
-    let filesystem = File::open(root)?;
-    let settle = move || {
-        syncfs(&filesystem)?;
-        left.iter().try_for_each(Halves::empty)
-    };
-    if records.iter().all(|record| record.boot == boot) {
+    if is_ours {
+        let root = File::open(root)?;
         thread::Builder::new().name("journal".to_owned()).spawn(move || {
-            if let Err(error) = settle() {
+            if let Err(error) = settle(&root, &left) {
                 tracing::error!(%error, "what the last process wrote could not be made durable");
             }
         })?;
         return Ok(());
     }
+    let mut noted = Vec::new();
+    for halves in &left {
+        noted.extend(halves.records()?);
+    }
+    noted.sort_by_key(|(generation, _)| *generation);
+    let records: Vec<Record> = noted.into_iter().flat_map(|(_, records)| records).collect();
     let count = replay(root, &records)?;
     tracing::info!(
         changes = records.len(),
         restored = count,
         "the system was not shut down: its last changes are there again"
     );
-    settle()
+    settle(&File::open(root)?, &left)
+}
+
+fn settle(root: &File, left: &[Halves]) -> io::Result<()> {
+    syncfs(root)?;
+    left.iter().try_for_each(Halves::empty)
 }
 
 /// Does again what of `records`, in their order, did not last. How many changes that were.

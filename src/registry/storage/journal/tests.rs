@@ -28,7 +28,7 @@ impl Journal {
         self.shared.changed.notify_all();
         let cleared = |state: &State| {
             let halves = state.halves.as_ref().expect("something was noted");
-            halves.0[1 - state.active].records().unwrap().is_none()
+            halves.0[1 - state.active].first().unwrap().is_none()
         };
         while state.generation == generation || !cleared(&state) {
             let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(20));
@@ -77,7 +77,7 @@ impl Scene {
     }
 
     fn open(&self, boot: &str) -> Journal {
-        Journal::under(self.folder.path(), boot, 4 * STEP).unwrap()
+        Journal::under(self.folder.path(), boot, 4 * LEAST).unwrap()
     }
 
     fn write(&self, journal: &Journal, path: &str, content: &str) {
