@@ -29,6 +29,7 @@ mod fuzz;
 mod hardening;
 mod health;
 mod http2;
+mod key_sets;
 mod kills;
 mod limits;
 mod listing;

@@ -58,6 +58,8 @@ problems! {
     UpstreamFailed => "UNAVAILABLE", BAD_GATEWAY, "the registry that this is a mirror of cannot be used";
     UpstreamSlow => "UNAVAILABLE", GATEWAY_TIMEOUT, "the registry that this is a mirror of does not answer";
     StorageFull => "UNAVAILABLE", INSUFFICIENT_STORAGE, "the registry's storage is full";
+    /// Distribution's words.
+    Unwell => "UNAVAILABLE", SERVICE_UNAVAILABLE, "service unavailable";
     Internal => "UNKNOWN", INTERNAL_SERVER_ERROR, "internal error; the registry's log has the cause";
 }
 

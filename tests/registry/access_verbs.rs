@@ -1,13 +1,16 @@
 //! The verbs that go with access, `user` and `explain-access`, and what is wrong with its sections.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use regdeploy::registry::access::htpasswd;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::{RULES, Users, lines};
+use super::care;
+use super::server::{Server, until};
 
 fn verb(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
@@ -280,4 +283,86 @@ fn what_keeps_users_from_logging_in_keeps_the_server_from_starting() {
         "error: users:2: the hash of `alice` is not of bcrypt; make it anew with `regdeploy-registry user add` or \
          `htpasswd -B`\n"
     );
+}
+
+/// Work that changes anything, whichever way it is asked for; not what only looks.
+#[test]
+fn what_administrators_do_is_written_down() {
+    let audit = "access:\n  audit: {enabled: true, file: DIR/audit.log}\n";
+    let mut server = Server::on(
+        tempfile::tempdir().unwrap(),
+        SocketAddr::from(([127, 0, 0, 1], 0)),
+        audit,
+    );
+    let path = server.folder.path().join("audit.log");
+    let told = || -> Vec<_> {
+        let line = |line: &Value| {
+            assert!(
+                line["event"] == "administration" && line.get("status").is_none(),
+                "{line}"
+            );
+            let text = |key: &str| line[key].as_str().unwrap_or("").to_owned();
+            [text("action"), text("outcome"), text("user"), text("proof")]
+        };
+        lines(&path).iter().map(line).collect()
+    };
+    // What the server does by itself: a purge of uploads is due at the first start.
+    until(&1, || told().len());
+    let me = format!("uid {}", rustix::process::getuid().as_raw());
+    let expected = |lines: &[[&str; 3]]| -> Vec<_> {
+        let line = |[action, outcome, proof]: &[&str; 3]| {
+            let user = if *proof == "schedule" { "" } else { &me };
+            [action, outcome, user, proof].map(str::to_owned)
+        };
+        lines.iter().map(line).collect()
+    };
+    for looks in [
+        &["stats"][..],
+        &["readonly"],
+        &["gc", "--dry-run"],
+        &["purge", "--dry-run"],
+        &["scrub", "--dry-run"],
+        &["retention", "plan"],
+    ] {
+        care::lines(server.folder.path(), looks);
+    }
+    for acts in [
+        &["readonly", "on"][..],
+        &["readonly", "off"],
+        &["gc"],
+        &["purge"],
+        &["scrub"],
+        &["retention", "apply"],
+    ] {
+        care::lines(server.folder.path(), acts);
+    }
+    let archive = server.folder.path().join("broken.tar");
+    std::fs::write(&archive, "no archive").unwrap();
+    let import = ["import", archive.to_str().unwrap(), "--repository", "team/app"];
+    care::stderr_of_failure(server.folder.path(), &import);
+    server.terminate();
+    assert!(server.wait().success());
+    care::lines(server.folder.path(), &["gc", "--dry-run"]);
+    care::lines(server.folder.path(), &["gc"]);
+    assert_eq!(
+        told(),
+        expected(&[
+            ["purge", "done", "schedule"],
+            ["readonly on", "done", "control socket"],
+            ["readonly off", "done", "control socket"],
+            ["gc", "done", "control socket"],
+            ["purge", "done", "control socket"],
+            ["scrub", "done", "control socket"],
+            ["retention", "done", "control socket"],
+            ["import", "failed", "control socket"],
+            ["gc", "done", "verb"],
+        ])
+    );
+    let failed = &lines(&path)[7];
+    assert_eq!(failed["repository"], "team/app");
+    assert!(!failed["reason"].as_str().unwrap().is_empty(), "{failed}");
+    // Who cannot be written down does nothing.
+    server.configure("access:\n  audit: {enabled: true, file: DIR/none/audit.log}\n");
+    let refused = care::stderr_of_failure(server.folder.path(), &["gc"]);
+    assert!(refused.contains("open the audit log"), "{refused}");
 }

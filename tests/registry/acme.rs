@@ -1,14 +1,14 @@
 //! Certificates from a real ACME server: Debian's `pebble`, which looks names up at its challenge test server.
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use regdeploy::certificate::{Authority, IssueOptions, Name, Request};
 
-use super::server::{Server, await_port, free_port};
+use super::server::{Server, await_port, free_port, until};
 use super::tls::{Client, await_other_than, options, read};
 
 const HOST: &str = "registry.test";
@@ -20,8 +20,8 @@ struct Pebble {
 }
 
 impl Pebble {
-    /// Looks for the names that it is asked for at `tls`.
-    fn start(folder: &Path, tls: SocketAddr) -> Self {
+    /// Looks for the names that it is asked for at `tls`, or at `http`.
+    fn start(folder: &Path, tls: u16, http: u16) -> Self {
         let names = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (listen, management, challenges) = (free_port(), free_port(), free_port());
         let authority = Authority::create("of the ACME server", options(2)).unwrap();
@@ -36,8 +36,8 @@ impl Pebble {
             "managementListenAddress": management.to_string(),
             "certificate": folder.join("acme.pem"),
             "privateKey": folder.join("acme-key.pem"),
-            "httpPort": 1,
-            "tlsPort": tls.port(),
+            "httpPort": http,
+            "tlsPort": tls,
             "ocspResponderURL": "",
             "externalAccountBindingRequired": false,
         }});
@@ -93,7 +93,7 @@ impl Drop for Pebble {
 fn a_certificate_comes_is_kept_and_is_renewed() {
     let folder = tempfile::tempdir().unwrap();
     let address = free_port();
-    let pebble = Pebble::start(folder.path(), address);
+    let pebble = Pebble::start(folder.path(), address.port(), 1);
     let lines = format!(
         "  tls:\n    letsencrypt:\n      hosts: [{HOST}]\n      email: admin@registry.test\n      cachefile: DIR/acme\n      \
          directoryurl: {}\n      directoryca: DIR/acme-ca.pem\n",
@@ -137,4 +137,24 @@ fn a_certificate_comes_is_kept_and_is_renewed() {
     assert!(read(&renewed).issuer.contains("Pebble"));
     assert_ne!(renewed, first);
     assert_eq!(fs::read(acme.join("account.json")).unwrap(), account);
+}
+
+/// For a registry that nobody reaches at port 443, or that is behind a proxy there.
+#[test]
+fn a_certificate_comes_by_http_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (address, http) = (free_port(), free_port());
+    let pebble = Pebble::start(folder.path(), 1, http.port());
+    let lines = format!(
+        "  tls:\n    letsencrypt:\n      hosts: [{HOST}, other.test]\n      cachefile: DIR/acme\n      directoryurl: {}\n      \
+         directoryca: DIR/acme-ca.pem\n      challenge: http-01\n      httpaddr: {http}\n",
+        pebble.directory
+    );
+    let server = Server::on(folder, address, &lines);
+    let client = Client::new(None);
+    let came = await_other_than(&client, &server, HOST, b"");
+    assert!(read(&came).issuer.contains("Pebble"), "{}", read(&came).issuer);
+    assert_eq!(read(&came).names, Name::parse_all([HOST, "other.test"]).unwrap());
+    // Nobody waits for an answer there any longer.
+    until(&true, || TcpStream::connect(http).is_err());
 }

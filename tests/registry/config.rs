@@ -1,7 +1,9 @@
 //! What single keys of the configuration do, over real connections.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use super::client::send;
 use super::server::{Server, until};
 
 /// A server whose `http` section is this, and that listens on `socket`.
-fn spawn(folder: &std::path::Path, http: &str) -> std::process::Child {
+fn spawn(folder: &Path, http: &str) -> std::process::Child {
     let config = folder.join("registry.yml");
     let text = format!(
         "storage:\n  filesystem:\n    rootdirectory: {}/data\nhttp:\n{http}",
@@ -79,6 +81,104 @@ fn http2_without_tls_where_it_is_asked_for() {
     assert!(http2(&Server::start()).is_err());
 }
 
+/// Waits until somebody listens.
+fn connect(socket: &Path) -> UnixStream {
+    let start = Instant::now();
+    loop {
+        match UnixStream::connect(socket) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_host_s_name_is_an_address() {
+    let folder = tempfile::tempdir().unwrap();
+    // IPv4 before IPv6, as in Go.
+    let spawned = |name: &str| {
+        let config = folder.path().join("registry.yml");
+        let text = format!(
+            "storage: {{filesystem: {{rootdirectory: {}/data}}}}\nhttp: {{addr: '{name}'}}\n",
+            folder.path().display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_regdeploy"))
+            .args(["registry", "serve", "--config"])
+            .arg(&config)
+            .env_clear()
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        while lines.read_line(&mut said).unwrap() > 0 && !said.contains("listening on") {}
+        let _ = child.kill();
+        (child.wait().unwrap(), said)
+    };
+    let (_, said) = spawned("localhost:0");
+    assert!(said.contains("listening on 127.0.0.1:"), "{said}");
+    let (_, said) = spawned("[::1]:0");
+    assert!(said.contains("listening on [::1]:"), "{said}");
+    let (status, said) = spawned("nobody.invalid:5000");
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("listen on nobody.invalid:5000: "), "{said}");
+}
+
+#[test]
+fn a_socket_speaks_tls_and_http2_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("registry.sock");
+    let curl = |options: &[&str]| {
+        let output = Command::new("curl")
+            .args(["-sSk", "-o", "/dev/null", "-w", "%{http_version} %{http_code}"])
+            .arg("--unix-socket")
+            .arg(&socket)
+            .args(options)
+            .output()
+            .expect("curl is installed");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (plain, secure) = ("http://localhost/v2/", "https://localhost/v2/");
+    for (lines, expected) in [
+        (
+            "  tls: {selfsigned: {enabled: true}}\n",
+            [
+                (&["--http2", secure][..], "2 200"),
+                (&["--http1.1", secure], "1.1 200"),
+                (&[plain], "1.1 400"),
+            ],
+        ),
+        (
+            "  h2c: {enabled: true}\n",
+            [
+                (&["--http2-prior-knowledge", plain], "2 200"),
+                (&[plain], "1.1 200"),
+                (&["-X", "PUT", "-d", "x", plain], "1.1 405"),
+            ],
+        ),
+        (
+            "",
+            [
+                (&["--http2-prior-knowledge", plain], "0 000"),
+                (&[plain], "1.1 200"),
+                (&[secure], "0 000"),
+            ],
+        ),
+    ] {
+        let http = format!("  net: unix\n  addr: {}\n{lines}", socket.display());
+        let mut child = spawn(folder.path(), &http);
+        drop(connect(&socket));
+        for (options, expected) in expected {
+            assert_eq!(curl(options), expected, "{lines} {options:?}");
+        }
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+}
+
 #[test]
 fn a_socket_in_the_file_system() {
     let folder = tempfile::tempdir().unwrap();
@@ -87,14 +187,7 @@ fn a_socket_in_the_file_system() {
     // What a crash leaves behind is in nobody's way.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let mut child = spawn(folder.path(), &http);
-    let start = Instant::now();
-    let mut stream = loop {
-        match UnixStream::connect(&socket) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "{error}"),
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
+    let mut stream = connect(&socket);
     stream
         .write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .unwrap();
@@ -109,15 +202,19 @@ fn a_socket_in_the_file_system() {
     assert!(!socket.exists());
 }
 
+/// Where `http.debug.addr` listens.
+pub fn second_port(server: &Server) -> SocketAddr {
+    server.await_log("debugging on ");
+    server.await_log("\n").trim().parse().unwrap()
+}
+
 #[test]
 fn the_second_port_says_how_it_goes() {
     let server = Server::with(
         "  debug:\n    addr: 127.0.0.1:0\n    prometheus:\n      enabled: true\n      path: /counted\n\
          health:\n  file:\n    - file: DIR/down\n      interval: 100ms\n",
     );
-    server.await_log("debugging on 127.0.0.1:");
-    let port = server.await_log("\n");
-    let address = format!("127.0.0.1:{}", port.trim()).parse().unwrap();
+    let address = second_port(&server);
     let ask = |path: &str| send(address, "GET", path, &[], "");
     assert_eq!(ask("/debug/health").expect(200).body, "{}");
     let counted = ask("/counted").expect(200);

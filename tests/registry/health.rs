@@ -1,13 +1,17 @@
 //! Health and readiness: what those are told who decide whether requests come here.
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::client::send;
+use super::config::second_port;
 use super::receiver::Receiver;
-use super::server::Server;
+use super::server::{Server, free_port, sha256};
 
 /// Asks until the answer has this status.
 fn until(server: &Server, target: &str, status: u16) -> serde_json::Value {
@@ -65,11 +69,19 @@ fn a_file_takes_it_out_of_service() {
         until(&server, "/debug/health", 503),
         json!({name: "the file is there"})
     );
-    // It is alive all the same, and serves who comes.
+    // It is alive all the same, and serves nobody, as distribution does.
     server.get("/healthz").expect(200);
-    server.get("/v2/").expect(200);
+    for target in ["/", "/v2/", "/v2/a/tags/list", "/v2/_catalog"] {
+        let refused = server.get(target).expect(503);
+        assert_eq!(refused.code(), "UNAVAILABLE", "{target}");
+        let error = refused.json()["errors"][0].clone();
+        assert_eq!(error["message"], "service unavailable");
+        assert_eq!(error["detail"], "health check failed: please see /debug/health");
+    }
+    server.get("/ui/").expect(503);
     std::fs::remove_file(&file).unwrap();
     until(&server, "/readyz", 200);
+    server.get("/v2/").expect(200);
 }
 
 #[test]
@@ -120,7 +132,79 @@ fn a_storage_that_takes_no_write() {
         told["failing"],
         json!({"storagedriver": "the storage takes no write"})
     );
+    server.get("/v2/").expect(503);
+    server.await_log("a check has failed once more");
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&aside, &folder).unwrap();
     until(&server, "/readyz", 200);
+    server.get("/v2/").expect(200);
+}
+
+/// Load balancers hear of it while requests that are under way come to their end.
+#[test]
+fn a_server_that_drains_is_not_ready() {
+    let mut server = Server::with("  debug: {addr: '127.0.0.1:0'}\n");
+    let second = second_port(&server);
+    let ask = |path: &str| send(second, "GET", path, &[], "");
+    ask("/readyz").expect(200);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 1\r\n\r\n",
+        sha256(b"x")
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.terminate();
+    server.await_log("stopping");
+    super::server::until(&503, || ask("/readyz").status);
+    let told = ask("/readyz").json();
+    assert_eq!(
+        told["failing"],
+        json!({"draining": "the server is about to stop"})
+    );
+    ask("/healthz").expect(200);
+    stream.write_all(b"x").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+    drop(stream);
+    assert!(server.wait().success());
+}
+
+/// One that an ACME server gives is looked after like one that is in a file.
+#[test]
+fn a_certificate_that_does_not_come_or_has_expired() {
+    let nobody = free_port();
+    let mut server = Server::with(&format!(
+        "  debug: {{addr: '127.0.0.1:0'}}\n  tls: {{letsencrypt: {{hosts: [registry.test], cachefile: DIR/acme, directoryurl: \
+         'https://{nobody}/dir'}}}}\n"
+    ));
+    // The checks begin beside the first requests.
+    let told = |server: &Server, of: &str| {
+        let second = second_port(server);
+        let ask = || send(second, "GET", "/readyz", &[], "").json()[of]["certificate"].clone();
+        super::server::until(&true, || !ask().is_null());
+        ask()
+    };
+    assert_eq!(
+        told(&server, "warnings"),
+        "there is no certificate yet: it comes from the ACME server"
+    );
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(vec!["registry.test".to_owned()]).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    parameters.not_after = rcgen::date_time_ymd(2001, 2, 3);
+    let folder = server.folder.path().join("acme");
+    std::fs::create_dir_all(&folder).unwrap();
+    let old = parameters.self_signed(&key).unwrap().pem();
+    std::fs::write(folder.join("certificate.pem"), old).unwrap();
+    std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+    server.crash_and_restart();
+    assert_eq!(
+        told(&server, "failing"),
+        "the certificate has expired: 2001-02-03T00:00:00Z"
+    );
 }

@@ -66,6 +66,31 @@ fn item_3_bytes_of_a_client_are_limited() {
     server.head(&target).expect(429);
 }
 
+#[test]
+fn item_3_bytes_from_a_client_are_limited() {
+    let users = Users::of(&["alice", "bob"]);
+    let server = Server::with(&format!(
+        "{}access:\n  limits: {{received: 1MiB/h}}\n",
+        users.section()
+    ));
+    let push = |user: &str, content: &[u8]| push_blob_as(&server, user, "a", content);
+    let content = vec![7; 3 << 20];
+    // What was begun is taken whole, and then is to be paid for; what is sent is counted apart.
+    push("alice", &content).expect(201);
+    let limited = push("alice", b"x").expect(429);
+    let wait: u64 = limited.header("retry-after").parse().unwrap();
+    assert!((3600..=7200).contains(&wait), "{wait}");
+    let target = format!("/v2/a/blobs/{}", sha256(&content));
+    for _ in 0..3 {
+        send_as(&server, "bob", "GET", &target, b"").expect(200);
+    }
+    push("bob", b"x").expect(201);
+    // What is refused has been sent all the same.
+    let wrong = format!("/v2/a/blobs/uploads/?digest={}", sha256(b"another"));
+    send_as(&server, "bob", "POST", &wrong, &content).expect(400);
+    push("bob", b"x").expect(429);
+}
+
 const QUOTA: &str = "access:\n  quotas:\n    - {repositories: [free/**], bytes: 1TiB}\n    - {repositories: ['**'], bytes: 10000, \
                      tags: 2}\n";
 
@@ -154,6 +179,18 @@ fn a_repository_has_no_more_tags_than_its_quota() {
     server.crash_and_restart();
     put(&server, "v4").expect(403);
     put(&server, "v3").expect(201);
+}
+
+/// The sum that is remembered is not older than what was collected.
+#[test]
+fn a_collection_makes_room_in_a_quota() {
+    let server = Server::with(QUOTA);
+    let push = |fill: u8| push_blob_as(&server, "", "a", &vec![fill; 6000]);
+    push(1).expect(201);
+    push(2).expect(403);
+    assert_eq!(server.verb(&["gc", "--grace", "0"])["removed"]["blobs"], 1);
+    push(2).expect(201);
+    push(1).expect(403);
 }
 
 /// Many pushes at once stay below the limit together.

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::access::{RULES, Users, basic, push_blob_as, send_as};
 use super::server::{OCI_INDEX, OCI_MANIFEST, Server, image};
 
 fn text(server: &Server, target: &str, status: u16) -> String {
@@ -191,8 +192,75 @@ fn thousands_of_repositories_a_page_at_a_time() {
     );
 }
 
+/// Who has to log in does so as browsers do, and sees what they may pull.
+#[test]
+fn people_log_in_and_see_what_is_theirs() {
+    let users = Users::of(&["alice", "olga"]);
+    for more in ["", "  tokenserver: {enabled: true}\n"] {
+        let server = Server::with(&format!("{}{more}{RULES}", users.section()));
+        let olga = basic("olga", "aglo");
+        let push = |name: &str| {
+            let digest = push_blob_as(&server, "olga", name, b"{}").expect(201);
+            let digest = digest.header("docker-content-digest").to_owned();
+            let manifest = image(&digest, &digest, 2, "");
+            let headers = [("content-type", OCI_MANIFEST), ("authorization", &olga)];
+            let target = format!("/v2/{name}/manifests/v1");
+            server.send("PUT", &target, &headers, manifest).expect(201);
+        };
+        let names = ["home/alice/app", "home/bob/app", "library/base", "secret/plans"];
+        names.into_iter().for_each(push);
+        let seen = |user: &str| {
+            let page = send_as(&server, user, "GET", "/ui/", b"").expect(200);
+            let page = String::from_utf8(page.body.to_vec()).unwrap();
+            names.map(|name| page.contains(&format!(">{}</a>", name.replace('/', "&#x2f;"))))
+        };
+        assert_eq!(seen("olga"), [true; 4]);
+        assert_eq!(seen("alice"), [true, false, true, false]);
+        assert_eq!(seen(""), [false, false, true, false]);
+        let status = |user: &str, target: &str| send_as(&server, user, "GET", target, b"").status;
+        for target in ["/ui/r/secret/plans", "/ui/r/secret/plans:v1", "/ui/r/secret/none"] {
+            let found = ["olga", "alice", ""].map(|user| status(user, target));
+            let there = if target.ends_with("none") { 404 } else { 200 };
+            assert_eq!(found, [there, 403, 401], "{target}");
+        }
+        // A browser asks for a name and password, and knows no tokens.
+        let refused = server.get("/ui/r/home/alice/app").expect(401);
+        assert_eq!(
+            refused.header("www-authenticate"),
+            "Basic realm=\"the registry\", charset=\"UTF-8\""
+        );
+        has(
+            &text(&server, "/ui/r/home/alice/app", 401),
+            &["authentication required"],
+        );
+        let header = basic("alice", "wrong");
+        let wrong = server.send("GET", "/ui/", &[("authorization", &header)], "");
+        assert_eq!(
+            wrong.expect(401).header("content-type"),
+            "text/html; charset=utf-8"
+        );
+
+        let as_browser = |user: &str| {
+            let address = format!("http://{user}@{}", server.address);
+            browse_at(&format!("{address}/ui/r/home/alice/app"), &["--dump-dom"])
+        };
+        if more.is_empty() {
+            has(
+                &as_browser("alice:ecila"),
+                &["<title>home/alice/app</title>", ">v1</a>"],
+            );
+            let tree = as_browser("alice:wrong");
+            assert!(!tree.contains(">v1</a>"), "{tree}");
+        }
+    }
+}
+
 /// Runs the browser on a page; what it prints.
 fn browse(server: &Server, target: &str, options: &[&str]) -> String {
+    browse_at(&format!("http://{}{target}", server.address), options)
+}
+
+fn browse_at(url: &str, options: &[&str]) -> String {
     let profile = tempfile::tempdir().unwrap();
     let output = Command::new("chromium")
         .args([
@@ -208,7 +276,7 @@ fn browse(server: &Server, target: &str, options: &[&str]) -> String {
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
         .args(options)
-        .arg(format!("http://{}{target}", server.address))
+        .arg(url)
         .output()
         .expect("chromium is installed");
     assert!(

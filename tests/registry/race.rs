@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use regdeploy::registry::access::audit::AuditConfig;
 use regdeploy::registry::content::collect::{Collected, Options};
 use regdeploy::registry::control::message::Request;
 use regdeploy::registry::control::{Asked, ask};
@@ -271,6 +272,7 @@ fn collect(server: &Server, grace: Duration) -> Collected {
         dry_run: false,
     };
     ask(Asked {
+        audit: &AuditConfig::default(),
         root: &server.data(),
         request: &Request::Collect { options },
         content: None,

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::server::{Server, sha256};
+use super::server::{Server, sha256, until};
 
 #[test]
 fn sighup_reads_the_configuration_again() {
@@ -38,6 +38,88 @@ fn sighup_reads_the_configuration_again() {
     server.await_log("`http.maxconnections` has changed, and takes effect at the next start");
     server.await_log("the configuration was read again");
     assert_eq!(seen(&server), "");
+}
+
+/// A request is judged to its end by what was in force when it came.
+#[test]
+fn one_request_has_one_configuration() {
+    let server = Server::start();
+    let content = vec![7; 100_000];
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = format!(
+        "POST /v2/a/blobs/uploads/?digest={} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        sha256(&content),
+        content.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // Its handler wants the body: access has let it pass.
+    let mut answer = [0; 25];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.reconfigure(
+        "access:\n  rules: [{who: [everybody], allow: [pull]}]\n  quotas: [{repositories: ['**'], bytes: 10}]\n",
+    );
+    server.await_log("the configuration was read again");
+    let target = format!("/v2/a/blobs/uploads/?digest={}", sha256(b"x"));
+    server.send("POST", &target, &[], "x").expect(403);
+    stream.write_all(&content).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 201");
+}
+
+#[test]
+fn the_logs_follow_the_configuration() {
+    let server = Server::start();
+    let path = server.folder.path().join("registry.yml");
+    let rewrite = |log: &str| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, rest) = text.split_once("storage:\n").unwrap();
+        let text = format!("log:\n{log}storage:\n{rest}");
+        std::fs::write(
+            &path,
+            text.replace("DIR", &server.folder.path().display().to_string()),
+        )
+        .unwrap();
+        server.reload();
+        server.await_log("the configuration was read again");
+        server.await_log("\n");
+    };
+    let lines = |file: &str| {
+        let text = std::fs::read_to_string(server.folder.path().join(file)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    server.get("/v2/first").expect(404);
+    until(&1, || lines("access.log").len());
+    // Another level and form of both logs.
+    rewrite("  level: debug\n  formatter: json\n  accesslog: {file: DIR/access.log}\n");
+    server.get("/v2/second").expect(404);
+    until(&2, || lines("access.log").len());
+    let second: serde_json::Value = serde_json::from_str(&lines("access.log")[1]).unwrap();
+    assert!(second.to_string().contains("/v2/second"), "{second}");
+    let mut broken = TcpStream::connect(server.address).unwrap();
+    broken.write_all(b"nonsense\r\n\r\n").unwrap();
+    let told = server.await_log("connection broke");
+    let line = told.lines().last().unwrap();
+    assert!(line.contains("\"level\":\"DEBUG\""), "{told}");
+    // A file that was rotated away is made anew.
+    let rotated = server.folder.path().join("access.log.1");
+    std::fs::rename(server.folder.path().join("access.log"), &rotated).unwrap();
+    rewrite("  formatter: text\n  accesslog: {file: DIR/access.log}\n");
+    server.get("/v2/third").expect(404);
+    until(&1, || lines("access.log").len());
+    assert!(lines("access.log")[0].contains("/v2/third") && lines("access.log.1").len() == 2);
+    // What cannot be opened leaves what is; what is switched off is.
+    rewrite("  accesslog: {file: DIR/none/access.log}\n");
+    server.get("/v2/fourth").expect(404);
+    until(&2, || lines("access.log").len());
+    rewrite("  accesslog: {disabled: true}\n");
+    server.get("/v2/fifth").expect(404);
+    rewrite("  accesslog: {file: DIR/access.log}\n");
+    server.get("/v2/sixth").expect(404);
+    until(&3, || lines("access.log").len());
+    assert!(lines("access.log")[2].contains("/v2/sixth"));
 }
 
 #[test]

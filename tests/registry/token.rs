@@ -16,7 +16,7 @@ const RULES: &str = "access:
     - {who: [olga], allow: ['*']}
 ";
 
-fn section(users: &Users, more: &str) -> String {
+pub fn section(users: &Users, more: &str) -> String {
     format!(
         "{}  tokenserver: {{enabled: true{more}}}\n{RULES}",
         users.section()
@@ -33,7 +33,7 @@ fn token_as(server: &Server, user: &str, query: &str) -> Value {
         .json()
 }
 
-fn with_token(server: &Server, token: &Value, method: &str, target: &str, body: &[u8]) -> Answer {
+pub fn with_token(server: &Server, token: &Value, method: &str, target: &str, body: &[u8]) -> Answer {
     let header = format!("Bearer {}", token["token"].as_str().unwrap());
     server.send(method, target, &[("authorization", &header)], body.to_vec())
 }

@@ -76,6 +76,7 @@ pub fn have<T: DeserializeOwned>(
     ask(Asked {
         root: &config.storage.root,
         request,
+        audit: &config.access.audit,
         content,
         on_event: &mut on_event,
     })

@@ -51,6 +51,10 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get_mut(key).expect("it was put there just now")
     }
 
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.young.values().chain(self.old.values())
+    }
+
     pub fn remove(&mut self, key: &K) {
         self.young.remove(key);
         self.old.remove(key);

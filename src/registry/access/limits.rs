@@ -1,8 +1,8 @@
 //! How much a client may ask for: token buckets, one for each client and kind of thing.
 //!
 //! A client is a user, or where nobody has logged in an address. A bucket holds what is allowed in one
-//! period and fills evenly. Bytes are known only when they are sent, so they are taken afterwards and may leave
-//! a debt: who has one waits until it is paid.
+//! period and fills evenly. Bytes are known only when they go out or have come in, so they are taken afterwards and
+//! may leave a debt: who has one waits until it is paid. Each way has a bucket of its own.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -30,6 +30,15 @@ pub struct Limit {
     pub requests: Option<Rate>,
     /// That are sent to it.
     pub bytes: Option<Rate>,
+    /// That are taken from it.
+    pub received: Option<Rate>,
+}
+
+/// The bytes of one request, both ways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub sent: u64,
+    pub received: u64,
 }
 
 const UNITS: [(&str, u64); 9] = [
@@ -152,7 +161,8 @@ pub enum Client<'a> {
 #[derive(Hash)]
 enum Kind {
     Requests,
-    Bytes,
+    Sent,
+    Received,
 }
 
 pub struct Buckets {
@@ -172,9 +182,11 @@ impl Default for Buckets {
 impl Buckets {
     /// Counts a request, or says how long to wait.
     pub fn admit(&self, limit: Limit, client: Client<'_>, now: Instant) -> Result<(), Duration> {
-        if let Some(rate) = limit.bytes {
-            let wait = self.with(rate, &Kind::Bytes, client, now, |bucket| bucket.wait(rate, 0.0));
-            wait.map_or(Ok(()), Err)?;
+        for (kind, rate) in [(Kind::Sent, limit.bytes), (Kind::Received, limit.received)] {
+            if let Some(rate) = rate {
+                let wait = self.with(rate, &kind, client, now, |bucket| bucket.wait(rate, 0.0));
+                wait.map_or(Ok(()), Err)?;
+            }
         }
         let Some(rate) = limit.requests else { return Ok(()) };
         self.with(rate, &Kind::Requests, client, now, |bucket| {
@@ -186,12 +198,17 @@ impl Buckets {
         })
     }
 
-    /// Counts bytes that are being sent.
-    pub fn sent(&self, limit: Limit, client: Client<'_>, bytes: u64, now: Instant) {
-        if let Some(rate) = limit.bytes
-            && bytes > 0
-        {
-            self.with(rate, &Kind::Bytes, client, now, |bucket| bucket.take(bytes));
+    /// Counts bytes that are being sent, or have come.
+    pub fn count(&self, limit: Limit, client: Client<'_>, traffic: Traffic, now: Instant) {
+        for (kind, rate, bytes) in [
+            (Kind::Sent, limit.bytes, traffic.sent),
+            (Kind::Received, limit.received, traffic.received),
+        ] {
+            if let Some(rate) = rate
+                && bytes > 0
+            {
+                self.with(rate, &kind, client, now, |bucket| bucket.take(bytes));
+            }
         }
     }
 
@@ -249,7 +266,7 @@ mod tests {
         let buckets = Buckets::default();
         let limit = Limit {
             requests: Some("2/10s".parse().unwrap()),
-            bytes: None,
+            ..Limit::default()
         };
         let (alice, start) = (Client::Named("alice"), Instant::now());
         let admit = |client, seconds| buckets.admit(limit, client, start + Duration::from_secs(seconds));
@@ -268,19 +285,34 @@ mod tests {
     #[test]
     fn bytes_leave_a_debt() {
         let buckets = Buckets::default();
-        let limit = Limit {
-            requests: None,
-            bytes: Some("1KiB/s".parse().unwrap()),
-        };
+        let rate = || Some("1KiB/s".parse().unwrap());
+        let (bytes, received) = (
+            Limit {
+                bytes: rate(),
+                ..Limit::default()
+            },
+            Limit {
+                received: rate(),
+                ..Limit::default()
+            },
+        );
         let client = Client::Address("192.0.2.1".parse().unwrap());
         let start = Instant::now();
-        assert_eq!(buckets.admit(limit, client, start), Ok(()));
-        buckets.sent(limit, client, 5 << 10, start);
-        assert_eq!(buckets.admit(limit, client, start), Err(Duration::from_secs(4)));
+        let later = start + Duration::from_secs(4);
+        let traffic = |sent, received| Traffic { sent, received };
+        assert_eq!(buckets.admit(bytes, client, start), Ok(()));
+        buckets.count(bytes, client, traffic(5 << 10, 1 << 30), start);
+        assert_eq!(buckets.admit(bytes, client, start), Err(Duration::from_secs(4)));
+        // The other way is counted by itself.
+        assert_eq!(buckets.admit(received, client, start), Ok(()));
+        buckets.count(received, client, traffic(1 << 30, 5 << 10), start);
         assert_eq!(
-            buckets.admit(limit, client, start + Duration::from_secs(4)),
-            Ok(())
+            buckets.admit(received, client, start),
+            Err(Duration::from_secs(4))
         );
+        for limit in [bytes, received] {
+            assert_eq!(buckets.admit(limit, client, later), Ok(()));
+        }
     }
 
     #[test]
@@ -288,7 +320,7 @@ mod tests {
         let buckets = Buckets::default();
         let limit = Limit {
             requests: Some("1/s".parse().unwrap()),
-            bytes: None,
+            ..Limit::default()
         };
         let now = Instant::now();
         for number in 0..100_000_u32 {

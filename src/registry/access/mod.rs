@@ -135,7 +135,7 @@ pub struct Access {
     throttle: Throttle,
     pub buckets: Buckets,
     pub quotas: Quotas,
-    pub audit: Audit,
+    pub audit: Arc<Audit>,
     /// 0: as configured; 1: off; 2: on.
     read_only: AtomicU8,
 }
@@ -160,7 +160,11 @@ impl Auth {
             let files = (!files.is_empty()).then(|| Watched::new(files, read)).transpose();
             Some(External {
                 files: files.map_err(AccessError::Keys)?,
-                remote: config.token.jwks_url.clone().map(Remote::new),
+                remote: config
+                    .token
+                    .jwks_url
+                    .clone()
+                    .map(|url| Remote::new(url, config.token.jwks_authority.as_deref())),
             })
         } else {
             None
@@ -220,7 +224,7 @@ impl Access {
             throttle: Throttle::default(),
             buckets: Buckets::default(),
             quotas: Quotas::default(),
-            audit: Audit::open(&config.access.audit)?,
+            audit: Arc::new(Audit::open(&config.access.audit)?),
             read_only: AtomicU8::new(0),
         })
     }

@@ -268,6 +268,14 @@ impl Quotas {
         }
     }
 
+    /// Something was taken out or put in behind the requests' backs: count everything again when next asked.
+    pub fn forget_all(&self) {
+        let known: Vec<_> = self.counts().values().cloned().collect();
+        for count in known {
+            count.lock().unwrap_or_else(PoisonError::into_inner).since = None;
+        }
+    }
+
     fn counts(&self) -> MutexGuard<'_, Generations<RepositoryName, Arc<Mutex<Count>>>> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,8 +3,8 @@
 //!
 //! The server's log goes through `tracing` to standard error. An access line is written when the answer has
 //! gone out or its client has, to standard output or a file, with one write. Files are opened for
-//! appending, so that they can be rotated by copy-and-truncate. Until that write nothing is copied: what a
-//! line needs of a request shares the request's own memory.
+//! appending, so that they can be rotated by copy-and-truncate; a reload opens them anew. Until that write nothing
+//! is copied: what a line needs of a request shares the request's own memory.
 
 mod line;
 
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -22,8 +22,10 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, Uri, Version};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{Filtered, LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use line::Format;
@@ -46,8 +48,12 @@ pub struct LogError {
     source: io::Error,
 }
 
-/// Where access lines go, once it is known; none are written where this stays empty.
-static ACCESS: OnceLock<(Format, Sink)> = OnceLock::new();
+/// Where access lines go; nowhere where this is empty.
+static ACCESS: RwLock<Option<(Format, Sink)>> = RwLock::new(None);
+
+/// The server's log: a form, and what is told in it.
+type Told = Filtered<Box<dyn Layer<Registry> + Send + Sync>, Targets, Registry>;
+static LOG: OnceLock<Handle<Told, Registry>> = OnceLock::new();
 
 enum Sink {
     Output,
@@ -56,39 +62,62 @@ enum Sink {
 
 /// Starts logging for the whole process; only the first call has an effect.
 pub fn start(config: &Config) -> Result<(), LogError> {
-    let log = &config.log;
-    let own = Targets::new()
-        .with_default(LevelFilter::WARN)
-        .with_target("regdeploy", log.level);
+    let (layer, handle) = reload::Layer::new(form(config).with_filter(level(config)));
+    // An error means that a subscriber is there already, which is as good.
+    if tracing_subscriber::registry().with(layer).try_init().is_ok() {
+        let _ = LOG.set(handle);
+    }
+    open_access(config)
+}
+
+/// Goes on as another configuration says; where its file cannot be opened, access lines go where they went.
+pub fn reopen(config: &Config) {
+    if let Some(log) = LOG.get() {
+        // An error means that the process ends.
+        let _ = log.modify(|told| {
+            *told.inner_mut() = form(config);
+            *told.filter_mut() = level(config);
+        });
+    }
+    if let Err(error) = open_access(config) {
+        tracing::error!("{error}; access lines go where they went");
+    }
+}
+
+fn form(config: &Config) -> Box<dyn Layer<Registry> + Send + Sync> {
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false);
-    let layer = match log.format {
+    match config.log.format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
-    };
-    // An error means that a subscriber is there already, which is as good.
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(own))
-        .try_init();
-    if !log.access {
-        return Ok(());
     }
+}
+
+fn level(config: &Config) -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("regdeploy", config.log.level)
+}
+
+fn open_access(config: &Config) -> Result<(), LogError> {
+    let log = &config.log;
     let sink = match &log.access_file {
-        None => Sink::Output,
+        _ if !log.access => None,
+        None => Some(Sink::Output),
         Some(path) => {
             let file = OpenOptions::new().create(true).append(true).open(path);
-            Sink::File(Mutex::new(file.map_err(|source| LogError {
+            Some(Sink::File(Mutex::new(file.map_err(|source| LogError {
                 path: path.clone(),
                 source,
-            })?))
+            })?)))
         }
     };
     let format = config.observability.access_format.unwrap_or(match log.format {
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     });
-    let _ = ACCESS.set((format, sink));
+    *ACCESS.write().unwrap_or_else(PoisonError::into_inner) = sink.map(|sink| (format, sink));
     Ok(())
 }
 
@@ -238,7 +267,8 @@ impl Drop for Observed {
                 self.sent,
             );
         }
-        let Some((format, sink)) = ACCESS.get() else {
+        let access = ACCESS.read().unwrap_or_else(PoisonError::into_inner);
+        let Some((format, sink)) = &*access else {
             return;
         };
         let line = Line {

@@ -91,7 +91,7 @@ pub async fn check(asked: &mut Asked<'_>, endpoint: Endpoint) -> Result<Endpoint
     if action == Action::Open {
         return Ok(endpoint);
     }
-    let auth = asked.service.access.auth();
+    let auth = Arc::clone(&asked.auth);
     asked.identity = match identify(asked, &auth).await {
         Ok(identity) => identity,
         Err(disbelief) => {
@@ -198,8 +198,8 @@ pub fn credentials(header: &str) -> Option<Credentials> {
 /// Decides for one client; owned, so that it can go to where the catalog is read.
 struct Judge {
     config: Arc<Config>,
+    auth: Arc<Auth>,
     identity: Identity,
-    log_in: bool,
 }
 
 enum Denial {
@@ -214,7 +214,7 @@ impl Judge {
         if let Some(grants) = &self.identity.token {
             let granted = grants.allow(permission, repository);
             // Another server's tokens are that server's decision, unless there are rules beside it.
-            if self.config.auth.token.is_set() && rules.list.is_empty() {
+            if self.auth.config.token.is_set() && rules.list.is_empty() {
                 return if granted { Ok(None) } else { Err(Denial::Scope) };
             }
             self.by_rules(permission, repository)?;
@@ -227,11 +227,11 @@ impl Judge {
 
     fn by_rules(&self, permission: Permission, repository: &str) -> Result<Option<Because>, Denial> {
         let subject = self.identity.subject();
-        let decision = self
-            .config
-            .access
-            .rules
-            .decide(subject, permission, repository, self.log_in);
+        let decision =
+            self.config
+                .access
+                .rules
+                .decide(subject, permission, repository, self.auth.config.is_set());
         if decision.allowed {
             Ok(Some(decision.because))
         } else {
@@ -248,10 +248,9 @@ impl Judge {
 
 impl Asked<'_> {
     fn judge(&self) -> Judge {
-        let config = self.service.config();
         Judge {
-            log_in: config.auth.is_set(),
-            config,
+            config: Arc::clone(self.config),
+            auth: Arc::clone(&self.auth),
             identity: self.identity.clone(),
         }
     }
@@ -376,9 +375,8 @@ impl Asked<'_> {
         });
     }
 
-    /// What is to be done once the handler is: the audit log, counts, limits.
-    pub fn settle(&self, status: StatusCode, refusal: Option<&ApiError>, bytes: u64) {
-        self.count_sent(bytes);
+    /// What is to be done once the handler is: the audit log, counts.
+    pub fn settle(&self, status: StatusCode, refusal: Option<&ApiError>) {
         let deed = &self.deed;
         let Some(name) = deed.repository.as_ref().filter(|_| deed.passed) else {
             return;

@@ -11,7 +11,7 @@ use hyper::body::Body as _;
 use hyper::header;
 
 use super::Asked;
-use crate::registry::access::limits::{Client, Limit};
+use crate::registry::access::limits::{Client, Limit, Traffic};
 use crate::registry::access::quota::{Added, QuotaError, Room};
 use crate::registry::content::{ContentError, Registry};
 use crate::registry::digest::{Algorithm, Digest};
@@ -36,13 +36,17 @@ impl Asked<'_> {
         admitted.map_err(|wait| too_many("this client has asked for more than `access.limits` allow", wait))
     }
 
-    /// Counts what is being sent.
-    pub fn count_sent(&self, bytes: u64) {
+    /// Counts what has come, and what is being sent.
+    pub fn count_traffic(&self, sent: u64) {
         let (limit, client) = self.limit();
+        let traffic = Traffic {
+            sent,
+            received: self.request.body().received(),
+        };
         self.service
             .access
             .buckets
-            .sent(limit, client, bytes, Instant::now());
+            .count(limit, client, traffic, Instant::now());
     }
 
     /// Refuses early what will have no room: by the length that the client announces.
@@ -150,9 +154,8 @@ impl Asked<'_> {
         if self.config.access.quotas.is_empty() {
             return Ok(Room::default());
         }
-        let service = Arc::clone(self.service);
+        let (service, config) = (Arc::clone(self.service), Arc::clone(self.config));
         self.content(move |registry| {
-            let config = service.config();
             let admit = |name: &RepositoryName, added: &Added<'_>| {
                 service
                     .access

@@ -32,11 +32,12 @@ use hyper::{Method, Request, Response};
 
 pub use body::Body;
 pub use handover::Handover;
+use receive::Counted;
 pub use respond::error_response;
 
-use super::access::Access;
 use super::access::identity::Identity;
 use super::access::rules::Because;
+use super::access::{Access, Auth};
 use super::access_log::Record;
 use super::config::{Config, Live};
 use super::content::{ContentError, Registry, UploadError};
@@ -72,19 +73,20 @@ pub struct Connection {
 type Answer = Result<Response<Body>, ApiError>;
 
 impl Service {
-    /// Answers one request, whatever it is.
+    /// Answers one request, whatever it is, by the configuration that was in force when it came.
     pub async fn answer(
         self: Arc<Self>,
+        config: Arc<Config>,
         request: Request<Incoming>,
         connection: Connection,
         record: &mut Record,
     ) -> Response<Body> {
         let head = request.method() == Method::HEAD;
-        let config = self.config();
         let mut asked = Asked {
             service: &self,
             config: &config,
-            request,
+            auth: self.access.auth(),
+            request: request.map(Counted::new),
             connection,
             identity: Identity::default(),
             because: None,
@@ -94,15 +96,16 @@ impl Service {
         };
         let mut response = match asked.answer().await {
             Ok(response) => {
-                asked.settle(response.status(), None, response.body().remaining());
+                asked.settle(response.status(), None);
                 response
             }
             Err(error) => {
-                asked.settle(error.problem.status(), Some(&error), 0);
+                asked.settle(error.problem.status(), Some(&error));
                 asked.discard_body().await;
                 asked.refused(&error)
             }
         };
+        asked.count_traffic(response.body().remaining());
         prefix::add_to_link(&mut response, &config.http.prefix);
         let mut response = respond::finish(response, head, &config.http.headers);
         if let Some(text) = &config.http.warning {
@@ -121,8 +124,10 @@ impl Service {
 struct Asked<'a> {
     service: &'a Arc<Service>,
     /// The one that was in force when the request came.
-    config: &'a Config,
-    request: Request<Incoming>,
+    config: &'a Arc<Config>,
+    /// So was this; what `auth` says may have failed to come into force.
+    auth: Arc<Auth>,
+    request: Request<Counted>,
     connection: Connection,
     /// Who asks, once `access` has let the request pass.
     identity: Identity,
@@ -139,6 +144,7 @@ impl Asked<'_> {
         let uri = self.request.uri();
         let path = prefix::without(uri.path(), &self.config.http.prefix).ok_or(Problem::NoSuchEndpoint)?;
         let endpoint = route::route(self.request.method(), path, uri.query())?;
+        self.refuse_when_unwell(&endpoint)?;
         let endpoint = self.named_here(endpoint)?;
         self.record.handler = metrics::handler(&endpoint);
         self.deed = access::Deed::of(&endpoint);

@@ -10,9 +10,21 @@ use crate::registry::events::{Action, Actor, RequestRecord, Target};
 use crate::registry::health::Probe;
 use crate::registry::metrics::{self, Form};
 use crate::registry::name::RepositoryName;
+use crate::registry::route::Endpoint;
 
 /// Answers are of the moment.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+impl Asked<'_> {
+    /// While a check of `health` fails, nobody is served but those who ask how it goes.
+    pub fn refuse_when_unwell(&self, endpoint: &Endpoint) -> Result<(), ApiError> {
+        let watched = matches!(endpoint, Endpoint::Probe(_) | Endpoint::Metrics);
+        if watched || !self.service.health.is_closed() {
+            return Ok(());
+        }
+        Err(Problem::Unwell.detail("health check failed: please see /debug/health"))
+    }
+}
 
 pub fn probe(asked: &Asked<'_>, probe: Probe) -> Response<Body> {
     let (well, body) = asked.service.health.answer(probe);

@@ -1,11 +1,13 @@
 //! Bodies of requests: whole and small, or streamed into an upload with bounded memory.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::Request;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header;
 use tokio::task::JoinHandle;
 
@@ -22,9 +24,53 @@ const BATCH: usize = 512 << 10;
 const DISCARD_LIMIT: usize = 8 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(5);
 
+/// A request's body, which counts what has come of it.
+pub struct Counted {
+    body: Incoming,
+    received: u64,
+}
+
+impl Counted {
+    pub fn new(body: Incoming) -> Self {
+        Self { body, received: 0 }
+    }
+
+    /// Bytes that have come so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+}
+
+impl Body for Counted {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(piece) = frame.data_ref()
+        {
+            self.received += piece.len() as u64;
+            metrics().received(piece.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// The whole of a body that is at most `limit` bytes.
 pub async fn whole(
-    request: &mut Request<Incoming>,
+    request: &mut Request<Counted>,
     limit: usize,
     patience: Duration,
 ) -> Result<Bytes, ApiError> {
@@ -48,7 +94,7 @@ pub async fn whole(
 /// What arrived before a client broke off stays in the upload. A body longer than `limit` is refused at
 /// the byte where it becomes so.
 pub async fn into_upload(
-    body: &mut Incoming,
+    body: &mut Counted,
     upload: Upload,
     limit: Option<u64>,
     patience: Duration,
@@ -135,7 +181,7 @@ fn append(mut upload: Upload, pieces: Vec<Bytes>) -> JoinHandle<Result<Upload, U
 }
 
 /// The next piece of a body, or none at its end.
-async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, ApiError> {
+async fn next(body: &mut Counted, patience: Duration) -> Result<Option<Bytes>, ApiError> {
     loop {
         let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
             return Err(Problem::TooSlow.into());
@@ -145,7 +191,6 @@ async fn next(body: &mut Incoming, patience: Duration) -> Result<Option<Bytes>, 
             Some(Ok(frame)) => {
                 // Trailers mean nothing here.
                 if let Ok(piece) = frame.into_data() {
-                    metrics().received(piece.len());
                     return Ok(Some(piece));
                 }
             }

@@ -4,6 +4,8 @@
 //! what the rules allow, silently, as the protocol has it; what is left decides at the endpoint that is
 //! then asked. A token for nobody in particular is one for what anonymous clients may do.
 
+use std::sync::Arc;
+
 use hyper::header::{self, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::json;
@@ -61,7 +63,7 @@ impl Wanted {
 
 /// GET: who asks is in the `Authorization` header.
 pub async fn get(asked: &mut Asked<'_>) -> Answer {
-    let auth = asked.service.access.auth();
+    let auth = Arc::clone(&asked.auth);
     let issuing = auth.issuing.as_ref().ok_or(Problem::NoSuchEndpoint)?;
     let wanted = Wanted::read(asked.request.uri().query().unwrap_or("").as_bytes());
     let given = match asked.header(header::AUTHORIZATION) {
@@ -78,7 +80,7 @@ pub async fn get(asked: &mut Asked<'_>) -> Answer {
 
 /// POST: who asks is in the form.
 pub async fn post(asked: &mut Asked<'_>) -> Answer {
-    let auth = asked.service.access.auth();
+    let auth = Arc::clone(&asked.auth);
     let issuing = auth.issuing.as_ref().ok_or(Problem::NoSuchEndpoint)?;
     let patience = asked.config.http.idle_timeout;
     let form = receive::whole(&mut asked.request, MAX_FORM, patience).await;
@@ -115,7 +117,7 @@ pub async fn post(asked: &mut Asked<'_>) -> Answer {
 
 /// The public half of the key, as a JWKS.
 pub fn keys(asked: &Asked<'_>) -> Answer {
-    let auth = asked.service.access.auth();
+    let auth = Arc::clone(&asked.auth);
     let issuing = auth.issuing.as_ref().ok_or(Problem::NoSuchEndpoint)?;
     Ok(respond::json(StatusCode::OK, &json!({"keys": [issuing.key.jwk]})))
 }

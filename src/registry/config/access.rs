@@ -41,6 +41,7 @@ impl Limits {
         Limit {
             requests: self.anonymous.requests.or(self.named.requests),
             bytes: self.anonymous.bytes.or(self.named.bytes),
+            received: self.anonymous.received.or(self.named.received),
         }
     }
 }
@@ -111,6 +112,15 @@ pub const SECTION: Section = Section {
             |c| shown_rate(c.access.limits.named.bytes),
         ),
         Key::one(
+            "access.limits.received",
+            "bytes that are taken from one client, counted apart from those that are sent",
+            |c, text| {
+                text.parse()
+                    .map(|rate| c.access.limits.named.received = Some(rate))
+            },
+            |c| shown_rate(c.access.limits.named.received),
+        ),
+        Key::one(
             "access.limits.anonymous.requests",
             "the same for one address that has not logged in",
             |c, text| {
@@ -127,6 +137,15 @@ pub const SECTION: Section = Section {
                     .map(|rate| c.access.limits.anonymous.bytes = Some(rate))
             },
             |c| shown_rate(c.access.limits.anonymous.bytes),
+        ),
+        Key::one(
+            "access.limits.anonymous.received",
+            "the same for one address that has not logged in",
+            |c, text| {
+                text.parse()
+                    .map(|rate| c.access.limits.anonymous.received = Some(rate))
+            },
+            |c| shown_rate(c.access.limits.anonymous.received),
         ),
         Key::each_many(
             "access.quotas.[].repositories",
@@ -157,7 +176,7 @@ pub const SECTION: Section = Section {
         ),
         Key::one(
             "access.audit.enabled",
-            "a line of JSON for each push, deletion, denial, failed log-in and token",
+            "a line of JSON for each push, deletion, denial, failed log-in, token, and work of administrators",
             |c, text| flag(text).map(|value| c.access.audit.enabled = value),
             |c| Some(c.access.audit.enabled.to_string()),
         ),

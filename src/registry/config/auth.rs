@@ -50,6 +50,8 @@ pub struct ExternalToken {
     pub root_cert_bundle: Option<PathBuf>,
     pub jwks: Option<PathBuf>,
     pub jwks_url: Option<Uri>,
+    /// PEM file of an authority that the URL's host is trusted by.
+    pub jwks_authority: Option<PathBuf>,
     /// The realm is a path on the host that the client has asked.
     pub auto_redirect: bool,
     pub auto_redirect_path: String,
@@ -88,6 +90,7 @@ impl Default for ExternalToken {
             root_cert_bundle: None,
             jwks: None,
             jwks_url: None,
+            jwks_authority: None,
             auto_redirect: false,
             auto_redirect_path: "/auth/token".to_owned(),
             algorithms: ALGORITHMS.iter().map(|(_, algorithm)| *algorithm).collect(),
@@ -156,9 +159,15 @@ pub const SECTION: Section = Section {
         ),
         Key::one(
             "auth.htpasswd.realm",
-            "what clients show when they ask for a password",
+            "what clients show when they ask for a password; `regdeploy-registry` without it",
             |c, text| some_text(text).map(|value| c.auth.htpasswd.realm = value),
-            |c| Some(c.auth.htpasswd.realm.clone()),
+            |c| {
+                c.auth
+                    .htpasswd
+                    .path
+                    .is_some()
+                    .then(|| c.auth.htpasswd.realm.clone())
+            },
         ),
         Key::one(
             "auth.tokenserver.enabled",
@@ -234,13 +243,19 @@ pub const SECTION: Section = Section {
         ),
         Key::one(
             "auth.token.jwksurl",
-            "URL of such keys, fetched when they are needed",
+            "URL of such keys, fetched when they are needed, and again for a token whose key is not among them",
             |c, text| {
                 base_url(text)?;
                 c.auth.token.jwks_url = Some(text.parse().map_err(|_| "must be a URL".to_owned())?);
                 Ok(())
             },
             |c| c.auth.token.jwks_url.as_ref().map(ToString::to_string),
+        ),
+        Key::one(
+            "auth.token.jwksca",
+            "PEM file of an authority to trust that URL's host by, beside the system's",
+            |c, text| path(text).map(|value| c.auth.token.jwks_authority = Some(value)),
+            |c| shown_path(c.auth.token.jwks_authority.as_ref()),
         ),
         Key::one(
             "auth.token.autoredirect",
@@ -296,6 +311,28 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
             "auth.tokenserver",
             "`auth.tokenserver` needs `auth.htpasswd.path` beside it: the users that it issues tokens to",
         );
+    }
+    // Who chooses a way to log in shall not find everybody let in.
+    for (way, set, missing) in [
+        (
+            "auth.htpasswd",
+            auth.htpasswd.path.is_some(),
+            "auth.htpasswd.path",
+        ),
+        (
+            "auth.tokenserver",
+            auth.server.enabled || !places.is_empty("auth.tokenserver"),
+            "auth.tokenserver.enabled",
+        ),
+        (
+            "auth.token",
+            auth.token.is_set() || !places.is_empty("auth.token"),
+            "auth.token.realm",
+        ),
+    ] {
+        if !set && places.mention(way) {
+            wrong(way, &format!("`{way}` needs `{missing}`"));
+        }
     }
     let token = &auth.token;
     if token.is_set() {

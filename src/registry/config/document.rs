@@ -1,9 +1,15 @@
 //! From YAML to leaves: path, values, places. What a path means is not known here.
+//!
+//! What an alias stands for has the place of its anchor. Merge keys (`<<`) are YAML 1.1's, as Go's libraries have them: what
+//! the mapping has itself goes before.
+
+mod events;
 
 use std::sync::Arc;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
+use saphyr_parser::ScalarStyle;
 
+use self::events::{Event, Events, Read};
 use super::Leaf;
 use super::path::Word;
 use crate::diagnostic::Diagnostic;
@@ -11,24 +17,27 @@ use crate::source::{Source, Span};
 
 /// Distribution's own configurations are seven deep; beyond this is a mistake or an attack.
 const MAX_DEPTH: usize = 16;
+/// The key whose value is merged into its mapping.
+const MERGE: &str = "<<";
 
 /// All leaves of a document, in order, with `above` in front of their paths. An empty document has none.
 pub fn leaves(source: &Arc<Source>, above: &[Word]) -> Result<Vec<Leaf>, Box<Diagnostic>> {
     let whole = Span::whole(source);
     let mut reader = Reader {
         source,
-        parser: Parser::new_from_str(source.text()),
+        events: Events::of(source),
+        merging: 0,
         path: above.iter().map(|word| (word.clone(), whole.clone())).collect(),
         leaves: Vec::new(),
     };
     loop {
-        let (event, span) = reader.next()?;
+        let (event, span) = reader.events.next()?;
         match event {
             Event::StreamEnd => return Ok(reader.leaves),
             Event::Scalar(text, style, ..) if is_null(&text, style) => {}
             Event::MappingStart(..) => reader.mapping()?,
             Event::SequenceStart(..) if !above.is_empty() => reader.sequence(&span)?,
-            Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(_) => {
+            Event::Scalar(..) | Event::SequenceStart(..) => {
                 return Err(fault("a configuration is a mapping of keys to values", &span));
             }
             _ => {}
@@ -36,9 +45,14 @@ pub fn leaves(source: &Arc<Source>, above: &[Word]) -> Result<Vec<Leaf>, Box<Dia
     }
 }
 
+/// What a key's value was read as, and where the key is.
+type Node<'a> = (Vec<Read<'a>>, Span);
+
 struct Reader<'a> {
     source: &'a Arc<Source>,
-    parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    events: Events<'a>,
+    /// Mappings that are being merged into one another.
+    merging: usize,
     /// Words from the outermost in, and where each is written.
     path: Vec<(Word, Span)>,
     leaves: Vec<Leaf>,
@@ -53,43 +67,39 @@ fn is_null(text: &str, style: ScalarStyle) -> bool {
 }
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<(Event<'a>, Span), Box<Diagnostic>> {
-        match self.parser.next_event() {
-            Some(Ok((event, span))) => {
-                let place = Span::new(self.source, self.offset(&span.start), self.offset(&span.end));
-                Ok((event, place))
-            }
-            Some(Err(error)) => {
-                let at = self.offset(error.marker());
-                let place = Span::new(self.source, at, at + 1);
-                Err(fault(format!("this is not YAML: {}", error.info()), &place))
-            }
-            None => Ok((Event::StreamEnd, Span::whole(self.source))),
-        }
-    }
-
-    /// The parser counts lines from 1 and columns in characters from 0.
-    fn offset(&self, marker: &Marker) -> usize {
-        let start = self.source.line_start(marker.line());
-        let line = &self.source.text()[start..];
-        start + line.chars().take(marker.col()).map(char::len_utf8).sum::<usize>()
-    }
-
     fn mapping(&mut self) -> Result<(), Box<Diagnostic>> {
         let mut seen: Vec<String> = Vec::new();
+        let merged = self.entries(&mut seen, false)?;
+        self.merge(merged, &mut seen)
+    }
+
+    /// The entries of a mapping, but what is merged into it, which comes back. Of a mapping that is itself merged
+    /// only what has not been `seen`.
+    fn entries(&mut self, seen: &mut Vec<String>, is_merged: bool) -> Result<Vec<Node<'a>>, Box<Diagnostic>> {
+        let mut merged = Vec::new();
+        let mut own = Vec::new();
         loop {
-            let (event, key) = self.next()?;
+            let (event, key) = self.events.next()?;
             let name = match event {
-                Event::MappingEnd => return Ok(()),
+                Event::MappingEnd => return Ok(merged),
+                Event::Scalar(text, ScalarStyle::Plain, ..) if text == MERGE => {
+                    merged.push((self.events.node()?, key));
+                    continue;
+                }
                 Event::Scalar(text, ..) => text.into_owned(),
                 _ => return Err(fault("a key must be a word", &key)),
             };
-            if seen.contains(&name) {
+            if own.contains(&name) {
                 return Err(fault(format!("`{name}` is given twice"), &key));
+            }
+            own.push(name.clone());
+            if seen.contains(&name) && is_merged {
+                self.events.node()?;
+                continue;
             }
             seen.push(name.clone());
             self.enter(Word::Key(name), key)?;
-            let (event, span) = self.next()?;
+            let (event, span) = self.events.next()?;
             match event {
                 Event::MappingStart(..) => self.mapping()?,
                 Event::SequenceStart(..) => self.sequence(&span)?,
@@ -97,10 +107,41 @@ impl<'a> Reader<'a> {
                     let null = is_null(&text, style);
                     self.leaf(vec![text.into_owned()], span, null);
                 }
-                _ => return Err(fault("aliases are not taken here; write the value out", &span)),
+                _ => return Err(fault("a value is missing", &span)),
             }
             self.path.pop();
         }
+    }
+
+    /// Reads on as if these mappings, or lists of them, stood in the one that was read.
+    fn merge(&mut self, nodes: Vec<Node<'a>>, seen: &mut Vec<String>) -> Result<(), Box<Diagnostic>> {
+        self.merging += 1;
+        for (node, key) in nodes {
+            if self.merging > MAX_DEPTH {
+                return Err(fault("mappings are merged too deeply", &key));
+            }
+            let refused = || fault("`<<` takes a mapping, or a list of them", &key);
+            let is_list = matches!(node.first(), Some((Event::SequenceStart(..), _)));
+            self.events.put_back(node);
+            if is_list {
+                self.events.next()?;
+            }
+            loop {
+                match self.events.next()? {
+                    (Event::MappingStart(..), _) => {
+                        let further = self.entries(seen, true)?;
+                        self.merge(further, seen)?;
+                    }
+                    (Event::SequenceEnd, _) if is_list => break,
+                    _ => return Err(refused()),
+                }
+                if !is_list {
+                    break;
+                }
+            }
+        }
+        self.merging -= 1;
+        Ok(())
     }
 
     fn enter(&mut self, word: Word, span: Span) -> Result<(), Box<Diagnostic>> {
@@ -115,7 +156,7 @@ impl<'a> Reader<'a> {
     fn sequence(&mut self, first: &Span) -> Result<(), Box<Diagnostic>> {
         let (mut values, mut entries) = (Vec::new(), 0);
         loop {
-            let (event, span) = self.next()?;
+            let (event, span) = self.events.next()?;
             match event {
                 Event::SequenceEnd => {
                     if entries == 0 {

@@ -77,6 +77,8 @@ pub enum Address {
     /// Every address of this machine: both families where there are two.
     Any(u16),
     One(SocketAddr),
+    /// A host's name and port: the first of its addresses that can be had.
+    Named(String, u16),
     /// A socket in the file system.
     Unix(PathBuf),
 }
@@ -108,7 +110,7 @@ pub const SECTION: Section = Section {
     keys: &[
         Key::one(
             "http.addr",
-            "`:PORT` is every address; or `IP:PORT`, `[IPv6]:PORT`, `localhost:PORT`; the path of a socket with `http.net: unix`",
+            "`:PORT` is every address; or `IP:PORT`, `[IPv6]:PORT`, `HOST:PORT`; the path of a socket with `http.net: unix`",
             |c, text| address(text).map(|value| c.http.address = value),
             |c| Some(shown_address(&c.http.address)),
         )
@@ -252,12 +254,6 @@ fn check(config: &Config, places: &Places<'_>) -> Vec<Diagnostic> {
         let message =
             "`http.net: unix` needs the path of a socket in `http.addr`, from the root: /run/registry.sock";
         errors.push(places.error("http.net", message));
-    }
-    if is_path && http.tls.origin().is_some() {
-        errors.push(places.error(
-            "http.tls",
-            "`http.tls` is for TCP; the socket is for this machine only",
-        ));
     }
     errors
 }

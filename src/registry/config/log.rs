@@ -50,29 +50,25 @@ pub const SECTION: Section = Section {
             "`error`, `warn`, `info` or `debug`; the log goes to standard error",
             |c, text| one_of(LEVELS, text).map(|value| c.log.level = value),
             |c| name_of(LEVELS, c.log.level),
-        )
-        .at_start(|new, old| new.log.level = old.log.level),
+        ),
         Key::one(
             "log.formatter",
             "`text` or `json`, for the log and the access log; distribution's `logstash` is `json`",
             |c, text| one_of(FORMATS, text).map(|value| c.log.format = value),
             |c| name_of(FORMATS, c.log.format),
-        )
-        .at_start(|new, old| new.log.format = old.log.format),
+        ),
         Key::one(
             "log.accesslog.disabled",
             "no line for each request",
             |c, text| flag(text).map(|value| c.log.access = !value),
             |c| Some((!c.log.access).to_string()),
-        )
-        .at_start(|new, old| new.log.access = old.log.access),
+        ),
         Key::one(
             "log.accesslog.file",
-            "where access lines go; standard output without",
+            "where access lines go; standard output without. Opened anew at each reload",
             |c, text| path(text).map(|value| c.log.access_file = Some(value)),
             |c| shown_path(c.log.access_file.as_ref()),
-        )
-        .at_start(|new, old| new.log.access_file.clone_from(&old.log.access_file)),
+        ),
         Key::one(
             "loglevel",
             "the older name of `log.level`",

@@ -171,11 +171,13 @@ fn read(
 ) -> Result<(Loaded, Vec<Leaf>, Vec<Diagnostic>), Box<Diagnostic>> {
     let mut loaded = Loaded::default();
     let mut errors = Vec::new();
-    let mut leaves = document::leaves(source, &[])?;
+    let leaves = document::leaves(source, &[])?;
+    let mut leaves: Vec<Leaf> = leaves.into_iter().map(Leaf::spelled_out).collect();
     for leaf in &leaves {
         apply::apply(leaf, &mut loaded, &mut errors);
     }
     environment::leaves(environment, &mut loaded, &mut errors, |leaf, loaded, errors| {
+        let leaf = leaf.spelled_out();
         apply::apply(&leaf, loaded, errors);
         leaves.push(leaf);
     });
@@ -204,7 +206,24 @@ struct Leaf {
     null: bool,
 }
 
+/// Groups that may hold just the name of what is chosen in them: `storage: filesystem`, `REGISTRY_AUTH=htpasswd`.
+const CHOICES: [&str; 2] = ["storage", "auth"];
+
 impl Leaf {
+    /// A choice by its name alone, as the empty group that it stands for.
+    fn spelled_out(mut self) -> Self {
+        if let [Word::Key(group)] = &self.path[..]
+            && CHOICES.contains(&group.as_str())
+            && let [name] = &mut self.values[..]
+            && !self.null
+        {
+            self.path.push(Word::Key(std::mem::take(name)));
+            self.keys.push(self.value.clone());
+            self.null = true;
+        }
+        self
+    }
+
     /// Where `path`, which this leaf lies under, has its last key.
     fn key_of(&self, path: &str) -> &Span {
         let depth = path.split('.').count();
@@ -216,19 +235,34 @@ impl Leaf {
 pub struct Places<'a>(&'a [Leaf]);
 
 impl Places<'_> {
+    /// Whether anything is said of a key or group.
+    pub fn mention(&self, path: &str) -> bool {
+        self.last(path).is_some()
+    }
+
     /// An error at a key or group such as `http.tls.key` or `notifications.endpoints.0.url`, where it is written.
     pub fn error(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         let error = Diagnostic::error(message);
-        // What comes last is in force.
+        match self.last(path) {
+            Some(leaf) => error.at(leaf.key_of(path)),
+            None => error,
+        }
+    }
+
+    /// Whether that is only that it is there: `token:` and nothing under it.
+    pub fn is_empty(&self, path: &str) -> bool {
+        self.last(path)
+            .is_none_or(|leaf| leaf.null && path::shown(&leaf.path) == path)
+    }
+
+    /// The last that is said of it, which is in force.
+    fn last(&self, path: &str) -> Option<&Leaf> {
         let under = |leaf: &&Leaf| {
             let shown = path::shown(&leaf.path);
             let rest = shown.strip_prefix(path);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        match self.0.iter().rev().find(under) {
-            Some(leaf) => error.at(leaf.key_of(path)),
-            None => error,
-        }
+        self.0.iter().rev().find(under)
     }
 }
 

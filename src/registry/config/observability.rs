@@ -37,8 +37,7 @@ pub const SECTION: Section = Section {
             "`text`, `json`, or `combined` as web servers write it; as `log.formatter` without it",
             |c, text| one_of(FORMATS, text).map(|value| c.observability.access_format = Some(value)),
             |c| name_of(FORMATS, c.observability.access_format?),
-        )
-        .at_start(|new, old| new.observability.access_format = old.observability.access_format),
+        ),
         Key::one(
             "metrics.enabled",
             "whether `/metrics` answers, for Prometheus",

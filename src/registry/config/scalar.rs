@@ -2,7 +2,6 @@
 //!
 //! Each parser says in its error what it takes.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,9 +113,24 @@ pub fn address(text: &str) -> Result<Address, String> {
     let port = port.parse().map_err(|_| refused())?;
     match host {
         "" => Ok(Address::Any(port)),
-        "localhost" => Ok(Address::One(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))),
-        _ => text.parse().map(Address::One).map_err(|_| refused()),
+        _ => match text.parse() {
+            Ok(address) => Ok(Address::One(address)),
+            Err(_) if is_host(host) => Ok(Address::Named(host.to_owned(), port)),
+            Err(_) => Err(refused()),
+        },
     }
+}
+
+/// Whether this can be the name of a host. Numbers alone are an address that is wrong.
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    text.split('.').all(label) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 pub fn shown_duration(duration: Duration) -> String {
@@ -131,6 +145,7 @@ pub fn shown_address(address: &Address) -> String {
     match address {
         Address::Any(port) => format!(":{port}"),
         Address::One(address) => address.to_string(),
+        Address::Named(host, port) => format!("{host}:{port}"),
         Address::Unix(path) => path.display().to_string(),
     }
 }
@@ -166,11 +181,15 @@ mod tests {
             (":5000", Some(":5000")),
             ("127.0.0.1:0", Some("127.0.0.1:0")),
             ("[::1]:443", Some("[::1]:443")),
-            ("localhost:80", Some("127.0.0.1:80")),
+            ("localhost:80", Some("localhost:80")),
+            ("registry.example:80", Some("registry.example:80")),
+            ("1.2.3:80", None),
+            ("300.0.0.1:80", None),
+            ("-x.example:80", None),
+            ("a b:80", None),
             ("/run/registry.sock", Some("/run/registry.sock")),
             ("5000", None),
             (":99999", None),
-            ("name.example:80", None),
         ] {
             let found = address(text).ok().map(|a| shown_address(&a));
             assert_eq!(found.as_deref(), expected, "{text}");

@@ -253,3 +253,185 @@ fn keys_are_spelled_once() {
         assert!(!path.contains('_'), "{path}: a variable could not name it");
     }
 }
+
+/// `reference.yml` says of every key of distribution's what becomes of it.
+#[test]
+fn distribution_s_whole_reference() {
+    let text = include_str!("reference.yml");
+    let source = Source::new("reference.yml", text);
+    let leaves = document::leaves(&source, &[]).unwrap();
+    let mut told = Vec::new();
+    for leaf in leaves.into_iter().map(Leaf::spelled_out) {
+        let (mut loaded, mut errors) = (Loaded::default(), Vec::new());
+        apply::apply(&leaf, &mut loaded, &mut errors);
+        let path = path::shown(&leaf.path);
+        let line = source.position(leaf.keys.last().unwrap().start()).line;
+        let fate = match (&errors[..], &loaded.warnings[..]) {
+            ([], []) => "taken",
+            ([], [warning]) => {
+                assert!(warning.message.contains("` has no effect: "), "{path}: {warning}");
+                "no effect"
+            }
+            ([error], []) => {
+                assert!(
+                    error.message.contains("` is not offered by this registry: "),
+                    "{path}: {error}"
+                );
+                "refused"
+            }
+            _ => panic!("{path}: {errors:?} {:?}", loaded.warnings),
+        };
+        // Where it is told is where it is written, or the group of it is.
+        for diagnostic in errors.iter().chain(&loaded.warnings) {
+            let shown = diagnostic.render(false);
+            assert!(shown.contains(" --> reference.yml:"), "{shown}");
+        }
+        told.push((line, fate.to_owned(), path));
+    }
+    let lines = text.lines().zip(1..);
+    let expected: Vec<(usize, String)> = lines
+        .filter(|(line, _)| !line.starts_with('#'))
+        .filter_map(|(line, number)| Some((number, line.split_once(" # ")?.1.to_owned())))
+        .collect();
+    let groups = text
+        .lines()
+        .filter(|line| line.ends_with(':') && !line.starts_with('#'))
+        .count();
+    assert_eq!(
+        expected.len() + groups + 2,
+        text.lines().count(),
+        "a key without its fate"
+    );
+    for ((line, fate, path), expected) in told.iter().zip(&expected) {
+        assert_eq!((*line, fate), (expected.0, &expected.1), "{path}");
+    }
+    assert_eq!(told.len(), expected.len());
+}
+
+#[test]
+fn a_choice_may_be_its_name_alone() {
+    let loaded = load_text("storage: filesystem\n", &[]).unwrap();
+    assert_eq!(loaded.config.storage.root, PathBuf::from("/var/lib/registry"));
+    // As people start distribution's image.
+    let loaded = load_text(
+        "",
+        &[
+            ("REGISTRY_AUTH", "htpasswd"),
+            ("REGISTRY_AUTH_HTPASSWD_REALM", "Registry Realm"),
+            ("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd"),
+            ("REGISTRY_STORAGE", "filesystem"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.auth.htpasswd.realm, "Registry Realm");
+    insta::assert_snapshot!(errors("version: 0.1\nauth: silly\nstorage: s3\n", &[]), @r"
+    error: `auth.silly` is not offered by this registry: it lets everybody in who sends anything
+     --> config.yml:2:7
+      |
+    2 | auth: silly
+      |       ^^^^^
+      |
+      = help: remove it if the registry shall run without it
+    error: `storage.s3` is not offered by this registry: data is kept in a folder of this machine
+     --> config.yml:3:10
+      |
+    3 | storage: s3
+      |          ^^
+      |
+      = help: remove it if the registry shall run without it
+    ");
+    insta::assert_snapshot!(errors("auth: htpassword\nstorage: filesytem\n", &[]), @r"
+    error: `auth.htpassword` is no key of the configuration
+     --> config.yml:1:7
+      |
+    1 | auth: htpassword
+      |       ^^^^^^^^^^
+      |
+      = help: did you mean `htpasswd`?
+    error: `storage.filesytem` is no key of the configuration
+     --> config.yml:2:10
+      |
+    2 | storage: filesytem
+      |          ^^^^^^^^^
+      |
+      = help: did you mean `filesystem`?
+    ");
+    // Who chooses a way to log in is not left without one.
+    for (text, environment, expected) in [
+        (
+            "auth: htpasswd\n",
+            &[][..],
+            "`auth.htpasswd` needs `auth.htpasswd.path`",
+        ),
+        (
+            "auth:\n  htpasswd:\n    realm: x\n",
+            &[],
+            "`auth.htpasswd` needs `auth.htpasswd.path`",
+        ),
+        ("auth:\n  token:\n", &[], "`auth.token` needs `auth.token.realm`"),
+        (
+            "",
+            &[("REGISTRY_AUTH", "tokenserver")],
+            "`auth.tokenserver` needs `auth.tokenserver.enabled`",
+        ),
+    ] {
+        let shown = errors(text, environment);
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
+
+#[test]
+fn aliases_and_merge_keys() {
+    let shown = |text: &str| show(&load_text(text, &[]).unwrap().config);
+    let written_out = shown(
+        "http:\n  tls: {certificate: /c, key: /k}\n  debug: {addr: ':1'}\n  headers: {A: [x, y], B: [x, y]}\nhealth:\n  http:\n    \
+         - {uri: 'http://a', interval: 5s, timeout: 2s}\n    - {uri: 'http://b', interval: 7s, timeout: 2s}\n",
+    );
+    let aliased = shown(
+        "http:\n  tls: {certificate: /c, key: /k}\n  debug: {addr: &port ':1'}\n  headers: {A: &both [x, y], B: *both}\nhealth:\n  \
+         http:\n    - &first {uri: 'http://a', interval: 5s, timeout: 2s}\n    - {<<: *first, uri: 'http://b', interval: 7s}\n",
+    );
+    assert_eq!(aliased, written_out);
+    // What stands first in a list of mappings goes before; merged ones may merge others.
+    let several = shown(
+        "health:\n  tcp:\n    - &one {addr: 'a:1', timeout: 1s}\n    - &two {<<: *one, addr: 'b:2', interval: 2s}\n    - <<: [*two, \
+         {threshold: 9, addr: 'z:1'}]\n      timeout: 3s\n",
+    );
+    let expected = shown(
+        "health:\n  tcp:\n    - {addr: 'a:1', timeout: 1s}\n    - {addr: 'b:2', timeout: 1s, interval: 2s}\n    - {addr: 'b:2', \
+         timeout: 3s, interval: 2s, threshold: 9}\n",
+    );
+    assert_eq!(several, expected);
+    // A value that is wrong is shown where it is written.
+    insta::assert_snapshot!(errors("http:\n  host: &there nowhere\nauth:\n  token: {realm: *there}\n", &[]), @r"
+    error: `http.host` must be a URL such as https://registry.example
+     --> config.yml:2:9
+      |
+    2 |   host: &there nowhere
+      |         ^^^^^^^^^^^^^^
+    error: `auth.token.realm` must be a URL such as https://registry.example
+     --> config.yml:2:9
+      |
+    2 |   host: &there nowhere
+      |         ^^^^^^^^^^^^^^
+    ");
+    for (text, expected) in [
+        ("http: &a {headers: *a}\n", "what it is a part of"),
+        ("http: *a\n", "this is not YAML"),
+        ("http: {<<: 5}\n", "`<<` takes a mapping, or a list of them"),
+        ("http: {<<: [5]}\n", "`<<` takes a mapping, or a list of them"),
+        ("http: {<<: {adr: x}}\n", "`http.adr` is no key"),
+    ] {
+        let shown = errors(text, &[]);
+        assert!(shown.contains(expected), "{text}: {shown}");
+    }
+    let deep = format!("http: {}x: 1{}\n", "{<<: ".repeat(50) + "{", "}".repeat(51));
+    assert!(errors(&deep, &[]).contains("mappings are merged too deeply"));
+    // Two aliases of two aliases of two...
+    let doubled = (1..30).map(|level| {
+        let before = level - 1;
+        format!("a{level}: &a{level} {{x: *a{before}, y: *a{before}}}\n")
+    });
+    let bomb = "a0: &a0 {x: 1}\n".to_owned() + &doubled.collect::<String>();
+    assert!(errors(&bomb, &[]).contains("aliases stand for too much here"));
+}

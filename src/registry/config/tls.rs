@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::key::{Key, Section, Words, name_of, one_of};
-use super::scalar::{base_url, flag, path, shown_path};
-use super::{Config, Places};
+use super::scalar::{address, base_url, flag, path, shown_address, shown_path};
+use super::{Address, Config, Places};
 use crate::certificate::Name;
 use crate::diagnostic::Diagnostic;
 
@@ -55,6 +55,18 @@ pub struct Acme {
     pub directory: String,
     /// PEM file of an authority that the ACME server's own certificate is from.
     pub directory_authority: Option<PathBuf>,
+    pub challenge: Challenge,
+    /// Where HTTP-01 is answered.
+    pub http_address: Address,
+}
+
+/// How an ACME server finds out that a name is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Challenge {
+    /// By TLS, on the registry's own port.
+    TlsAlpn01,
+    /// By plain HTTP, on a port of its own.
+    Http01,
 }
 
 /// Where the server's certificate comes from.
@@ -109,6 +121,8 @@ impl Default for Acme {
             hosts: Vec::new(),
             directory: "https://acme-v02.api.letsencrypt.org/directory".to_owned(),
             directory_authority: None,
+            challenge: Challenge::TlsAlpn01,
+            http_address: Address::Any(80),
         }
     }
 }
@@ -124,6 +138,11 @@ const VERSIONS: &Words<TlsVersion> = &[
 const CLIENT_AUTH: &Words<ClientAuth> = &[
     ("require-and-verify-client-cert", ClientAuth::Required),
     ("verify-client-cert-if-given", ClientAuth::IfGiven),
+];
+
+const CHALLENGES: &Words<Challenge> = &[
+    ("tls-alpn-01", Challenge::TlsAlpn01),
+    ("http-01", Challenge::Http01),
 ];
 
 /// The suites that there are, in the words of distribution.
@@ -241,7 +260,7 @@ pub const SECTION: Section = Section {
         ),
         Key::many(
             "http.tls.letsencrypt.hosts",
-            "host names to get one certificate for; the ACME server asks for them at port 443 (TLS-ALPN-01)",
+            "host names to get one certificate for; the ACME server looks for them as `challenge` says",
             |c, values| {
                 c.http.tls.acme.hosts = values.to_vec();
                 Ok(())
@@ -278,6 +297,18 @@ pub const SECTION: Section = Section {
             "PEM file of an authority to trust the ACME server by, beside the system's",
             |c, text| path(text).map(|value| c.http.tls.acme.directory_authority = Some(value)),
             |c| shown_path(c.http.tls.acme.directory_authority.as_ref()),
+        ),
+        Key::one(
+            "http.tls.letsencrypt.challenge",
+            "`tls-alpn-01`: the ACME server comes to this port, as port 443 of every host; or `http-01`: to `httpaddr`, as port 80",
+            |c, text| one_of(CHALLENGES, text).map(|value| c.http.tls.acme.challenge = value),
+            |c| name_of(CHALLENGES, c.http.tls.acme.challenge),
+        ),
+        Key::one(
+            "http.tls.letsencrypt.httpaddr",
+            "where `http-01` is answered, while a certificate is asked for",
+            |c, text| address(text).map(|value| c.http.tls.acme.http_address = value),
+            |c| Some(shown_address(&c.http.tls.acme.http_address)),
         ),
     ],
     check,

@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use super::message::{Event, Request};
 use super::perform::Workplace;
 use super::server::reachable;
+use super::told::By;
 use super::{ControlError, Lock, LockError, SOCKET, need_folder, own_folder};
+use crate::registry::access::audit::{Audit, AuditConfig};
 use crate::registry::content::Registry;
 use crate::registry::storage::Filesystem;
 
@@ -24,6 +26,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Asked<'a> {
     pub root: &'a Path,
     pub request: &'a Request,
+    /// Where this process writes down what it does itself.
+    pub audit: &'a AuditConfig,
     /// Sent behind the request.
     pub content: Option<Box<dyn Read + Send + 'a>>,
     pub on_event: &'a mut (dyn FnMut(&Event) + Send),
@@ -117,11 +121,17 @@ impl Asked<'_> {
             path: self.root.to_owned(),
             source,
         })?;
-        let workplace = Workplace::new(Arc::new(Registry::new(Arc::new(storage))), self.root, None);
+        // A log of a server has no place to go to where there is none.
+        let audit = match self.audit.file {
+            Some(_) => Audit::open(self.audit)?,
+            None => Audit::default(),
+        };
+        let registry = Arc::new(Registry::new(Arc::new(storage)));
+        let workplace = Workplace::new(registry, self.root, Arc::new(audit), None);
         let mut content = self.content.take().unwrap_or_else(|| Box::new(io::empty()));
         let mut end = None;
         let on_event = &mut self.on_event;
-        workplace.perform(self.request, &mut content, &mut |event| {
+        workplace.perform(self.request, &By::this_process(), &mut content, &mut |event| {
             if matches!(event, Event::Done { .. } | Event::Failed { .. }) {
                 end = Some(event);
             } else {

@@ -51,6 +51,20 @@ impl Request {
         }
     }
 
+    /// The verb as the audit log names it, where it changes anything.
+    pub fn deed(&self) -> Option<&'static str> {
+        match self {
+            Self::Collect { options } if !options.dry_run => Some("gc"),
+            Self::Purge { dry_run: false, .. } => Some("purge"),
+            Self::Retain { apply: true, .. } => Some("retention"),
+            Self::Scrub { options } if !options.dry_run => Some("scrub"),
+            Self::Import { .. } => Some("import"),
+            Self::ReadOnly { on: Some(true) } => Some("readonly on"),
+            Self::ReadOnly { on: Some(false) } => Some("readonly off"),
+            _ => None,
+        }
+    }
+
     /// What it is counted under, where it takes care of the storage.
     pub fn work(&self) -> Option<&'static str> {
         match self {

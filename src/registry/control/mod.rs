@@ -10,18 +10,22 @@ mod client;
 mod lock;
 pub mod message;
 mod perform;
+mod running;
 mod schedule;
 mod server;
-mod switch;
+mod told;
 
 pub use client::{Asked, ask};
 pub use lock::{Lock, LockError};
-pub use perform::{Switch, Workplace};
+pub use perform::Workplace;
+pub use running::Running;
+pub use told::By;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::access::audit::AuditError;
 use super::api::Service;
 use super::server::background::Background;
 use super::storage::paths::OWN;
@@ -46,6 +50,8 @@ pub enum ControlError {
     NoFolder(PathBuf),
     #[error("open the storage folder {path}: {source}")]
     Storage { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("an answer that cannot be understood: {0}")]
     Answer(#[from] serde_json::Error),
     /// What the work itself says.
@@ -65,8 +71,13 @@ pub fn need_folder(root: &Path) -> Result<(), ControlError> {
 /// Starts a server's parts of it: the socket, and what is done by itself.
 pub fn start(background: &mut Background, service: &Arc<Service>) {
     let root = service.config().storage.root.clone();
-    let switch: Arc<dyn Switch> = Arc::<Service>::clone(service);
-    let workplace = Arc::new(Workplace::new(Arc::clone(&service.registry), &root, Some(switch)));
+    let running: Arc<dyn Running> = Arc::<Service>::clone(service);
+    let workplace = Arc::new(Workplace::new(
+        Arc::clone(&service.registry),
+        &root,
+        Arc::clone(&service.access.audit),
+        Some(running),
+    ));
     let scheduled = Arc::clone(&workplace);
     background.spawn("control", |mut life| async move {
         tokio::select! {

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use super::message::{Event, ReadOnly, Request};
 use super::own_folder;
+use super::running::Running;
+use super::told::By;
+use crate::registry::access::audit::Audit;
 use crate::registry::content::{CareError, Registry, Watch};
 use crate::registry::digest::Digest;
 use crate::registry::exchange;
@@ -19,18 +22,13 @@ use crate::registry::metrics::metrics;
 /// How often one hears of progress.
 const PROGRESS: Duration = Duration::from_millis(100);
 
-/// What is refused while it is on. Only a running server has one.
-pub trait Switch: Send + Sync {
-    fn is_read_only(&self) -> bool;
-    fn set_read_only(&self, on: bool);
-}
-
 /// Where verbs work.
 pub struct Workplace {
     registry: Arc<Registry>,
     /// For lists that do not fit into memory.
     scratch: PathBuf,
-    switch: Option<Arc<dyn Switch>>,
+    audit: Arc<Audit>,
+    running: Option<Arc<dyn Running>>,
     /// What takes things away, one at a time. A scrub takes days, and has its own.
     taking: Mutex<()>,
     scrubbing: Mutex<()>,
@@ -41,11 +39,17 @@ pub struct Workplace {
 pub type Tell<'a> = dyn FnMut(Event) -> bool + Send + 'a;
 
 impl Workplace {
-    pub fn new(registry: Arc<Registry>, root: &Path, switch: Option<Arc<dyn Switch>>) -> Self {
+    pub fn new(
+        registry: Arc<Registry>,
+        root: &Path,
+        audit: Arc<Audit>,
+        running: Option<Arc<dyn Running>>,
+    ) -> Self {
         Self {
             registry,
             scratch: own_folder(root),
-            switch,
+            audit,
+            running,
             taking: Mutex::default(),
             scrubbing: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -66,7 +70,7 @@ impl Workplace {
     }
 
     /// Does what is asked; `content` is what follows the request. The last event says how it ended.
-    pub fn perform(&self, request: &Request, content: &mut dyn Read, tell: &mut Tell<'_>) {
+    pub fn perform(&self, request: &Request, by: &By, content: &mut dyn Read, tell: &mut Tell<'_>) {
         let busy = match request {
             Request::Collect { .. } | Request::Purge { .. } | Request::Retain { .. } => Some(&self.taking),
             Request::Scrub { .. } => Some(&self.scrubbing),
@@ -94,6 +98,13 @@ impl Workplace {
             Ok(result) => Event::Done { result },
             Err(message) => Event::Failed { message },
         };
+        if let Some(running) = &self.running
+            && request.deed().is_some()
+        {
+            // Also when it has failed: half of it may be done.
+            running.changed();
+        }
+        by.tell(&self.audit, request, &ended);
         teller.tell(ended);
     }
 
@@ -123,14 +134,14 @@ impl Workplace {
                 answer(exchange::import(registry, content, &into, teller))
             }
             Request::ReadOnly { on } => {
-                let switch = self.switch.as_ref().ok_or(
+                let running = self.running.as_ref().ok_or(
                     "no server runs on this folder; `storage.maintenance.readonly.enabled` is for the next start",
                 )?;
                 if let Some(on) = on {
-                    switch.set_read_only(*on);
+                    running.set_read_only(*on);
                 }
                 answer(Ok::<_, String>(ReadOnly {
-                    read_only: switch.is_read_only(),
+                    read_only: running.is_read_only(),
                 }))
             }
         }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::message::{Event, Request};
 use super::perform::Workplace;
+use super::told::By;
 use crate::registry::config::Config;
 use crate::registry::content::collect::now;
 use crate::registry::content::{collect, scrub};
@@ -116,7 +117,7 @@ async fn keep_some(mut life: Life, workplace: Arc<Workplace>, mine: fn(&str) -> 
 }
 
 fn run(name: &'static str, request: &Request, workplace: &Workplace, file: &Path) {
-    workplace.perform(request, &mut io::empty(), &mut |event| {
+    workplace.perform(request, &By::schedule(), &mut io::empty(), &mut |event| {
         match event {
             Event::Done { result } => {
                 tracing::info!(work = name, %result, "scheduled care is done");

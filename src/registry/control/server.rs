@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::message::{Event, MAX_LINE, Request};
 use super::perform::Workplace;
+use super::told::By;
 use super::{SOCKET, own_folder};
 
 /// Verbs at once: each has a thread.
@@ -37,8 +38,12 @@ pub async fn serve(root: PathBuf, workplace: Arc<Workplace>) {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-            Ok(stream) => stream,
+        let accepted = listener.accept().await.and_then(|(stream, _)| {
+            let user = stream.peer_cred().ok().map(|peer| peer.uid());
+            Ok((stream.into_std()?, By::socket(user)))
+        });
+        let (stream, by) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accepting a verb failed");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -47,7 +52,7 @@ pub async fn serve(root: PathBuf, workplace: Arc<Workplace>) {
         };
         let workplace = Arc::clone(&workplace);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = answer(&stream, &workplace) {
+            if let Err(error) = answer(&stream, &by, &workplace) {
                 tracing::debug!(%error, "a verb broke off");
             }
             drop(permit);
@@ -80,7 +85,7 @@ pub(super) fn reachable<T>(root: &Path, with: impl FnOnce(&Path) -> io::Result<T
     )))
 }
 
-fn answer(stream: &UnixStream, workplace: &Workplace) -> io::Result<()> {
+fn answer(stream: &UnixStream, by: &By, workplace: &Workplace) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(LOOK))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -96,7 +101,7 @@ fn answer(stream: &UnixStream, workplace: &Workplace) -> io::Result<()> {
     match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
             tracing::info!(verb = request.name(), "asked on the control socket");
-            workplace.perform(&request, &mut reader, &mut tell);
+            workplace.perform(&request, by, &mut reader, &mut tell);
         }
         Err(error) => {
             tell(Event::Failed {

@@ -14,8 +14,10 @@ use tokio::net::TcpStream;
 
 use super::{Health, Outcome};
 use crate::registry::config::Config;
+use crate::registry::config::tls::Origin;
 use crate::registry::outbound::{Options, Outbound};
 use crate::registry::storage::{Storage, StorageError, paths};
+use crate::registry::tls;
 
 /// How often free space and the certificate are looked at.
 const OWN_INTERVAL: Duration = Duration::from_secs(30);
@@ -39,7 +41,11 @@ pub struct Check {
 enum Subject {
     Storage(Arc<dyn Storage>),
     Space(Arc<dyn Storage>),
-    Certificate(PathBuf),
+    Certificate {
+        path: PathBuf,
+        /// It may still be on its way from an ACME server.
+        comes: bool,
+    },
     File(PathBuf),
     Http {
         client: Box<Outbound>,
@@ -69,8 +75,9 @@ pub fn all(config: &Config, storage: &Arc<dyn Storage>) -> Vec<Check> {
         1,
         Subject::Space(Arc::clone(storage)),
     )];
-    if let Some(certificate) = &config.http.tls.certificate {
-        let subject = Subject::Certificate(certificate.clone());
+    if let Some(path) = tls::certificate_file(config) {
+        let comes = matches!(config.http.tls.origin(), Some(Origin::Acme(_)));
+        let subject = Subject::Certificate { path, comes };
         checks.push(check("certificate".to_owned(), OWN_INTERVAL, 1, subject));
     }
     if health.storage.enabled && !config.storage.read_only {
@@ -130,18 +137,18 @@ impl Check {
     pub async fn run(mut self, health: Arc<Health>) {
         loop {
             let outcome = match self.subject.look().await {
-                Outcome::Failing(reason) => {
-                    self.failures = self.failures.saturating_add(1);
-                    if self.failures >= self.threshold {
-                        Some(Outcome::Failing(reason))
-                    } else {
-                        tracing::warn!(check = self.name, reason, "a check has failed once more");
-                        None
-                    }
-                }
-                other => {
+                other @ (Outcome::Well | Outcome::Warning(_)) => {
                     self.failures = 0;
                     Some(other)
+                }
+                failing @ (Outcome::Unready(_) | Outcome::Failing(_)) => {
+                    self.failures = self.failures.saturating_add(1);
+                    if self.failures >= self.threshold {
+                        Some(failing)
+                    } else {
+                        tracing::warn!(check = self.name, outcome = ?failing, "a check has failed once more");
+                        None
+                    }
                 }
             };
             if let Some(outcome) = outcome {
@@ -163,9 +170,9 @@ impl Subject {
                 let storage = Arc::clone(storage);
                 blocking(move || space(storage.as_ref())).await
             }
-            Self::Certificate(path) => {
-                let path = path.clone();
-                blocking(move || certificate(&path)).await
+            Self::Certificate { path, comes } => {
+                let (path, comes) = (path.clone(), *comes);
+                blocking(move || certificate(&path, comes)).await
             }
             Self::File(path) => {
                 let path = path.clone();
@@ -203,7 +210,19 @@ fn write(storage: &dyn Storage) -> Outcome {
         // Its text holds paths of this machine: for the log, not for whoever asks.
         Err(error) => {
             tracing::error!(%error, "the storage takes no write");
-            Outcome::Failing("the storage takes no write".to_owned())
+            let reason = "the storage takes no write".to_owned();
+            match error {
+                // What is only not allowed leaves everything to be read.
+                StorageError::Failed { source, .. }
+                    if matches!(
+                        source.kind(),
+                        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied
+                    ) =>
+                {
+                    Outcome::Unready(reason)
+                }
+                _ => Outcome::Failing(reason),
+            }
         }
     }
 }
@@ -216,23 +235,27 @@ fn space(storage: &dyn Storage) -> Outcome {
         Ok(_) => Outcome::Well,
         Err(error) => {
             tracing::error!(%error, "the storage does not tell its free space");
-            Outcome::Failing("the storage does not answer".to_owned())
+            Outcome::Unready("the storage does not answer".to_owned())
         }
     }
 }
 
-fn certificate(path: &Path) -> Outcome {
+/// Connections go on with what there is, so that nothing here closes the API.
+fn certificate(path: &Path, comes: bool) -> Outcome {
+    if comes && !path.exists() {
+        return Outcome::Warning("there is no certificate yet: it comes from the ACME server".to_owned());
+    }
     let Ok(certificate) = CertificateDer::from_pem_file(path) else {
-        return Outcome::Failing("the certificate cannot be read".to_owned());
+        return Outcome::Unready("the certificate cannot be read".to_owned());
     };
     let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&certificate) else {
-        return Outcome::Failing("the certificate is none".to_owned());
+        return Outcome::Unready("the certificate is none".to_owned());
     };
     let end = parsed.validity().not_after.timestamp();
     let left = end - jiff::Timestamp::now().as_second();
     let shown = jiff::Timestamp::from_second(end).map_or_else(|_| String::new(), |end| end.to_string());
     match left {
-        ..=0 => Outcome::Failing(format!("the certificate has expired: {shown}")),
+        ..=0 => Outcome::Unready(format!("the certificate has expired: {shown}")),
         1..SOON => Outcome::Warning(format!("the certificate expires soon: {shown}")),
         _ => Outcome::Well,
     }
@@ -290,7 +313,7 @@ mod tests {
         parameters.not_after = rcgen::date_time_ymd(until.0, until.1, until.2);
         let made = parameters.self_signed(&key).unwrap();
         std::fs::write(&path, made.pem()).unwrap();
-        certificate(&path)
+        certificate(&path, false)
     }
 
     #[test]
@@ -298,11 +321,41 @@ mod tests {
         assert_eq!(made((2100, 1, 1)), Outcome::Well);
         assert_eq!(
             made((2001, 2, 3)),
-            Outcome::Failing("the certificate has expired: 2001-02-03T00:00:00Z".to_owned())
+            Outcome::Unready("the certificate has expired: 2001-02-03T00:00:00Z".to_owned())
         );
+        let nowhere = Path::new("/nonexistent");
         assert_eq!(
-            certificate(Path::new("/nonexistent")),
-            Outcome::Failing("the certificate cannot be read".to_owned())
+            certificate(nowhere, false),
+            Outcome::Unready("the certificate cannot be read".to_owned())
         );
+        assert!(matches!(certificate(nowhere, true), Outcome::Warning(_)));
+    }
+
+    #[test]
+    fn the_certificate_in_force_is_looked_at_whoever_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> =
+            Arc::new(crate::registry::storage::Filesystem::new(folder.path()).unwrap());
+        let looked_at = |config: &Config| {
+            all(config, &storage)
+                .into_iter()
+                .find_map(|check| match check.subject {
+                    Subject::Certificate { path, comes } => Some((path, comes)),
+                    _ => None,
+                })
+        };
+        let mut config = Config::default();
+        config.storage.root = PathBuf::from("/data");
+        assert_eq!(looked_at(&config), None);
+        config.http.tls.own.enabled = true;
+        let own = PathBuf::from("/data/regdeploy/tls/server.crt");
+        assert_eq!(looked_at(&config), Some((own, false)));
+        config.http.tls.own.enabled = false;
+        config.http.tls.acme.hosts = vec!["registry.example".to_owned()];
+        let acme = PathBuf::from("/data/regdeploy/acme/certificate.pem");
+        assert_eq!(looked_at(&config), Some((acme, true)));
+        config.http.tls.certificate = Some("/c.pem".into());
+        config.http.tls.key = Some("/k.pem".into());
+        assert_eq!(looked_at(&config), Some(("/c.pem".into(), false)));
     }
 }

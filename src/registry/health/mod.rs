@@ -2,13 +2,14 @@
 //!
 //! `checks` looks from time to time and notes here what it finds; who asks is answered from the notes, at once.
 //! Being alive is answering at all; being ready is that no check fails and that the server is not about to
-//! stop. A full disk is a warning: pulls and deletes go on.
+//! stop. While a check fails that the configuration asks for, the API is closed, as distribution's is. A full disk
+//! is a warning, and one that takes no writes makes the server not ready: pulls go on.
 
 mod checks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -29,7 +30,16 @@ pub enum Probe {
 #[derive(Debug, Default)]
 pub struct Health {
     draining: AtomicBool,
-    notes: Mutex<Report>,
+    /// Asked by every request.
+    closed: AtomicBool,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    report: Report,
+    /// The checks for whose sake the API is closed.
+    closing: BTreeSet<String>,
 }
 
 /// What is wrong, by the name of the check.
@@ -50,6 +60,9 @@ impl Report {
 pub enum Outcome {
     Well,
     Warning(String),
+    /// Others should be asked; who comes all the same is served.
+    Unready(String),
+    /// Nobody is served.
     Failing(String),
 }
 
@@ -61,11 +74,21 @@ impl Health {
 
     /// Forgets what was found: other checks begin.
     pub fn forget(&self) {
-        *self.notes.lock().unwrap_or_else(PoisonError::into_inner) = Report::default();
+        *self.notes() = Notes::default();
+        self.closed.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the API answers that it is not well, and nothing else.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn report(&self) -> Report {
-        let mut report = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut report = self.notes().report.clone();
         if self.draining.load(Ordering::Relaxed) {
             report
                 .failing
@@ -92,9 +115,16 @@ impl Health {
 
     /// Notes how a check ended; what changes is logged.
     fn note(&self, check: &str, outcome: Outcome) {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let failed = notes.failing.remove(check);
-        let warned = notes.warnings.remove(check);
+        let mut notes = self.notes();
+        let failed = notes.report.failing.remove(check);
+        let warned = notes.report.warnings.remove(check);
+        notes.closing.remove(check);
+        let fail = |report: &mut Report, reason: String| {
+            if failed.is_none() {
+                tracing::error!(check, reason, "a check fails");
+            }
+            report.failing.insert(check.to_owned(), reason);
+        };
         match outcome {
             Outcome::Well => {
                 if failed.is_some() || warned.is_some() {
@@ -105,15 +135,15 @@ impl Health {
                 if warned.is_none() {
                     tracing::warn!(check, reason, "a check warns");
                 }
-                notes.warnings.insert(check.to_owned(), reason);
+                notes.report.warnings.insert(check.to_owned(), reason);
             }
+            Outcome::Unready(reason) => fail(&mut notes.report, reason),
             Outcome::Failing(reason) => {
-                if failed.is_none() {
-                    tracing::error!(check, reason, "a check fails");
-                }
-                notes.failing.insert(check.to_owned(), reason);
+                notes.closing.insert(check.to_owned());
+                fail(&mut notes.report, reason);
             }
         }
+        self.closed.store(!notes.closing.is_empty(), Ordering::Relaxed);
     }
 }
 
@@ -128,12 +158,16 @@ mod tests {
         health.note("disk", Outcome::Warning("full".to_owned()));
         assert!(health.report().ready());
         assert_eq!(health.report().warnings["disk"], "full");
+        health.note("disk", Outcome::Unready("read-only".to_owned()));
+        assert!(!health.report().ready() && !health.is_closed());
         health.note("disk", Outcome::Failing("gone".to_owned()));
-        assert!(!health.report().ready());
+        assert!(!health.report().ready() && health.is_closed());
         assert!(health.report().warnings.is_empty());
         health.note("disk", Outcome::Well);
         assert_eq!(health.report(), Report::default());
+        assert!(!health.is_closed());
         health.drain();
-        assert!(!health.report().ready());
+        // Requests that have come are answered to the end.
+        assert!(!health.report().ready() && !health.is_closed());
     }
 }

@@ -1,11 +1,24 @@
 //! The certificate while the server runs: changed files are put in force, and what an ACME server gives is
-//! asked for in time.
+//! asked for in time. Where that server comes by plain HTTP it is answered here, for as long as it takes.
 
+use std::convert::Infallible;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinSet;
+
+use super::ServeError;
 use super::background::Life;
-use crate::registry::config::tls::Origin;
+use super::listen::{Accepted, Listener};
+use crate::registry::config::tls::{Acme, Challenge, Origin};
 use crate::registry::tls::{Keeper, Offer, acme};
 
 /// How often files are looked at: a few calls of `stat`.
@@ -42,7 +55,7 @@ pub async fn renew(mut life: Life, offer: Arc<Offer>) {
             let folder = acme::folder(&config);
             if acme::due(&folder, &settings.hosts, SystemTime::now()) {
                 let obtained = tokio::select! {
-                    obtained = acme::obtain(settings, &folder, &offer) => obtained,
+                    obtained = obtain(settings, &folder, &offer) => obtained,
                     () = life.draining() => return,
                 };
                 match obtained {
@@ -58,5 +71,74 @@ pub async fn renew(mut life: Life, offer: Arc<Offer>) {
         if !life.pause(wait).await {
             return;
         }
+    }
+}
+
+/// Why no certificate came.
+#[derive(Debug, thiserror::Error)]
+enum ObtainError {
+    #[error(transparent)]
+    Acme(#[from] acme::AcmeError),
+    #[error("answer HTTP-01 at `http.tls.letsencrypt.httpaddr`: {0}")]
+    Listen(#[from] ServeError),
+}
+
+/// Gets one certificate, and answers the ACME server in the meantime where it comes by plain HTTP.
+async fn obtain(settings: &Acme, folder: &Path, offer: &Arc<Offer>) -> Result<(), ObtainError> {
+    let obtaining = acme::obtain(settings, folder, offer);
+    if settings.challenge == Challenge::TlsAlpn01 {
+        return Ok(obtaining.await?);
+    }
+    let listener = Listener::bind(&settings.http_address).await?;
+    tokio::select! {
+        obtained = obtaining => Ok(obtained?),
+        never = answer_all(&listener, offer) => match never {},
+    }
+}
+
+/// Connections at once: an ACME server looks from a few places, and everybody else finds nothing.
+const MAX_CONNECTIONS: usize = 32;
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Answers for as long as somebody waits for it.
+async fn answer_all(listener: &Listener, offer: &Arc<Offer>) -> Infallible {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok(Accepted::Tcp(stream, _)) => connections.spawn(answer(stream, Arc::clone(offer))),
+            Ok(Accepted::Unix(stream)) => connections.spawn(answer(stream, Arc::clone(offer))),
+            Err(error) => {
+                tracing::warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(super::ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+    }
+}
+
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, offer: Arc<Offer>) {
+    let answer = service_fn(|request: Request<Incoming>| {
+        let (status, text) = match offer.proof(request.uri().path()) {
+            Some(proof) => (StatusCode::OK, proof),
+            None => (StatusCode::NOT_FOUND, "there is nothing here\n".to_owned()),
+        };
+        async move {
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            *response.status_mut() = status;
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let ended = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection broke");
     }
 }

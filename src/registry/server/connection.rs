@@ -12,8 +12,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
 
 use super::patience::Patience;
 use super::sending::Sending;
@@ -69,19 +70,7 @@ impl Connections {
                 self.http1(stream, plain, Some(handover), watcher).await
             }
             Some(offer) => match tokio::time::timeout(HEAD_TIMEOUT, handshake(offer, stream)).await {
-                Ok(Ok(Some(stream))) => {
-                    let (_, session) = stream.get_ref();
-                    let connection = Connection {
-                        secure: true,
-                        certificate: tls::common_name(session.peer_certificates()),
-                        ..plain
-                    };
-                    if session.alpn_protocol() == Some(b"h2") {
-                        self.http2(stream, connection, watcher).await
-                    } else {
-                        self.http1(stream, connection, None, watcher).await
-                    }
-                }
+                Ok(Ok(Some(stream))) => self.secure(stream, plain, watcher).await,
                 Ok(Ok(None)) => return,
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "TLS handshake failed");
@@ -98,15 +87,68 @@ impl Connections {
         }
     }
 
-    /// One that came through a socket in the file system: plain HTTP/1.1, from this machine.
+    /// One that came through a socket in the file system, from this machine.
     pub async fn serve_local(&self, stream: UnixStream, watcher: Watcher) {
-        let connection = Connection {
+        let plain = Connection {
             peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             secure: false,
             certificate: None,
         };
-        if let Err(error) = self.http1(stream, connection, None, watcher).await {
+        let begun = tokio::time::timeout(HEAD_TIMEOUT, begun(stream)).await;
+        let Ok(Ok((first, mut stream))) = begun else {
+            return;
+        };
+        let ended = match &self.tls {
+            None if self.service.config().http.h2c && first == PREFACE => {
+                self.http2(stream, plain, watcher).await
+            }
+            None => self.http1(stream, plain, None, watcher).await,
+            Some(offer) if first.first() == Some(&TLS_HANDSHAKE) => {
+                match tokio::time::timeout(HEAD_TIMEOUT, offer.accept(stream)).await {
+                    Ok(Ok(Some(stream))) => self.secure(stream, plain, watcher).await,
+                    Ok(Ok(None)) => return,
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "TLS handshake failed");
+                        return;
+                    }
+                    Err(_) => {
+                        tracing::debug!("TLS handshake took too long");
+                        return;
+                    }
+                }
+            }
+            Some(_) if first.is_empty() => return,
+            Some(_) => {
+                let refused = tokio::time::timeout(HEAD_TIMEOUT, refuse_plain(&mut stream)).await;
+                tracing::debug!(?refused, "plain HTTP on a socket of TLS");
+                return;
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "connection broke");
+        }
+    }
+
+    /// What follows a handshake.
+    async fn secure<S>(
+        &self,
+        stream: TlsStream<S>,
+        plain: Connection,
+        watcher: Watcher,
+    ) -> Result<(), hyper::Error>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (_, session) = stream.get_ref();
+        let connection = Connection {
+            secure: true,
+            certificate: tls::common_name(session.peer_certificates()),
+            ..plain
+        };
+        if session.alpn_protocol() == Some(b"h2") {
+            self.http2(stream, connection, watcher).await
+        } else {
+            self.http1(stream, connection, None, watcher).await
         }
     }
 
@@ -164,10 +206,11 @@ impl Connections {
         let service = Arc::clone(&self.service);
         move |mut request| {
             let (service, handover) = (Arc::clone(&service), handover.clone());
-            let connection = connection.clone().behind_proxies(&mut request, &service.config());
+            let config = service.config();
+            let connection = connection.clone().behind_proxies(&mut request, &config);
             Box::pin(async move {
                 let mut record = Record::new(&mut request, connection.peer);
-                let mut response = service.answer(request, connection, &mut record).await;
+                let mut response = service.answer(config, request, connection, &mut record).await;
                 if let Some(handover) = &handover {
                     response.body_mut().hand_over(handover);
                 }
@@ -194,11 +237,24 @@ async fn begins_http2(stream: &TcpStream) -> bool {
     tokio::time::timeout(HEAD_TIMEOUT, decided).await.unwrap_or(false)
 }
 
+/// The first bytes of a connection that cannot be looked at before they are read, as many as tell what it speaks;
+/// and the stream with them in front.
+async fn begun(stream: UnixStream) -> io::Result<(Vec<u8>, impl AsyncRead + AsyncWrite + Unpin + Send)> {
+    let (mut from, to) = stream.into_split();
+    let mut first = Vec::with_capacity(PREFACE.len());
+    while PREFACE.starts_with(&first) && first.len() < PREFACE.len() {
+        let mut byte = [0];
+        if from.read(&mut byte).await? == 0 {
+            break;
+        }
+        first.push(byte[0]);
+    }
+    let from = io::Cursor::new(first.clone()).chain(from);
+    Ok((first, tokio::io::join(from, to)))
+}
+
 /// Begins TLS. None where the client spoke plain HTTP or nothing, and has been told.
-async fn handshake(
-    offer: &Offer,
-    mut stream: TcpStream,
-) -> io::Result<Option<tokio_rustls::server::TlsStream<TcpStream>>> {
+async fn handshake(offer: &Offer, mut stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => Ok(None),
@@ -210,7 +266,7 @@ async fn handshake(
     }
 }
 
-async fn refuse_plain(stream: &mut TcpStream) -> io::Result<()> {
+async fn refuse_plain(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{PLAIN_ON_TLS}",
         PLAIN_ON_TLS.len(),
@@ -219,6 +275,6 @@ async fn refuse_plain(stream: &mut TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
     // Unread bytes would make the kernel reset the connection, and the answer with it.
     let mut rest = [0; 1024];
-    while tokio::io::AsyncReadExt::read(stream, &mut rest).await? > 0 {}
+    while stream.read(&mut rest).await? > 0 {}
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Where connections come in: TCP on one address or all of them, or a socket in the file system.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::ServeError;
 use crate::registry::config::Address;
+use crate::resolve::resolve;
 
 pub enum Listener {
     Tcp(TcpListener),
@@ -29,6 +30,7 @@ impl Listener {
                 address.to_string(),
                 TcpListener::bind(address).await.map(Self::Tcp),
             ),
+            Address::Named(host, port) => (format!("{host}:{port}"), named(host, *port).await.map(Self::Tcp)),
             Address::Any(port) => (format!("port {port}"), any(*port).await.map(Self::Tcp)),
             Address::Unix(path) => (
                 path.display().to_string(),
@@ -76,6 +78,20 @@ impl Drop for Listener {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Listens on one address of a host, as Go does: IPv4 before IPv6.
+async fn named(host: &str, port: u16) -> io::Result<TcpListener> {
+    let mut addresses = resolve(host).await?;
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in addresses {
+        match TcpListener::bind((address, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 async fn any(port: u16) -> io::Result<TcpListener> {

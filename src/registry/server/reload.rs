@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::diagnostic::Diagnostic;
+use crate::registry::access_log;
 use crate::registry::config::{Config, Origin, keep_what_is_fixed};
 
 /// Reads `origin` and hands the result on. A broken one changes nothing.
@@ -28,6 +29,7 @@ pub fn reload(origin: &Origin, live: &watch::Sender<Arc<Config>>) {
     if loaded.config.http.tls.origin().is_some() != live.borrow().http.tls.origin().is_some() {
         tracing::warn!("whether the port speaks TLS has changed, and takes effect at the next start");
     }
+    access_log::reopen(&loaded.config);
     live.send_replace(Arc::new(loaded.config));
     tracing::info!("the configuration was read again");
 }

@@ -1,4 +1,5 @@
-//! Certificates from an ACME server (RFC 8555), proved by TLS-ALPN-01 (RFC 8737) on the server's own port.
+//! Certificates from an ACME server (RFC 8555), proved by TLS-ALPN-01 (RFC 8737) on the server's own port, or by
+//! HTTP-01 on another, where somebody has to answer from what the [`Offer`] has.
 //!
 //! Account, certificate and key are files in one folder, so that a restart asks for nothing. When to ask
 //! again is [`due`]; to ask again and again is the caller's.
@@ -24,11 +25,11 @@ use rustls::pki_types::{CertificateSigningRequestDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use serde::{Deserialize, Serialize};
 
-use super::offer::{CHALLENGE, Offer};
+use super::offer::{CHALLENGE, Offer, PROOFS};
 use super::{material, own};
 use crate::certificate::{self, Certificate, Name, Request, folder as files};
 use crate::registry::config::Config;
-use crate::registry::config::tls::Acme;
+use crate::registry::config::tls::{Acme, Challenge};
 use crate::registry::outbound::{Options, Outbound};
 
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
@@ -48,8 +49,8 @@ pub enum AcmeError {
         operation: &'static str,
         source: instant_acme::Error,
     },
-    #[error("the ACME server does not offer TLS-ALPN-01 for {0}")]
-    NoChallenge(String),
+    #[error("the ACME server does not offer {challenge} for {host}")]
+    NoChallenge { challenge: &'static str, host: String },
     #[error("the ACME server did not find {0} here")]
     Refused(String),
     #[error("answer the challenge for {host}: {reason}")]
@@ -92,8 +93,9 @@ pub async fn obtain(settings: &Acme, folder: &Path, offer: &Offer) -> Result<(),
         .new_order(&NewOrder::new(&identifiers))
         .await
         .map_err(server("order a certificate"))?;
-    let proved = prove(&mut order, offer).await;
+    let proved = prove(&mut order, settings.challenge, offer).await;
     offer.set_challenges(HashMap::new());
+    offer.set_proofs(HashMap::new());
     proved?;
     let names = Name::parse_all(settings.hosts.iter().map(String::as_str))?;
     let request = Request::new(None, &names)?;
@@ -120,8 +122,16 @@ pub async fn obtain(settings: &Acme, folder: &Path, offer: &Offer) -> Result<(),
 }
 
 /// Answers the challenges of an order, and waits until the ACME server has looked.
-async fn prove(order: &mut instant_acme::Order, offer: &Offer) -> Result<(), AcmeError> {
-    let mut answers = HashMap::new();
+async fn prove(
+    order: &mut instant_acme::Order,
+    challenge: Challenge,
+    offer: &Offer,
+) -> Result<(), AcmeError> {
+    let (mut answers, mut proofs, mut asked) = (HashMap::new(), HashMap::new(), None);
+    let (kind, called) = match challenge {
+        Challenge::TlsAlpn01 => (ChallengeType::TlsAlpn01, "TLS-ALPN-01"),
+        Challenge::Http01 => (ChallengeType::Http01, "HTTP-01"),
+    };
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.map_err(server("read what is to be proved"))?;
@@ -129,16 +139,29 @@ async fn prove(order: &mut instant_acme::Order, offer: &Offer) -> Result<(), Acm
             continue;
         }
         let host = authorization.identifier().to_string();
-        let mut challenge = authorization
-            .challenge(ChallengeType::TlsAlpn01)
-            .ok_or_else(|| AcmeError::NoChallenge(host.clone()))?;
-        let answer = answer(&host, &challenge.key_authorization()).map_err(|reason| AcmeError::Answer {
-            host: host.clone(),
-            reason,
-        })?;
-        answers.insert(host, answer);
-        offer.set_challenges(answers.clone());
-        challenge
+        asked.get_or_insert_with(|| host.clone());
+        let mut wanted = authorization
+            .challenge(kind.clone())
+            .ok_or_else(|| AcmeError::NoChallenge {
+                challenge: called,
+                host: host.clone(),
+            })?;
+        let proof = wanted.key_authorization();
+        match challenge {
+            Challenge::TlsAlpn01 => {
+                let answer = answer(&host, &proof).map_err(|reason| AcmeError::Answer {
+                    host: host.clone(),
+                    reason,
+                })?;
+                answers.insert(host, answer);
+                offer.set_challenges(answers.clone());
+            }
+            Challenge::Http01 => {
+                proofs.insert(format!("{PROOFS}{}", wanted.token), proof.as_str().to_owned());
+                offer.set_proofs(proofs.clone());
+            }
+        }
+        wanted
             .set_ready()
             .await
             .map_err(server("have a challenge looked at"))?;
@@ -150,8 +173,7 @@ async fn prove(order: &mut instant_acme::Order, offer: &Offer) -> Result<(), Acm
     if status == OrderStatus::Ready {
         return Ok(());
     }
-    let mut hosts = answers.into_keys();
-    Err(AcmeError::Refused(hosts.next().unwrap_or_default()))
+    Err(AcmeError::Refused(asked.unwrap_or_default()))
 }
 
 /// What the ACME server wants to see: a certificate for the name with the proof in an extension.

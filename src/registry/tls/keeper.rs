@@ -98,6 +98,12 @@ impl Keeper {
     }
 }
 
+/// Where the certificate is that connections are offered; None without TLS.
+pub fn certificate_file(config: &Config) -> Option<PathBuf> {
+    let (certificate, _) = files(config, config.http.tls.origin()?);
+    Some(certificate)
+}
+
 /// Certificate and key.
 fn files(config: &Config, origin: Origin<'_>) -> (PathBuf, PathBuf) {
     match origin {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use rustls::pki_types::pem;
 
 pub use client::common_name;
-pub use keeper::Keeper;
+pub use keeper::{Keeper, certificate_file};
 pub use material::load;
 pub use offer::Offer;
 

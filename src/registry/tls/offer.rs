@@ -11,14 +11,18 @@ use tokio_rustls::server::TlsStream;
 
 /// What an ACME server offers when it looks whether a name is ours (RFC 8737).
 pub const CHALLENGE: &[u8] = b"acme-tls/1";
+/// Where an ACME server that comes by HTTP looks (RFC 8555, 8.3).
+pub const PROOFS: &str = "/.well-known/acme-challenge/";
 
 /// A connection that has begun keeps what it began with; the next one gets what is new.
 #[derive(Default)]
 pub struct Offer {
     /// None until there is a certificate.
     current: RwLock<Option<Arc<ServerConfig>>>,
-    /// Answers to an ACME server, by host name.
+    /// Answers to an ACME server that comes by TLS, by host name.
     challenges: RwLock<HashMap<String, Arc<ServerConfig>>>,
+    /// Answers to one that comes by HTTP, by path.
+    proofs: RwLock<HashMap<String, String>>,
 }
 
 impl Offer {
@@ -28,6 +32,16 @@ impl Offer {
 
     pub fn set_challenges(&self, challenges: HashMap<String, Arc<ServerConfig>>) {
         *self.challenges.write().unwrap_or_else(PoisonError::into_inner) = challenges;
+    }
+
+    pub fn set_proofs(&self, proofs: HashMap<String, String>) {
+        *self.proofs.write().unwrap_or_else(PoisonError::into_inner) = proofs;
+    }
+
+    /// What is to be answered at a path, if that is a proof (RFC 8555, 8.3).
+    pub fn proof(&self, path: &str) -> Option<String> {
+        let proofs = self.proofs.read().unwrap_or_else(PoisonError::into_inner);
+        proofs.get(path).cloned()
     }
 
     /// Begins TLS. None where an ACME server had its answer and wants nothing else.
