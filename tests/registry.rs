@@ -6,6 +6,7 @@ mod dice;
 mod lab;
 mod receiver;
 mod server;
+mod trusting;
 
 mod access;
 mod access_verbs;

@@ -93,6 +93,20 @@ impl Running {
         }
     }
 
+    /// Waits until it has used no CPU time for so long.
+    pub fn at_rest(self, pause: Duration) -> Self {
+        let (begun, mut before) = (Instant::now(), self.cpu());
+        while begun.elapsed() < START {
+            std::thread::sleep(pause);
+            let now = self.cpu();
+            if now <= before {
+                break;
+            }
+            before = now;
+        }
+        self
+    }
+
     /// The process and those that it started.
     fn processes(&self) -> Vec<u32> {
         let own = self.child.id();

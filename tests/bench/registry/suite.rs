@@ -8,7 +8,10 @@ mod load;
 mod peers;
 #[path = "report.rs"]
 pub mod report;
+#[path = "../../registry/trusting.rs"]
+mod trusting;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use data::Data;
@@ -185,8 +188,13 @@ fn idle(scene: &Scene, peer: Peer) -> Sample {
 }
 
 impl Scene<'_> {
+    /// A server that has done what it does by itself when it starts: that is measured as `start` and `idle`.
+    fn server(&self, peer: Peer, folder: &Path, secure: bool) -> Running {
+        Running::start(peer, self, folder, secure).at_rest(self.options.period() / 15)
+    }
+
     fn download(&self, peer: Peer, secure: bool, clients: u64) -> Sample {
-        let server = Running::start(peer, self, &self.data.folder, secure);
+        let server = self.server(peer, &self.data.folder, secure);
         let digest = if clients == 1 {
             &self.data.large
         } else {
@@ -212,7 +220,7 @@ impl Scene<'_> {
             return None;
         }
         let folder = tempfile::tempdir_in(&self.data.work).unwrap();
-        let server = Running::start(peer, self, folder.path(), false);
+        let server = self.server(peer, folder.path(), false);
         let content = self.data.content();
         Some(measured(&server, || {
             load::upload(&server, &content, &self.data.large, chunk);
@@ -221,7 +229,7 @@ impl Scene<'_> {
     }
 
     fn requests(&self, peer: Peer, connections: usize, method: &str, target: &str) -> Sample {
-        let server = Running::start(peer, self, &self.data.folder, false);
+        let server = self.server(peer, &self.data.folder, false);
         let request = format!(
             "{method} {target} HTTP/1.1\r\nhost: bench\r\naccept: {}\r\n\r\n",
             data::MANIFEST_TYPE
@@ -243,7 +251,7 @@ impl Scene<'_> {
         if peer == Peer::Nginx {
             return None;
         }
-        let server = Running::start(peer, self, &self.data.folder, false);
+        let server = self.server(peer, &self.data.folder, false);
         load::walk(&server, target);
         Some(measured(&server, || {
             let begun = Instant::now();
@@ -262,7 +270,7 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
     }
     let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
     Data::blobs_for_manifests(folder.path());
-    let server = Running::start(peer, scene, folder.path(), false);
+    let server = scene.server(peer, folder.path(), false);
     Some(measured(&server, || {
         load::requests(&server, 16, scene.options.period(), 201, |number| {
             let manifest = scene.data.numbered_manifest(number);
