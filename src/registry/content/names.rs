@@ -57,7 +57,7 @@ impl Names {
     /// The last of as many names after `last`, if there are so many.
     pub fn end(&self, last: Option<&str>, limit: usize) -> Option<&str> {
         let first = last.map_or(0, |last| self.position(last, true));
-        let index = first.checked_add(limit)?.checked_sub(1)?;
+        let index = first.checked_add(limit.checked_sub(1)?)?;
         (index < self.ends.len()).then(|| self.get(index))
     }
 
