@@ -6,7 +6,6 @@ mod dice;
 mod lab;
 mod receiver;
 mod server;
-mod trusting;
 
 mod access;
 mod access_verbs;
@@ -40,6 +39,8 @@ mod probe;
 mod properties;
 mod proxy;
 mod proxy_blobs;
+mod proxy_care;
+mod proxy_clients;
 mod proxy_tags;
 mod race;
 mod reload;

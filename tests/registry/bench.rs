@@ -1,7 +1,7 @@
 //! The benchmark runs: every work, on small data. What it measures is not looked at.
 
 #[path = "../bench/registry/suite.rs"]
-mod suite;
+pub mod suite;
 
 #[test]
 fn every_work_is_done_by_everybody_who_can() {

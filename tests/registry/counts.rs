@@ -2,9 +2,11 @@
 //!
 //! Needs strace, Debian's package of that name.
 
+use std::collections::HashSet;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::proxy::Lab;
 use super::server::{Server, sha256};
 
 /// How long files must be left alone before what was read of them is trusted.
@@ -85,6 +87,53 @@ fn what_is_known_is_answered_by_looking_at_its_stamps() {
             "{method} {target}: {looked} looks\n{log}"
         );
     }
+}
+
+/// A mirror's, too. Who has read the request looks and answers: nobody else is woken.
+#[test]
+fn what_a_mirror_holds_is_answered_by_who_has_read_the_request() {
+    let lab = Lab::new("");
+    let (digest, _) = lab.origin.push_image("some/image", "v1", b"layer");
+    let blob = format!("/v2/hub/some/image/blobs/{}", sha256(b"layer"));
+    let targets = [
+        ("GET", "/v2/hub/some/image/manifests/v1"),
+        ("GET", &format!("/v2/hub/some/image/manifests/{digest}")),
+        ("GET", &blob),
+        ("HEAD", &blob),
+    ];
+    let ask = |(method, target)| {
+        lab.mirror.send(method, target, &[], "").expect(200);
+    };
+    targets.into_iter().for_each(ask);
+    std::thread::sleep(SETTLED);
+    targets.into_iter().for_each(ask);
+    lab.upstream.take();
+    let data = lab.mirror.data();
+    let data = data.to_str().unwrap();
+    let thread = |line: &str| line.split(' ').next().unwrap_or("").to_owned();
+    for target in targets {
+        let log = calls(&lab.mirror, || {
+            for _ in 0..10 {
+                ask(target);
+            }
+        });
+        let answering: HashSet<String> = log
+            .lines()
+            .filter(|line| line.contains("HTTP/1.1 200"))
+            .map(thread)
+            .collect();
+        let looked: Vec<&str> = log.lines().filter(|line| line.contains(data)).collect();
+        let opened = looked.iter().filter(|line| line.contains("openat(")).count();
+        assert_eq!(
+            opened,
+            if target == ("GET", &*blob) { 10 } else { 0 },
+            "{target:?}: {log}"
+        );
+        assert!((10..=50).contains(&looked.len()), "{target:?}: {log}");
+        let elsewhere = looked.iter().filter(|line| !answering.contains(&thread(line)));
+        assert_eq!(elsewhere.count(), 0, "{target:?}: {log}");
+    }
+    assert!(lab.upstream.take().is_empty());
 }
 
 #[test]

@@ -59,14 +59,19 @@ impl Door {
         format!("{}/{repository}", self.server.address)
     }
 
-    /// Flags of podman, buildah and skopeo; with a prefix where they tell source from destination.
-    fn flags(&self) -> Vec<String> {
+    /// Flags of podman, buildah and skopeo.
+    pub fn flags(&self) -> Vec<String> {
+        self.flags_of("")
+    }
+
+    /// The same with `src-` or `dest-`, where one command has both.
+    pub fn flags_of(&self, side: &str) -> Vec<String> {
         let mut flags = match &self.trust {
-            None => vec!["--tls-verify=false".to_owned()],
-            Some(trust) => vec!["--cert-dir".to_owned(), trust.path().display().to_string()],
+            None => vec![format!("--{side}tls-verify=false")],
+            Some(trust) => vec![format!("--{side}cert-dir"), trust.path().display().to_string()],
         };
         if let Some(login) = self.login {
-            flags.push(format!("--creds={login}"));
+            flags.push(format!("--{side}creds={login}"));
         }
         flags
     }
@@ -143,25 +148,34 @@ fn context(folder: &Path, content: &str) -> String {
     context.display().to_string()
 }
 
-/// podman or buildah with a storage of their own, that needs nothing of the machine.
-struct Tool {
+/// podman or buildah with a storage and registries of their own, that needs nothing of the machine.
+pub struct Tool {
     program: &'static str,
     folder: tempfile::TempDir,
 }
 
 impl Tool {
-    fn new(program: &'static str) -> Self {
-        Self {
+    pub fn new(program: &'static str) -> Self {
+        let tool = Self {
             program,
             folder: tempfile::tempdir().unwrap(),
-        }
+        };
+        tool.registries("");
+        tool
+    }
+
+    /// Further lines of its `registries.conf`.
+    pub fn registries(&self, lines: &str) {
+        let text = format!("unqualified-search-registries = []\n{lines}");
+        std::fs::write(self.folder.path().join("registries.conf"), text).unwrap();
     }
 
     #[track_caller]
-    fn run(&self, arguments: &[&str], flags: &[String], names: &[&str]) -> String {
+    pub fn run(&self, arguments: &[&str], flags: &[String], names: &[&str]) -> String {
         let mut command = Command::new(self.program);
         let at = self.folder.path();
         command
+            .env("CONTAINERS_REGISTRIES_CONF", at.join("registries.conf"))
             .arg("--root")
             .arg(at.join("root"))
             .arg("--runroot")
@@ -306,13 +320,13 @@ fn buildah() {
 }
 
 /// A containerd of one's own.
-struct Containerd {
+pub struct Containerd {
     child: Child,
     folder: tempfile::TempDir,
 }
 
 impl Containerd {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         let config = format!(
@@ -344,7 +358,7 @@ impl Containerd {
         containerd
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("ctr");
         command.arg("--address").arg(self.folder.path().join("socket"));
         command.args(["--namespace", "test"]).args(arguments);

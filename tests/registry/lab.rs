@@ -3,6 +3,7 @@
 //! The engine takes a registry on a loopback address for what it is, whoever has signed its certificate.
 
 mod access;
+mod mirror;
 
 use std::process::Command;
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::client::{Answer, send};
+use super::client::{Answer, send, try_send};
 use super::clients::{Distribution, layout, skopeo};
+use super::engines::doors;
 use super::server::{OCI_MANIFEST, Server, free_port, image, sha256};
 use super::upstream::{Act, Download, Upstream};
 
@@ -65,9 +66,12 @@ impl Lab {
 }
 
 pub fn mirror(upstream: SocketAddr, more: &str) -> Server {
-    Server::with(&format!(
-        "proxy:\n  upstreams:\n    hub:\n      remoteurl: http://{upstream}\n{more}"
-    ))
+    Server::with(&section(upstream, more))
+}
+
+/// The lines of a configuration that make a mirror.
+pub fn section(upstream: SocketAddr, more: &str) -> String {
+    format!("proxy:\n  upstreams:\n    hub:\n      remoteurl: http://{upstream}\n{more}")
 }
 
 pub const ALWAYS_ASK: &str = "      fresh: \"0\"\n";
@@ -236,6 +240,90 @@ fn item_24_passwords_and_tokens_go_to_the_upstream_and_nowhere_else() {
     assert!(lab.upstream.take().is_empty());
 }
 
+/// Plain and over TLS, with a password and with tokens.
+#[test]
+fn item_24_another_instance_is_mirrored_through_every_door() {
+    for door in doors() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest = layout(folder.path());
+        let to = format!("docker://{}", door.name("some/image:v1"));
+        let flags = door.flags_of("dest-");
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let from = format!("oci:{}:latest", folder.path().display());
+        skopeo(&[&["copy", "--preserve-digests"], &flags[..], &[&from, &to]].concat());
+        let (scheme, authority) = match &door.trust {
+            None => ("http", String::new()),
+            Some(trust) => (
+                "https",
+                format!("      authorities: [{}/ca.crt]\n", trust.path().display()),
+            ),
+        };
+        let login = door.login.and_then(|login| login.split_once(':'));
+        let login = login.map_or(String::new(), |(user, password)| {
+            format!("      username: {user}\n      password: {password}\n")
+        });
+        let mirror = Server::with(&format!(
+            "proxy:\n  upstreams:\n    hub:\n      remoteurl: {scheme}://{}\n{authority}{login}",
+            door.server.address
+        ));
+        let manifest = mirror.get("/v2/hub/some/image/manifests/v1").expect(200);
+        assert_eq!(manifest.header("docker-content-digest"), digest);
+        for descriptor in [&manifest.json()["config"], &manifest.json()["layers"][0]] {
+            let digest = descriptor["digest"].as_str().unwrap();
+            let target = format!("/v2/hub/some/image/blobs/{digest}");
+            assert_eq!(sha256(&mirror.get(&target).expect(200).body), digest);
+        }
+    }
+}
+
+#[test]
+fn a_token_server_s_limit_and_silence_are_its_own() {
+    let lab = Lab::new("");
+    for name in ["some/image", "slow/image", "limited/image"] {
+        lab.origin.push_image(name, "v1", b"layer");
+    }
+    let address = lab.upstream.address;
+    lab.upstream.when(move |seen| {
+        if seen.target.starts_with("/token?") {
+            let of = |name: &str| seen.target.contains(name);
+            let token = json!({"token": "good"}).to_string().into_bytes();
+            let retry = vec![("retry-after", "3600".to_owned())];
+            return Some(match () {
+                () if of("slow") => Act::Silence,
+                () if of("limited") => Act::Answer(429, retry, Vec::new()),
+                () => Act::Answer(200, Vec::new(), token),
+            });
+        }
+        let challenge = format!(r#"Bearer realm="http://{address}/token""#);
+        let headers = vec![("www-authenticate", challenge)];
+        (seen.header("authorization") != "Bearer good").then(|| Act::Answer(401, headers, Vec::new()))
+    });
+    let get = |name: &str| lab.mirror.get(&format!("/v2/hub/{name}/manifests/v1"));
+    let at = lab.mirror.address;
+    let slow =
+        std::thread::spawn(move || try_send(at, "GET", "/v2/hub/slow/image/manifests/v1", &[], "").is_ok());
+    while !lab
+        .upstream
+        .take()
+        .iter()
+        .any(|seen| seen.target.contains("slow%2Fimage"))
+    {
+        std::thread::yield_now();
+    }
+    // Another repository's token does not wait for that one.
+    get("some/image").expect(200);
+    assert!(!slow.is_finished());
+    // And its limit is honoured as the registry's own would be.
+    let limited = get("limited/image").expect(429);
+    let wait: u64 = limited.header("retry-after").parse().unwrap();
+    assert!((3000..=3600).contains(&wait), "{limited:?}");
+    lab.upstream.take();
+    get("limited/image").expect(429);
+    assert!(lab.upstream.take().is_empty());
+    drop(lab);
+    assert!(!slow.join().unwrap(), "its server has gone first");
+}
+
 #[test]
 fn debian_s_registry_with_a_password_is_mirrored() {
     let folder = tempfile::tempdir().unwrap();
@@ -370,7 +458,11 @@ fn one_upstream_for_everything_as_distribution_has_it() {
         .send("POST", "/v2/some/image/blobs/uploads/", &[], "")
         .expect(405);
     server.push_image("own/image", "v1", b"own");
+    server.get("/v2/own/image/manifests/v1").expect(200);
     server.get("/v2/own/image/manifests/v2").expect(404);
+    // What the upstream has under that name is not to be had here, and what is here is not the upstream's.
+    let target = format!("/v2/own/image/manifests/v1?ns={}", upstream.address);
+    assert_eq!(server.get(&target).expect(404).code(), "NAME_UNKNOWN");
     assert_eq!(upstream.asked(), ["GET manifests/v1"]);
     // Nobody is there: told at once.
     let lost = mirror(free_port(), "");

@@ -1,9 +1,13 @@
 //! Blobs of the pull-through cache: one request for all who wait, whatever happens to its connection.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 
-use super::proxy::{Lab, SECOND, SIZE};
-use super::upstream::{Act, Download};
+use super::proxy::{Lab, SECOND, SIZE, section};
+use super::server::{Server, sha256, until};
+use super::upstream::{Act, Download, Upstream};
 
 #[test]
 fn a_hundred_clients_are_one_request_and_have_the_first_half_before_the_second_comes() {
@@ -129,6 +133,93 @@ fn clients_that_go_away_leave_the_others_theirs() {
     gate.send(()).unwrap();
     assert!(lab.mirror.get(&target).body == content);
     assert_eq!(lab.fetches(&target), 1);
+}
+
+#[test]
+fn a_long_fetch_that_nobody_waits_for_is_given_up() {
+    let lab = Lab::new("");
+    let (content, target) = lab.blob(10);
+    let (gone, given_up) = channel();
+    let begin = Act::Begin(100 << 20, content[..SIZE / 2].to_vec(), gone);
+    lab.upstream.once("GET", "/blobs/", begin);
+    let mut leaving = lab.download(&target, "");
+    assert_eq!(leaving.length(), 100 << 20);
+    leaving.read(1000);
+    let mut staying = lab.download(&target, "");
+    drop(leaving);
+    staying.read(SIZE / 2);
+    // Its size is known without asking again.
+    assert_eq!(lab.mirror.head(&target).header("content-length"), "104857600");
+    assert!(given_up.try_recv().is_err());
+    drop(staying);
+    given_up.recv_timeout(std::time::Duration::from_mins(1)).unwrap();
+    let uploads = lab
+        .mirror
+        .data()
+        .join("docker/registry/v2/repositories/hub/some/image/_uploads");
+    until(&0, || std::fs::read_dir(&uploads).map_or(0, Iterator::count));
+    assert_eq!(lab.upstream.take().len(), 1);
+    // Whoever comes next has it fetched anew.
+    assert!(lab.mirror.get(&target).body == content);
+    assert_eq!(lab.fetches(&target), 1);
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_leaves_room_to_others() {
+    let dead = Lab::new("");
+    dead.upstream.when(|_| Some(Act::Silence));
+    let origin = Server::start();
+    let digest = origin.push_blob("some/image", b"layer");
+    let mirror = Server::with(&format!(
+        "{}    alive:\n      remoteurl: http://{}\n",
+        section(dead.upstream.address, ""),
+        origin.address
+    ));
+    let waiting: Vec<_> = (0..40_u8)
+        .map(|seed| {
+            let mut stream = TcpStream::connect(mirror.address).unwrap();
+            let digest = sha256(&[seed]);
+            write!(
+                stream,
+                "GET /v2/hub/some/image/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+            )
+            .unwrap();
+            stream
+        })
+        .collect();
+    let mut asked = 0;
+    while asked < 16 {
+        asked += dead.upstream.take().len();
+        std::thread::yield_now();
+    }
+    let target = format!("/v2/alive/some/image/blobs/{digest}");
+    assert_eq!(mirror.get(&target).expect(200).body, "layer");
+    assert_eq!((asked, dead.upstream.take().len()), (16, 0));
+    drop(waiting);
+}
+
+#[test]
+fn without_the_room_that_is_to_stay_free_content_passes() {
+    let origin = Server::start();
+    let upstream = Upstream::before(origin.address);
+    let mirror = Server::with_environment(
+        &section(upstream.address, ""),
+        &[("REGISTRY_STORAGE_MAINTENANCE_MINFREE", "1000000TiB")],
+    );
+    origin.push_image("some/image", "v1", b"layer");
+    let digest = sha256(b"layer");
+    let blob = format!("blobs/{digest}");
+    for _ in 0..2 {
+        mirror.get("/v2/hub/some/image/manifests/v1").expect(200);
+        let answer = mirror.get(&format!("/v2/hub/some/image/{blob}")).expect(200);
+        assert_eq!(&answer.body[..], b"layer");
+        assert!(!mirror.data_of(&digest).exists());
+    }
+    // Manifests are small, and kept.
+    let passed = [format!("HEAD {blob}"), format!("GET {blob}")];
+    let mut expected = vec!["GET manifests/v1".to_owned()];
+    expected.extend([&passed[..], &passed[..]].concat());
+    assert_eq!(upstream.asked(), expected);
 }
 
 #[test]

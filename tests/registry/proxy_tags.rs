@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::client::Answer;
 use super::proxy::{ALWAYS_ASK, Lab, SECOND, age, same};
-use super::server::{OCI_INDEX, OCI_MANIFEST, image, sha256};
+use super::server::{OCI_INDEX, OCI_MANIFEST, image, sha256, until};
 use super::upstream::Act;
 
 #[test]
@@ -125,6 +125,62 @@ fn an_upstream_that_limits_is_not_asked_again() {
         lab.upstream.asked(),
         ["GET manifests/v1", "HEAD manifests/v1", &blob]
     );
+}
+
+#[test]
+fn access_lines_and_metrics_say_what_of_the_upstream_was_needed() {
+    let lab = Lab::new(&format!("{ALWAYS_ASK}metrics:\n  enabled: true\n"));
+    let (digest, _) = lab.origin.push_image("some/image", "v1", b"layer");
+    let target = |rest: &str| format!("/v2/hub/some/image/{rest}");
+    let (blob, by_digest) = (
+        format!("blobs/{}", sha256(b"layer")),
+        format!("manifests/{digest}"),
+    );
+    lab.mirror.push_blob("own", b"own");
+    let expected = [
+        ("GET", target("manifests/v1"), "miss"),
+        ("GET", target("manifests/v1"), "revalidated"),
+        ("GET", target(&by_digest), "hit"),
+        ("HEAD", target(&blob), "miss"),
+        ("GET", target(&blob), "miss"),
+        ("GET", target(&blob), "hit"),
+        ("HEAD", target(&blob), "hit"),
+        ("GET", target("tags/list"), "miss"),
+        ("GET", target("manifests/v1"), "stale"),
+        ("GET", format!("/v2/own/blobs/{}", sha256(b"own")), "-"),
+    ];
+    for (method, target, word) in &expected {
+        if *word == "stale" {
+            let fails = Act::Answer(500, Vec::new(), Vec::new());
+            lab.upstream.once("HEAD", "/manifests/", fails);
+        }
+        lab.mirror.send(method, target, &[], "").expect(200);
+    }
+    let expected: Vec<String> = expected
+        .iter()
+        .map(|(method, target, word)| format!("{method} {target} {word}"))
+        .collect();
+    until(&expected, || {
+        let log = std::fs::read_to_string(lab.mirror.folder.path().join("access.log")).unwrap();
+        let word = |line: &str, key: &str| {
+            let found = line.split(' ').find_map(|word| word.strip_prefix(key));
+            found.unwrap_or("-").trim_matches('"').to_owned()
+        };
+        let asked = log.lines().filter(|line| !line.contains("method=POST"));
+        asked
+            .map(|line| {
+                let [method, target, lookup] = ["method=", "uri=", "upstream="].map(|key| word(line, key));
+                format!("{method} {target} {lookup}")
+            })
+            .collect()
+    });
+    let metrics = lab.mirror.get("/metrics").expect(200);
+    let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+    for (outcome, times) in [("hit", 3), ("miss", 2), ("revalidated", 1), ("stale", 1)] {
+        let line =
+            format!("registry_cache_lookups_total{{cache=\"upstream\",outcome=\"{outcome}\"}} {times}\n");
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
 }
 
 #[test]

@@ -4,10 +4,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 
+use super::proxy::section;
 use super::receiver::{Receiver, Taken};
-use super::server::Server;
+use super::server::{Server, sha256};
+use super::upstream::Upstream;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -117,6 +120,58 @@ fn spans_go_on_with_a_client_s_trace_as_protobuf() {
 #[test]
 fn spans_go_on_with_a_client_s_trace_as_json() {
     continued("http/json");
+}
+
+/// A mirror's requests to its upstream are spans, and the upstream can go on with the trace.
+#[test]
+fn spans_go_on_to_an_upstream() {
+    let receiver = Receiver::start();
+    let origin = Server::start();
+    origin.push_image("some/image", "v1", b"layer");
+    let upstream = Upstream::before(origin.address);
+    let endpoint = format!("http://{}", receiver.address);
+    let mirror = Server::with_environment(
+        &section(upstream.address, ""),
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ],
+    );
+    let traced = [
+        ("traceparent", &*format!("00-{TRACE}-{PARENT}-01")),
+        ("tracestate", "who=me"),
+    ];
+    let blob = format!("/v2/hub/some/image/blobs/{}", sha256(b"layer"));
+    for target in ["/v2/hub/some/image/manifests/v1", &blob, &blob] {
+        mirror.send("GET", target, &traced, "").expect(200);
+    }
+    mirror.get("/v2/hub/some/image/blobs/sha256:0").expect(400);
+    let refused = mirror.send("GET", "/v2/hub/some/image/manifests/v2", &traced, "");
+    refused.expect(404);
+    let of_trace = |taken: &[Taken]| {
+        let mut spans = spans(taken);
+        spans.retain(|span| hex(&span.trace_id) == TRACE);
+        spans
+    };
+    let is_root = |span: &Span| hex(&span.parent_span_id) == PARENT;
+    let taken = receiver.wait(|taken| of_trace(taken).iter().filter(|span| is_root(span)).count() == 4);
+    let found = of_trace(&taken);
+    // The second time the blob was here.
+    let seen = upstream.take();
+    let asked: Vec<&Span> = found.iter().filter(|span| span.name == "upstream").collect();
+    assert_eq!((asked.len(), seen.len()), (3, 3), "{found:#?} {seen:#?}");
+    for (span, status) in asked.iter().zip(["200", "200", "404"]) {
+        assert_eq!(span.kind, SpanKind::Client as i32);
+        let root = found.iter().find(|root| root.span_id == span.parent_span_id);
+        assert!(root.is_some_and(is_root), "{found:#?}");
+        assert_eq!(attribute(&span.attributes, "http.response.status_code"), status);
+        let sent = format!("00-{TRACE}-{}-01", hex(&span.span_id));
+        let seen = seen.iter().find(|seen| seen.header("traceparent") == sent);
+        let seen = seen.unwrap_or_else(|| panic!("{sent}: {found:#?}"));
+        assert_eq!(seen.header("tracestate"), "who=me");
+        let url = format!("http://{}{}", upstream.address, seen.target);
+        assert_eq!(attribute(&span.attributes, "url.full"), url);
+    }
 }
 
 #[test]

@@ -15,8 +15,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::bench::suite::trusting::Trusting;
 use super::server::Server;
-use super::trusting::Trusting;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -59,6 +59,9 @@ pub enum Act {
     Corrupt,
     /// No answer at all.
     Silence,
+    /// A body of this length is announced and begun with this; then nothing, and who is told hears when the other end
+    /// has gone.
+    Begin(usize, Vec<u8>, Sender<()>),
 }
 
 type Rule = Box<dyn FnMut(&Seen) -> Option<Act> + Send>;
@@ -157,6 +160,11 @@ fn serve(
         // Until the client goes away.
         let _ = reader.read(&mut [0]);
         return None;
+    }
+    if let Some(Act::Begin(length, first, gone)) = act {
+        answer(&mut stream, &seen, 200, &[], &first, length)?;
+        let _ = reader.read(&mut [0]);
+        return gone.send(()).ok();
     }
     if let Some(Act::Answer(status, headers, body)) = act {
         let headers: Vec<(&str, &str)> = headers

@@ -120,7 +120,7 @@ pub struct Record {
     /// What it is counted under: the endpoint's kind.
     pub handler: &'static str,
     pub user: Option<Arc<str>>,
-    /// How the upstream's cache answered, where one was asked.
+    /// What of the upstream was needed, where a repository is a mirror.
     pub upstream: Option<Lookup>,
     pub span: Option<Span>,
 }

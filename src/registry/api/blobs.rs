@@ -18,7 +18,7 @@ use crate::registry::storage::Content;
 /// What a digest names never changes: a year is the longest that caches honour.
 const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
-pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Answer {
+pub async fn get(asked: &mut Asked<'_>, name: RepositoryName, digest: Digest) -> Answer {
     if let Some(mirrored) = asked.mirrored(&name) {
         let found = if asked.request.method() == Method::HEAD {
             mirrored.blob_there(&digest).await
@@ -26,6 +26,7 @@ pub async fn get(asked: &Asked<'_>, name: RepositoryName, digest: Digest) -> Ans
             mirrored.blob(&digest).await
         };
         let found = found.map_err(mirrored::refused(Problem::BlobUnknown))?;
+        asked.record.upstream = Some(found.lookup());
         let size = found.size();
         return show(asked, &digest, size, |start, end| {
             mirrored::body(&mirrored, &digest, found, start, end)

@@ -25,11 +25,12 @@ pub async fn catalog(asked: &Asked<'_>, page: Page) -> Answer {
     Ok(response)
 }
 
-pub async fn tags(asked: &Asked<'_>, name: RepositoryName, page: Page) -> Answer {
+pub async fn tags(asked: &mut Asked<'_>, name: RepositoryName, page: Page) -> Answer {
     let count = page.count.map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
     let (mut tags, warning) = if let Some(mirrored) = asked.mirrored(&name) {
         let listed = mirrored.tags(page.last.as_deref(), count + 1).await;
         let listed = listed.map_err(mirrored::refused(Problem::NameUnknown))?;
+        asked.record.upstream = Some(listed.lookup());
         (listed.entries, listed.warning)
     } else {
         let wanted = name.clone();

@@ -17,10 +17,11 @@ const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Serves a manifest as it was stored; never another form of it.
-pub async fn get(asked: &Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
+pub async fn get(asked: &mut Asked<'_>, name: RepositoryName, reference: Reference) -> Answer {
     if let Some(mirrored) = asked.mirrored(&name) {
         let served = mirrored.manifest(reference.clone()).await;
         let served = served.map_err(mirrored::refused(Problem::ManifestUnknown))?;
+        asked.record.upstream = Some(served.lookup);
         return mirrored::warned(show(asked, &reference, &served.stored), served.warning.as_deref());
     }
     let known = asked.service.registry.known_manifest(&name, &reference);

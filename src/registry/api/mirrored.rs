@@ -11,6 +11,7 @@ use crate::registry::digest::Digest;
 use crate::registry::error::{ApiError, Problem};
 use crate::registry::name::RepositoryName;
 use crate::registry::route::{Action, Endpoint};
+use crate::registry::telemetry::Span;
 use crate::registry::upstream::{Found, Keeps, Lost, Mirrored, Shared, UpstreamError, origin, settle};
 
 impl Asked<'_> {
@@ -23,6 +24,9 @@ impl Asked<'_> {
             .filter(|host| !host.is_empty());
         settle(&self.config.proxy, endpoint, host.as_deref()).map_err(|lost| match lost {
             Lost::Host(host) => Problem::NameUnknown.detail(format!("this registry is no mirror of {host}")),
+            Lost::Taken(name) => Problem::NameUnknown.detail(format!(
+                "what is asked for would be {name} here, and that is another repository"
+            )),
             Lost::Name(error) => Problem::NameInvalid.detail(error.to_string()),
         })
     }
@@ -48,7 +52,8 @@ impl Asked<'_> {
             anything: !self.service.access.is_read_only(self.config),
             min_free: self.config.maintenance.min_free,
         };
-        let found = self.service.mirrors.find(&self.config.proxy, name, keeps);
+        let trace = self.record.span.as_ref().map(Span::parent);
+        let found = self.service.mirrors.find(&self.config.proxy, name, keeps, trace);
         // A name that could not be one there has been refused already.
         found.ok().flatten()
     }
@@ -57,7 +62,7 @@ impl Asked<'_> {
 /// The body of a blob's answer: bytes `start..end` of what was found.
 pub fn body(mirrored: &Mirrored, digest: &Digest, found: Found, start: u64, end: u64) -> Body {
     match found {
-        Found::Stored(content) => Body::blob(content, start, end),
+        Found::Stored(content) | Found::Fetched(content) => Body::blob(content, start, end),
         found => match mirrored.following(digest, found, start, end) {
             Some(pieces) => Body::growing(pieces, end - start),
             // The answer to a HEAD: its length counts, and nothing is sent.

@@ -47,7 +47,6 @@ use super::metrics;
 use super::name::RepositoryName;
 use super::route::{self, Endpoint};
 use super::storage::StorageError;
-use super::telemetry::Span;
 use super::upstream::Mirrors;
 
 /// Everything that a handler needs.
@@ -190,7 +189,7 @@ impl Asked<'_> {
         T: Send + 'static,
         E: Into<ApiError> + Send + 'static,
     {
-        let _span = self.record.span.as_ref().map(Span::storage);
+        let _span = self.record.span.as_ref().map(|span| span.parent().storage());
         let registry = Arc::clone(&self.service.registry);
         blocking(move || work(&registry)).await
     }

@@ -18,7 +18,7 @@ const MAX_PAGE: usize = 1_000;
 const MAX_BYTES: usize = 3 << 20;
 
 pub async fn list(
-    asked: &Asked<'_>,
+    asked: &mut Asked<'_>,
     name: RepositoryName,
     subject: Digest,
     filter: ReferrersFilter,
@@ -27,6 +27,7 @@ pub async fn list(
     let (mut referrers, warning) = if let Some(mirrored) = asked.mirrored(&name) {
         let listed = mirrored.referrers(&subject).await;
         let listed = listed.map_err(mirrored::refused(Problem::NameUnknown))?;
+        asked.record.upstream = Some(listed.lookup());
         (listed.entries, listed.warning)
     } else {
         let found = asked

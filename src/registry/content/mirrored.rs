@@ -58,6 +58,17 @@ impl Registry {
         })
     }
 
+    /// When something was last remembered to be in use, in seconds since 1970.
+    pub fn last_use(
+        &self,
+        name: &RepositoryName,
+        kind: Kind,
+        digest: &Digest,
+    ) -> Result<Option<u64>, ContentError> {
+        let stat = self.storage.stat(&link(name, kind, digest))?;
+        Ok(stat.map(|stat| stat.modified))
+    }
+
     /// Remembers that something is in use, unless that was done less than `often` ago.
     pub fn use_mirrored(
         &self,
@@ -67,11 +78,11 @@ impl Registry {
         often: Duration,
         now: u64,
     ) -> Result<(), ContentError> {
-        let key = link(name, kind, digest);
-        let used = self.storage.stat(&key)?.map(|stat| stat.modified);
+        let used = self.last_use(name, kind, digest)?;
         if used.is_none_or(|used| used.saturating_add(often.as_secs()) > now) {
             return Ok(());
         }
+        let key = link(name, kind, digest);
         self.shared(name, || match self.link(&key)? {
             Some(stored) => self.write_link(&key, &stored),
             None => Ok(()),

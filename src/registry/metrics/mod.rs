@@ -82,6 +82,8 @@ pub struct Metrics {
 pub enum Lookup {
     Hit,
     Miss,
+    /// Too old, and still what the upstream has.
+    Revalidated,
     /// Too old, and served because the upstream did not answer.
     Stale,
 }
@@ -91,6 +93,7 @@ impl Lookup {
         match self {
             Self::Hit => "hit",
             Self::Miss => "miss",
+            Self::Revalidated => "revalidated",
             Self::Stale => "stale",
         }
     }

@@ -23,9 +23,10 @@ pub fn start(background: &mut Background, service: &Arc<Service>) {
     let reloaded = Arc::clone(service);
     background.spawn("access", |life| access(life, reloaded));
     control::start(background, service);
-    let mirrors = Arc::clone(&service.mirrors);
+    let expiring = Arc::clone(service);
     background.spawn("expiry of mirrored content", |life| {
-        upstream::expire(life, mirrors)
+        let mirrors = Arc::clone(&expiring.mirrors);
+        upstream::expire(life, mirrors, move |config| expiring.access.is_read_only(config))
     });
 }
 

@@ -23,6 +23,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span as Finished, Status};
 use tokio::sync::mpsc;
 
 use super::metrics::metrics;
+use super::outbound::Target;
 use super::random::random;
 pub use export::{Exporting, start};
 
@@ -95,6 +96,32 @@ pub struct Span {
     record: Finished,
 }
 
+/// What spans within another one need of it.
+#[derive(Debug, Clone)]
+pub struct Parent {
+    context: Context,
+    state: String,
+}
+
+impl Parent {
+    /// A wait on the server's own storage.
+    pub fn storage(&self) -> Span {
+        self.child("storage", SpanKind::Internal)
+    }
+
+    /// A request to another server: see [`Span::asks`].
+    pub fn upstream(&self) -> Span {
+        self.child("upstream", SpanKind::Client)
+    }
+
+    fn child(&self, name: &str, kind: SpanKind) -> Span {
+        let mut child = Span::new(self.context.trace, Some(self.context.span), kind);
+        name.clone_into(&mut child.record.name);
+        child.record.trace_state.clone_from(&self.state);
+        child
+    }
+}
+
 /// Begins the span of a request, as part of the client's trace if it has one. None where nothing is recorded.
 pub fn begin<B>(request: &Request<B>) -> Option<Span> {
     let traces = TRACES.get()?;
@@ -139,27 +166,36 @@ impl Span {
         }
     }
 
-    /// A wait on the server's own storage.
-    #[must_use]
-    pub fn storage(&self) -> Self {
-        self.child("storage", SpanKind::Internal)
+    /// What makes spans within this one, also when it has ended.
+    pub fn parent(&self) -> Parent {
+        Parent {
+            context: self.context,
+            state: self.record.trace_state.clone(),
+        }
     }
 
-    /// A request to another server, which goes on with the trace by [`Span::traceparent`].
-    #[must_use]
-    pub fn upstream(&self) -> Self {
-        self.child("upstream", SpanKind::Client)
+    /// Takes down what is asked of another server, and has the request go on with the trace.
+    pub fn asks<B>(&mut self, request: &mut Request<B>) {
+        self.text("http.request.method", request.method().as_str());
+        self.text("server.address", request.uri().host().unwrap_or(""));
+        if let Some(port) = request.uri().port_u16() {
+            self.number("server.port", port.into());
+        }
+        self.text("url.full", &Target::of(request.uri()).to_string());
+        let state = HeaderValue::from_str(&self.record.trace_state).ok();
+        let headers = request.headers_mut();
+        headers.insert(TRACEPARENT, self.context.header());
+        if let Some(state) = state.filter(|state| !state.is_empty()) {
+            headers.insert(TRACESTATE, state);
+        }
     }
 
-    fn child(&self, name: &str, kind: SpanKind) -> Self {
-        let mut child = Self::new(self.context.trace, Some(self.context.span), kind);
-        name.clone_into(&mut child.record.name);
-        child.record.trace_state.clone_from(&self.record.trace_state);
-        child
-    }
-
-    pub fn traceparent(&self) -> HeaderValue {
-        self.context.header()
+    /// Takes down what the other server has answered.
+    pub fn was_answered(&mut self, status: u16) {
+        self.number("http.response.status_code", status.into());
+        if status >= 400 {
+            self.failed("");
+        }
     }
 
     pub fn text(&mut self, key: &str, value: &str) {

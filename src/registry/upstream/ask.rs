@@ -6,18 +6,39 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::counts::Counts;
 use super::error::UpstreamError;
+use super::flights::MAX_OF_ONE;
 use super::limits::{Kind, Limits};
 use super::login::LogIn;
 use super::names;
 use crate::registry::config;
 use crate::registry::name::RepositoryName;
-use crate::registry::outbound::{Arriving, Options, Outbound};
+use crate::registry::outbound::{Arriving, Options, Outbound, OutboundError};
+use crate::registry::telemetry::Parent;
 
 /// Of a refusal, read so that its connection can be used again.
 const REFUSAL: usize = 16 << 10;
+
+/// Sends a request that is a span of its own, until the head of its answer has come.
+pub async fn send(
+    outbound: &Outbound,
+    mut request: Request<Bytes>,
+    trace: Option<&Parent>,
+) -> Result<Response<Arriving>, OutboundError> {
+    let Some(mut span) = trace.map(Parent::upstream) else {
+        return outbound.send(request).await;
+    };
+    span.asks(&mut request);
+    let answer = outbound.send(request).await;
+    match &answer {
+        Ok(answer) => span.was_answered(answer.status().as_u16()),
+        Err(error) => span.failed(&error.to_string()),
+    }
+    answer
+}
 
 /// A registry that is asked.
 pub struct Upstream {
@@ -25,6 +46,8 @@ pub struct Upstream {
     /// Its host, for messages.
     pub shown: String,
     pub limits: Limits,
+    /// Room for the fetches of its blobs.
+    pub flights: Semaphore,
     base: String,
     outbound: Outbound,
     login: LogIn,
@@ -45,6 +68,7 @@ impl Upstream {
         Self {
             config: config.clone(),
             limits: Limits::default(),
+            flights: Semaphore::new(MAX_OF_ONE),
             login: LogIn::new(&shown, &base, config),
             base,
             shown,
@@ -61,8 +85,9 @@ impl Upstream {
         rest: &str,
         headers: HeaderMap,
         kind: Kind,
+        trace: Option<&Parent>,
     ) -> Result<Response<Arriving>, UpstreamError> {
-        let answer = self.asked(method, repository, rest, headers, kind).await;
+        let answer = self.asked(method, repository, rest, headers, kind, trace).await;
         if let Err(error) = &answer {
             if error.is_silence() {
                 self.limits.did_not_answer();
@@ -82,6 +107,7 @@ impl Upstream {
         rest: &str,
         headers: HeaderMap,
         kind: Kind,
+        trace: Option<&Parent>,
     ) -> Result<Response<Arriving>, UpstreamError> {
         let (url, scope) = (
             format!("{}/v2/{repository}/{rest}", self.base),
@@ -92,7 +118,10 @@ impl Upstream {
             if let Some(wait) = self.limits.wait(kind) {
                 return Err(self.limited(wait));
             }
-            let authorization = self.login.authorization(&self.outbound, &scope).await?;
+            let authorization = self
+                .login
+                .authorization(&self.outbound, &self.limits, &scope, trace)
+                .await?;
             let mut request = Request::new(Bytes::new());
             *request.method_mut() = method.clone();
             *request.uri_mut() = url
@@ -105,7 +134,7 @@ impl Upstream {
                     .insert(header::AUTHORIZATION, secret.clone());
             }
             self.counts.requests.add(1);
-            let answer = self.outbound.send(request).await;
+            let answer = send(&self.outbound, request, trace).await;
             let answer = answer.map_err(|source| UpstreamError::unreachable(&self.shown, source))?;
             let status = answer.status();
             if let Some(wait) = self.limits.learn(status, answer.headers()) {

@@ -1,106 +1,59 @@
-//! Blobs of an upstream: from here, or fetched by one request however many clients wait.
+//! Blobs of an upstream: from here, or fetched by one request however many clients wait (`flights`).
 //!
 //! A fetch is an upload of our own: it grows in the store, is hashed on its way, and becomes a blob only if its
 //! digest is the one that was asked for. Clients read what has grown (`following`), ranges among them: one is
 //! served once the fetch has come that far. The last byte is held back until the digest is known to be right, so
 //! that nobody ever has a whole that is wrong. A connection that breaks is gone on with by `Range`.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Response, StatusCode};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
+use super::Mirrored;
 use super::error::{Shared, UpstreamError};
-use super::following::{Following, Passing, within};
+use super::flights::Progress;
+use super::following::{Following, Passing};
 use super::limits::Kind as Counting;
-use super::{Mirrored, locked, now};
 use crate::registry::content::mirrored::Kind;
-use crate::registry::content::{ContentError, Upload, UploadError};
+use crate::registry::content::{ContentError, UploadError};
 use crate::registry::digest::Digest;
-use crate::registry::name::{RepositoryName, UploadId};
+use crate::registry::metrics::Lookup;
 use crate::registry::outbound::Arriving;
 use crate::registry::storage::Content;
 
-/// Written at once, while as much arrives: what a fetch costs in memory, twice.
-const BATCH: usize = 128 << 10;
-/// Fetches at once; more wait for these.
-const MAX_FLIGHTS: usize = 32;
-/// Attempts without a single byte before a fetch is given up.
-const ATTEMPTS: u32 = 4;
-/// Before the first of them; each next one waits twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
-/// What is still missing of a blob that nobody waits for any more, and is fetched all the same.
-const FINISHED_ALONE: u64 = 64 << 20;
-/// The time of last use is written down so many times in a `ttl`.
-const MARKS: u32 = 8;
-
-type Key = (RepositoryName, Digest);
-
-/// Fetches that are under way.
-pub struct Flights {
-    running: Mutex<HashMap<Key, watch::Sender<Progress>>>,
-    room: Arc<Semaphore>,
-}
-
-impl Default for Flights {
-    fn default() -> Self {
-        Self {
-            running: Mutex::default(),
-            room: Arc::new(Semaphore::new(MAX_FLIGHTS)),
-        }
-    }
-}
-
-/// How far a fetch is.
-#[derive(Debug, Clone, Default)]
-pub struct Progress {
-    /// The blob's size, once the upstream has said it.
-    pub total: Option<u64>,
-    /// Where it grows, and how far.
-    pub upload: Option<UploadId>,
-    pub available: u64,
-    pub end: Option<Result<(), Shared>>,
-}
-
-impl Progress {
-    /// Bytes from the beginning that may be handed out.
-    pub fn readable(&self) -> u64 {
-        match (&self.end, self.total) {
-            (Some(Ok(())), _) => u64::MAX,
-            (_, Some(total)) => self.available.min(total.saturating_sub(1)),
-            _ => 0,
-        }
-    }
-}
-
 /// Where a blob is to be had.
 pub enum Found {
+    /// Here.
     Stored(Arc<dyn Content>),
+    /// Here since just now: its fetch ended before its size was known.
+    Fetched(Arc<dyn Content>),
     /// It is being fetched.
     Growing {
         total: u64,
         progress: watch::Receiver<Progress>,
     },
     /// The storage does not take it: from the upstream to the client, and nowhere else.
-    Passing {
-        total: u64,
-    },
+    Passing { total: u64 },
     /// Only its size was asked for.
-    There {
-        total: u64,
-    },
+    There { total: u64, lookup: Lookup },
 }
 
 impl Found {
     pub fn size(&self) -> u64 {
         match self {
-            Self::Stored(content) => content.size(),
-            Self::Growing { total, .. } | Self::Passing { total } | Self::There { total } => *total,
+            Self::Stored(content) | Self::Fetched(content) => content.size(),
+            Self::Growing { total, .. } | Self::Passing { total } | Self::There { total, .. } => *total,
+        }
+    }
+
+    /// Whether the upstream was asked.
+    pub fn lookup(&self) -> Lookup {
+        match self {
+            Self::Stored(_) => Lookup::Hit,
+            Self::Fetched(_) | Self::Growing { .. } | Self::Passing { .. } => Lookup::Miss,
+            Self::There { lookup, .. } => *lookup,
         }
     }
 }
@@ -108,7 +61,11 @@ impl Found {
 impl Mirrored {
     /// A blob that a client wants to read.
     pub async fn blob(&self, digest: &Digest) -> Result<Found, Shared> {
-        if let Some(content) = self.kept(digest).await? {
+        let content = match self.known_blob(digest) {
+            None => self.kept(digest).await?,
+            known => known,
+        };
+        if let Some(content) = content {
             self.mirrors.counts.hits.add(1);
             return Ok(Found::Stored(content));
         }
@@ -127,10 +84,11 @@ impl Mirrored {
             (None, Some(total)) => Ok(Found::Growing { total, progress }),
             (Some(Err(error)), _) if error.is_of_storage() => self.passing(digest).await,
             (Some(Err(error)), _) => Err(error),
-            _ => {
-                let lost = || UpstreamError::Internal("a blob that was fetched is gone".to_owned());
-                Ok(Found::Stored(self.kept(digest).await?.ok_or_else(lost)?))
-            }
+            _ => match self.kept(digest).await? {
+                Some(content) => Ok(Found::Fetched(content)),
+                // A collector without a grace was faster.
+                None => self.passing(digest).await,
+            },
         }
     }
 
@@ -142,24 +100,27 @@ impl Mirrored {
 
     /// Whether there is such a blob, and its size.
     pub async fn blob_there(&self, digest: &Digest) -> Result<Found, Shared> {
-        if let Some(content) = self.kept(digest).await? {
-            return Ok(Found::Stored(content));
+        let here = match self.known_size(digest) {
+            None => self.kept(digest).await?.map(|content| content.size()),
+            known => known,
+        };
+        if let Some(total) = here {
+            self.mirrors.counts.hits.add(1);
+            let lookup = Lookup::Hit;
+            return Ok(Found::There { total, lookup });
         }
-        let total = self.size(digest).await?;
-        Ok(Found::There { total })
+        let total = match self.size_of_growing(digest) {
+            Some(total) => total,
+            None => self.size(digest).await?,
+        };
+        let lookup = Lookup::Miss;
+        Ok(Found::There { total, lookup })
     }
 
     async fn size(&self, digest: &Digest) -> Result<u64, UpstreamError> {
         let rest = format!("blobs/{digest}");
         let answer = self
-            .upstream
-            .ask(
-                Method::HEAD,
-                &self.remote,
-                &rest,
-                HeaderMap::new(),
-                Counting::Free,
-            )
+            .ask(Method::HEAD, &rest, HeaderMap::new(), Counting::Free)
             .await?;
         let length = answer
             .headers()
@@ -168,8 +129,19 @@ impl Mirrored {
         length.ok_or_else(|| self.wrong("no size of a blob"))
     }
 
-    async fn kept(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, UpstreamError> {
-        let (digest, ttl, marks) = (digest.clone(), self.upstream.config.ttl, self.keeps.anything);
+    /// What is here and takes no reading to be found.
+    fn known_blob(&self, digest: &Digest) -> Option<Arc<dyn Content>> {
+        let content = self.mirrors.registry.known_blob(&self.name, digest)?;
+        self.is_marked(Kind::Blob, digest).then_some(content)
+    }
+
+    fn known_size(&self, digest: &Digest) -> Option<u64> {
+        let size = self.mirrors.registry.known_blob_size(&self.name, digest)?;
+        self.is_marked(Kind::Blob, digest).then_some(size)
+    }
+
+    pub(super) async fn kept(&self, digest: &Digest) -> Result<Option<Arc<dyn Content>>, UpstreamError> {
+        let (digest, marks) = (digest.clone(), self.marks());
         self.content(move |registry, name| {
             let content = match registry.blob(name, &digest) {
                 Ok(content) => content,
@@ -180,109 +152,13 @@ impl Mirrored {
                     return None;
                 }
             };
-            if !ttl.is_zero()
-                && marks
-                && let Err(error) = registry.use_mirrored(name, Kind::Blob, &digest, ttl / MARKS, now())
-            {
-                tracing::warn!(repository = %name, "marking a blob as used failed: {error}");
-            }
+            marks.set(registry, name, Kind::Blob, &digest);
             Some(content)
         })
         .await
     }
 
-    /// Joins the fetch of a blob, or starts it.
-    fn join(&self, digest: &Digest) -> watch::Receiver<Progress> {
-        let key = (self.name.clone(), digest.clone());
-        let mut running = locked(&self.mirrors.flights.running);
-        if let Some(progress) = running.get(&key) {
-            return progress.subscribe();
-        }
-        let (progress, receiver) = watch::channel(Progress::default());
-        running.insert(key.clone(), progress.clone());
-        let (mirrored, digest) = (self.clone(), digest.clone());
-        tokio::spawn(async move {
-            // Taken off the list whatever happens, so that the next client asks anew.
-            let landing = Landing {
-                mirrored,
-                key,
-                progress,
-            };
-            let end = landing.mirrored.fly(&landing, &digest).await;
-            landing.ended(end);
-        });
-        receiver
-    }
-
-    async fn fly(&self, landing: &Landing, digest: &Digest) -> Result<(), UpstreamError> {
-        let room = Arc::clone(&self.mirrors.flights.room).acquire_owned().await;
-        let _room = room.map_err(|error| UpstreamError::Internal(error.to_string()))?;
-        // What has come since this was decided.
-        if self.kept(digest).await?.is_some() {
-            return Ok(());
-        }
-        self.mirrors.counts.misses.add(1);
-        // First the place to put it: without one the upstream need not be asked.
-        self.room().await?;
-        let id = self
-            .content(super::super::content::Registry::start_upload)
-            .await?;
-        let id = id.map_err(|error| self.not_stored(error))?;
-        let turn = self.mirrors.registry.upload_turn(&self.name, &id).await;
-        let mut upload = turn.map_err(|error| self.not_stored(error))?;
-        upload.expect(digest.algorithm());
-        let mut fetch = Fetch {
-            mirrored: self,
-            landing,
-            digest,
-            id: id.clone(),
-            etag: None,
-            received: 0,
-        };
-        let fetched = fetch.all(upload).await;
-        let finished = match fetched {
-            Ok(upload) => {
-                let claimed = digest.clone();
-                self.content(move |registry, _| registry.finish_upload(upload, &claimed))
-                    .await?
-            }
-            Err(error) => {
-                self.discard(id).await;
-                return Err(error);
-            }
-        };
-        if let Err(error) = finished {
-            self.discard(id).await;
-            return Err(self.not_stored(error));
-        }
-        Ok(())
-    }
-
-    /// Whether the storage may be filled further.
-    async fn room(&self) -> Result<(), UpstreamError> {
-        let space = self.content(|registry, _| registry.space()).await?;
-        let space = space.map_err(|error| self.not_stored(error))?;
-        match space {
-            Some(space) if space.free < self.keeps.min_free.of(space.total) => Err(UpstreamError::Full),
-            _ => Ok(()),
-        }
-    }
-
-    /// Removes what was fetched of a blob that will not be.
-    async fn discard(&self, id: UploadId) {
-        let Ok(upload) = self.mirrors.registry.upload_turn(&self.name, &id).await else {
-            // A wrong digest has removed it already.
-            return;
-        };
-        if let Ok(Err(error)) = self
-            .content(move |registry, _| registry.cancel_upload(upload))
-            .await
-        {
-            tracing::warn!(repository = %self.name, upload = %id, "removing a broken fetch failed: {error}");
-        }
-    }
-
-    fn not_stored(&self, error: impl Into<UploadError>) -> UpstreamError {
+    pub(super) fn not_stored(&self, error: impl Into<UploadError>) -> UpstreamError {
         let error = UpstreamError::storage(&self.upstream.shown, error);
         tracing::warn!(repository = %self.name, "a blob is not kept: {error}");
         error
@@ -309,10 +185,7 @@ impl Mirrored {
             headers.extend(etag.cloned().map(|etag| (header::IF_RANGE, etag)));
         }
         let rest = format!("blobs/{digest}");
-        let answer = self
-            .upstream
-            .ask(Method::GET, &self.remote, &rest, headers, Counting::Free)
-            .await?;
+        let answer = self.ask(Method::GET, &rest, headers, Counting::Free).await?;
         match answer.status() {
             StatusCode::OK => Ok((answer, 0)),
             StatusCode::PARTIAL_CONTENT => {
@@ -339,7 +212,7 @@ impl Mirrored {
         end: u64,
     ) -> Option<super::following::Pieces> {
         match found {
-            Found::Stored(_) | Found::There { .. } => None,
+            Found::Stored(_) | Found::Fetched(_) | Found::There { .. } => None,
             Found::Growing { total, progress } => {
                 let following = Following::new(self.clone(), digest.clone(), progress, (start, end), total);
                 Some(following.pieces())
@@ -353,223 +226,9 @@ impl Mirrored {
 }
 
 /// `bytes 5-9/10`: where the part begins, and how long the whole is.
-fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, _) = range.split_once('-')?;
     Some((start.parse().ok()?, total.parse().ok()))
-}
-
-/// Ends a fetch for all who wait, also when it panics.
-struct Landing {
-    mirrored: Mirrored,
-    key: Key,
-    progress: watch::Sender<Progress>,
-}
-
-impl Landing {
-    fn ended(&self, end: Result<(), UpstreamError>) {
-        self.leave();
-        self.progress
-            .send_modify(|progress| progress.end = Some(end.map_err(Shared::new)));
-    }
-
-    fn leave(&self) {
-        let mut running = locked(&self.mirrored.mirrors.flights.running);
-        // Another one may have begun meanwhile.
-        if running
-            .get(&self.key)
-            .is_some_and(|there| there.same_channel(&self.progress))
-        {
-            running.remove(&self.key);
-        }
-    }
-
-    /// Leaves the list if nobody waits; after this nobody can join.
-    fn leave_if_alone(&self) -> bool {
-        let mut running = locked(&self.mirrored.mirrors.flights.running);
-        let alone = self.progress.receiver_count() == 0;
-        if alone {
-            running.remove(&self.key);
-        }
-        alone
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        if self.progress.borrow().end.is_none() {
-            self.ended(Err(UpstreamError::Internal("a fetch panicked".to_owned())));
-        }
-    }
-}
-
-/// One fetch, over as many connections as it takes.
-struct Fetch<'a> {
-    mirrored: &'a Mirrored,
-    landing: &'a Landing,
-    digest: &'a Digest,
-    id: UploadId,
-    etag: Option<HeaderValue>,
-    /// Bytes that have come.
-    received: u64,
-}
-
-/// What the fetch is written by: one batch at a time.
-enum Writer {
-    Idle(Upload),
-    Busy(JoinHandle<Result<Upload, UploadError>>),
-}
-
-impl Fetch<'_> {
-    async fn all(&mut self, upload: Upload) -> Result<Upload, UpstreamError> {
-        let mut writer = Some(Writer::Idle(upload));
-        let mut failures = 0;
-        loop {
-            let before = self.received;
-            match self.some(&mut writer).await {
-                Ok(upload) => return Ok(upload),
-                Err(error) => {
-                    failures = if self.received > before { 1 } else { failures + 1 };
-                    if failures >= ATTEMPTS || !may_be_repeated(&error) {
-                        return Err(error);
-                    }
-                    tracing::info!(digest = %self.digest, at = self.received, "a fetch is gone on with: {error}");
-                    tokio::time::sleep(PAUSE * 2_u32.pow(failures - 1)).await;
-                }
-            }
-        }
-    }
-
-    /// As much as one connection brings; the upload is handed back when that is all.
-    async fn some(&mut self, writer: &mut Option<Writer>) -> Result<Upload, UpstreamError> {
-        let mirrored = self.mirrored;
-        let (answer, begins) = mirrored
-            .blob_from(self.digest, self.received, self.etag.as_ref())
-            .await?;
-        self.begin(&answer, begins)?;
-        let mut skip = self.received - begins;
-        let mut body = answer.into_body();
-        let (mut batch, mut batched) = (Vec::new(), 0);
-        let (mut ended, mut watched) = (None, true);
-        loop {
-            if batched > 0
-                && matches!(writer, Some(Writer::Idle(_)))
-                && let Some(Writer::Idle(upload)) = writer.take()
-            {
-                *writer = Some(Writer::Busy(append(upload, std::mem::take(&mut batch))));
-                batched = 0;
-            }
-            let busy = match writer.as_mut() {
-                Some(Writer::Busy(task)) => Some(task),
-                _ => None,
-            };
-            if busy.is_none()
-                && let Some(end) = ended.take()
-            {
-                end?;
-                return match writer.take() {
-                    Some(Writer::Idle(upload)) => Ok(upload),
-                    _ => Err(UpstreamError::Internal("the upload is lost".to_owned())),
-                };
-            }
-            tokio::select! {
-                piece = body.next(), if ended.is_none() && batched < BATCH => match piece {
-                    Ok(Some(mut piece)) => {
-                        mirrored.mirrors.counts.bytes.add(piece.len() as u64);
-                        let known = within(skip, piece.len());
-                        skip -= known as u64;
-                        piece = piece.split_off(known);
-                        self.received += piece.len() as u64;
-                        batched += piece.len();
-                        batch.push(piece);
-                    }
-                    Ok(None) => ended = Some(self.is_whole()),
-                    Err(source) => {
-                        ended = Some(Err(UpstreamError::unreachable(&mirrored.upstream.shown, source)));
-                    }
-                },
-                written = done(busy) => {
-                    let upload = written.map_err(|error| mirrored.not_stored(error))?;
-                    let available = upload.size();
-                    self.landing.progress.send_modify(|progress| progress.available = available);
-                    *writer = Some(Writer::Idle(upload));
-                }
-                () = self.landing.progress.closed(), if watched => {
-                    if self.is_cheap() {
-                        watched = false;
-                    } else if self.landing.leave_if_alone() {
-                        return Err(UpstreamError::Abandoned);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes in the head of an answer.
-    fn begin(&mut self, answer: &Response<Arriving>, begins: u64) -> Result<(), UpstreamError> {
-        let headers = answer.headers();
-        let length = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let total = content_range(headers)
-            .and_then(|(_, total)| total)
-            .or(length.map(|length| begins + length));
-        let known = self.landing.progress.borrow().total;
-        if known.is_some() && total.is_some() && known != total {
-            return Err(self
-                .mirrored
-                .wrong(format!("a blob of another size, {total:?} after {known:?}")));
-        }
-        // A weak one says nothing about bytes.
-        let strong = |etag: &&HeaderValue| !etag.as_bytes().starts_with(b"W/");
-        self.etag = headers.get(header::ETAG).filter(strong).cloned();
-        self.landing.progress.send_modify(|progress| {
-            progress.total = total.or(known);
-            progress.upload = Some(self.id.clone());
-        });
-        Ok(())
-    }
-
-    fn is_whole(&self) -> Result<(), UpstreamError> {
-        match self.landing.progress.borrow().total {
-            Some(total) if total != self.received => {
-                let reason = format!("a blob of {} bytes, and {total} were announced", self.received);
-                Err(self.mirrored.wrong(reason))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn is_cheap(&self) -> bool {
-        let total = self.landing.progress.borrow().total;
-        total.is_some_and(|total| total.saturating_sub(self.received) <= FINISHED_ALONE)
-    }
-}
-
-/// Whether another connection may bring more.
-fn may_be_repeated(error: &UpstreamError) -> bool {
-    match error {
-        UpstreamError::Unreachable { .. } | UpstreamError::Slow { .. } => true,
-        UpstreamError::Failed { status, .. } => status.is_server_error(),
-        _ => false,
-    }
-}
-
-fn append(mut upload: Upload, pieces: Vec<Bytes>) -> JoinHandle<Result<Upload, UploadError>> {
-    tokio::task::spawn_blocking(move || {
-        upload.append(&pieces)?;
-        Ok(upload)
-    })
-}
-
-/// The batch that is being written; never, where none is.
-async fn done(busy: Option<&mut JoinHandle<Result<Upload, UploadError>>>) -> Result<Upload, UploadError> {
-    match busy {
-        Some(task) => match task.await {
-            Ok(written) => written,
-            Err(error) => std::panic::resume_unwind(Box::new(error.to_string())),
-        },
-        None => std::future::pending().await,
-    }
 }

@@ -69,7 +69,7 @@ impl Default for Counts {
             hits: Count::of("hits", Lookup::Hit),
             misses: Count::of("misses", Lookup::Miss),
             stale: Count::of("stale", Lookup::Stale),
-            confirmed: Count::new("confirmed"),
+            confirmed: Count::of("confirmed", Lookup::Revalidated),
             requests: Count::new("requests"),
             failures: Count::new("failures"),
             bytes: Count::new("bytes"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Mirrors, now, origin};
-use crate::registry::config::Proxy;
+use crate::registry::config::{Config, Proxy};
 use crate::registry::content::ContentError;
 use crate::registry::server::background::Life;
 
@@ -16,8 +16,13 @@ const SELDOMEST: Duration = Duration::from_hours(1);
 /// Repositories whose names are in memory at once.
 const PAGE: usize = 1000;
 
-/// Lets go what is over its time, for as long as the server lives.
-pub async fn expire(mut life: Life, mirrors: Arc<Mirrors>) {
+/// Lets go what is over its time, for as long as the server lives. While nothing is written uses are not noted
+/// either, so that nothing is let go then.
+pub async fn expire(
+    mut life: Life,
+    mirrors: Arc<Mirrors>,
+    is_read_only: impl Fn(&Config) -> bool + Send + 'static,
+) {
     loop {
         let wait = interval(&life.config().proxy);
         let mut end = life.clone();
@@ -29,6 +34,9 @@ pub async fn expire(mut life: Life, mirrors: Arc<Mirrors>) {
             return;
         }
         let (config, swept) = (life.config(), Arc::clone(&mirrors));
+        if is_read_only(&config) {
+            continue;
+        }
         match tokio::task::spawn_blocking(move || sweep(&swept, &config.proxy)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!("letting go of mirrored content failed: {error}"),

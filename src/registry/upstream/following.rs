@@ -10,14 +10,14 @@ use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch;
 
 use super::Mirrored;
-use super::blobs::Progress;
 use super::error::{Shared, UpstreamError};
+use super::flights::Progress;
 use crate::registry::digest::{Digest, Hasher};
 use crate::registry::outbound::Arriving;
 use crate::registry::storage::Content;
 
-/// Read at once.
-const READ: u64 = 256 << 10;
+/// Read at once, for each client that waits.
+const READ: u64 = 64 << 10;
 
 /// The pieces of an answer. An error breaks the connection, so that nobody takes a part for the whole.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
@@ -86,7 +86,10 @@ impl Following {
                 grown.clone()
             };
             if let Some(Err(error)) = &seen.end {
-                self.pass_on(error)?;
+                if !error.is_of_storage() {
+                    return Err(Shared::clone(error));
+                }
+                self.pass_on();
                 continue;
             }
             if let Some(piece) = self.read(&seen).await? {
@@ -96,16 +99,12 @@ impl Following {
         }
     }
 
-    /// A fetch has failed. Where only the storage did, the rest comes straight from the upstream.
-    fn pass_on(&mut self, error: &Shared) -> Result<(), Shared> {
-        if !error.is_of_storage() {
-            return Err(Shared::clone(error));
-        }
+    /// What is not here is not to be had from here: the rest comes straight from the upstream.
+    fn pass_on(&mut self) {
         let (mirrored, digest) = (self.mirrored.clone(), self.digest.clone());
         let passing = Passing::new(mirrored, digest, self.offset, self.end, self.whole);
         self.mirrored.mirrors.counts.passed.add(1);
         self.passing = Some(Box::new(passing));
-        Ok(())
     }
 
     /// Some of what has grown; none where it has to be looked for anew, since it has become a blob just now.
@@ -122,7 +121,9 @@ impl Following {
         }
         let Some(content) = self.content.clone() else {
             if whole {
-                return Err(internal("a blob that was fetched is gone"));
+                // A collector without a grace was faster.
+                self.pass_on();
+                return Ok(None);
             }
             // Its upload has just been published, and the word of it is on its way.
             let changed = self.progress.changed().await;

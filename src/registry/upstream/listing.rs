@@ -10,6 +10,7 @@ use super::Mirrored;
 use super::error::{Shared, UpstreamError};
 use super::limits::Kind as Counting;
 use crate::registry::digest::Digest;
+use crate::registry::metrics::Lookup;
 use crate::registry::name::{Reference, Tag};
 
 /// Tags that are asked for at once: some registries refuse more.
@@ -34,6 +35,17 @@ struct TagList {
 struct Index {
     #[serde(default)]
     manifests: Vec<Value>,
+}
+
+impl<T> Listed<T> {
+    /// Lists are not kept: they come from the upstream, or are what is kept of it.
+    pub fn lookup(&self) -> Lookup {
+        if self.warning.is_some() {
+            Lookup::Stale
+        } else {
+            Lookup::Miss
+        }
+    }
 }
 
 /// Whether more pages are wanted, after each of them.
@@ -154,8 +166,7 @@ impl Mirrored {
                 format!("{path}?{query}")
             };
             let answer = self
-                .upstream
-                .ask(Method::GET, &self.remote, &rest, HeaderMap::new(), Counting::Free)
+                .ask(Method::GET, &rest, HeaderMap::new(), Counting::Free)
                 .await?;
             let next = next_query(answer.headers());
             let body = answer.into_body().whole(MAX_BODY).await;

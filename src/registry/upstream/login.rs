@@ -3,7 +3,7 @@
 //! Nothing is sent before the upstream has asked for it once. Tokens are kept until they expire or are refused.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -14,10 +14,14 @@ use hyper::{Request, StatusCode};
 use serde::Deserialize;
 use url::Url;
 
+use super::ask::send;
 use super::challenge::{self, Challenge};
 use super::error::UpstreamError;
+use super::limits::Limits;
+use super::locked;
 use crate::registry::config;
 use crate::registry::outbound::Outbound;
+use crate::registry::telemetry::Parent;
 
 /// What a token server may answer: tokens with many claims reach 16 KiB.
 const MAX_TOKEN_ANSWER: usize = 256 << 10;
@@ -32,8 +36,18 @@ pub struct LogIn {
     secure: bool,
     basic: Option<HeaderValue>,
     challenge: Mutex<Option<Challenge>>,
-    /// By scope. Held while a token is fetched, so that all who need it wait for one.
-    tokens: tokio::sync::Mutex<HashMap<String, Token>>,
+    /// By scope.
+    tokens: Mutex<HashMap<String, Slot>>,
+}
+
+/// The place of one token: locked while it is fetched, so that all who need it wait for one, and nobody else does.
+type Slot = Arc<tokio::sync::Mutex<Held>>;
+
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    /// When the token server was last found not to answer.
+    silent: Option<Instant>,
 }
 
 struct Token {
@@ -62,44 +76,55 @@ impl LogIn {
             secure: base.starts_with("https:"),
             basic,
             challenge: Mutex::default(),
-            tokens: tokio::sync::Mutex::default(),
+            tokens: Mutex::default(),
         }
     }
 
     fn known(&self) -> Option<Challenge> {
-        self.challenge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        locked(&self.challenge).clone()
     }
 
     /// What a request of this scope says of who asks, as far as the upstream has ever asked.
     pub async fn authorization(
         &self,
         outbound: &Outbound,
+        limits: &Limits,
         scope: &str,
+        trace: Option<&Parent>,
     ) -> Result<Option<HeaderValue>, UpstreamError> {
         match self.known() {
             None => Ok(None),
             Some(Challenge::Basic) => Ok(self.basic.clone()),
             Some(Challenge::Bearer { realm, service }) => {
-                let mut tokens = self.tokens.lock().await;
-                let now = Instant::now();
-                if let Some(token) = tokens.get(scope).filter(|token| token.until > now) {
+                let began = Instant::now();
+                let slot = self.slot(scope);
+                let mut held = slot.lock().await;
+                if let Some(token) = held.token.as_ref().filter(|token| token.until > Instant::now()) {
                     return Ok(Some(token.header.clone()));
                 }
-                let token = self.fetch(outbound, &realm, service.as_deref(), scope).await?;
-                if tokens.len() >= MAX_TOKENS {
-                    tokens.retain(|_, token| token.until > now);
+                if held.silent.is_some_and(|silent| silent >= began) {
+                    // Who has waited in vain for another's attempt does not begin one of his own.
+                    let upstream = self.upstream.clone();
+                    return Err(UpstreamError::Slow { upstream });
                 }
-                if tokens.len() >= MAX_TOKENS {
-                    tokens.clear();
+                let request = self.token_request(&realm, service.as_deref(), scope)?;
+                let fetched = self.fetch(outbound, limits, request, trace).await;
+                if fetched.as_ref().is_err_and(UpstreamError::is_silence) {
+                    held.silent = Some(Instant::now());
                 }
-                let header = token.header.clone();
-                tokens.insert(scope.to_owned(), token);
-                Ok(Some(header))
+                let token = held.token.insert(fetched?);
+                Ok(Some(token.header.clone()))
             }
         }
+    }
+
+    fn slot(&self, scope: &str) -> Slot {
+        let mut tokens = locked(&self.tokens);
+        if tokens.len() >= MAX_TOKENS && !tokens.contains_key(scope) {
+            // Those that are in nobody's hands: they can be fetched again.
+            tokens.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        Arc::clone(tokens.entry(scope.to_owned()).or_default())
     }
 
     /// Takes in a 401. Says whether asking again may help; `used` is what was refused.
@@ -111,34 +136,35 @@ impl LogIn {
         let helps = match &challenge {
             Challenge::Basic => self.basic.is_some() && used != self.basic.as_ref(),
             Challenge::Bearer { .. } => {
-                let mut tokens = self.tokens.lock().await;
-                if tokens.get(scope).is_some_and(|token| Some(&token.header) == used) {
-                    tokens.remove(scope);
+                let slot = self.slot(scope);
+                let mut held = slot.lock().await;
+                if held.token.as_ref().map(|token| &token.header) == used {
+                    held.token = None;
                 }
                 true
             }
         };
-        *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge);
+        *locked(&self.challenge) = Some(challenge);
         helps
     }
 
-    async fn fetch(
+    fn failed(&self, reason: impl Into<String>) -> UpstreamError {
+        UpstreamError::LogIn {
+            upstream: self.upstream.clone(),
+            reason: reason.into(),
+        }
+    }
+
+    fn token_request(
         &self,
-        outbound: &Outbound,
         realm: &str,
         service: Option<&str>,
         scope: &str,
-    ) -> Result<Token, UpstreamError> {
-        let failed = |reason: String| UpstreamError::LogIn {
-            upstream: self.upstream.clone(),
-            reason,
-        };
+    ) -> Result<Request<Bytes>, UpstreamError> {
         let mut url =
-            Url::parse(realm).map_err(|_| failed(format!("its token server {realm:?} is no URL")))?;
+            Url::parse(realm).map_err(|_| self.failed(format!("its token server {realm:?} is no URL")))?;
         if self.secure && url.scheme() != "https" {
-            return Err(failed(
-                "its token server is not reached by https, as it is itself".to_owned(),
-            ));
+            return Err(self.failed("its token server is not reached by https, as it is itself"));
         }
         if let Some(service) = service {
             url.query_pairs_mut().append_pair("service", service);
@@ -148,12 +174,25 @@ impl LogIn {
         if let Some(basic) = &self.basic {
             request = request.header(header::AUTHORIZATION, basic.clone());
         }
-        let request = request
+        request
             .body(Bytes::new())
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|error| self.failed(error.to_string()))
+    }
+
+    async fn fetch(
+        &self,
+        outbound: &Outbound,
+        limits: &Limits,
+        request: Request<Bytes>,
+        trace: Option<&Parent>,
+    ) -> Result<Token, UpstreamError> {
         let unreachable = |source| UpstreamError::unreachable(&self.upstream, source);
         let asked = Instant::now();
-        let answer = outbound.send(request).await.map_err(unreachable)?;
+        let answer = send(outbound, request, trace).await.map_err(unreachable)?;
+        if let Some(wait) = limits.learn(answer.status(), answer.headers()) {
+            let upstream = self.upstream.clone();
+            return Err(UpstreamError::Limited { upstream, wait });
+        }
         match answer.status() {
             StatusCode::OK => {}
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
@@ -162,7 +201,7 @@ impl LogIn {
                     status,
                 });
             }
-            status => return Err(failed(format!("its token server answered {status}"))),
+            status => return Err(self.failed(format!("its token server answered {status}"))),
         }
         let body = answer
             .into_body()
@@ -170,7 +209,7 @@ impl LogIn {
             .await
             .map_err(unreachable)?;
         // The text of an error could hold a part of the token.
-        let unreadable = || failed("its token server's answer is not understood".to_owned());
+        let unreadable = || self.failed("its token server's answer is not understood");
         let parsed: TokenAnswer = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         let token = parsed
             .token

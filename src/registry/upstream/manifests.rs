@@ -13,9 +13,10 @@ use super::error::{Shared, UpstreamError};
 use super::limits::Kind as Counting;
 use super::{Mirrored, locked, now};
 use crate::registry::content::mirrored::Kind;
-use crate::registry::content::{ContentError, StoredManifest};
+use crate::registry::content::{ContentError, Registry, StoredManifest};
 use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::manifest::{Manifest, MediaType};
+use crate::registry::metrics::Lookup;
 use crate::registry::name::{Reference, RepositoryName, Tag};
 
 /// What a fetched manifest may have: the largest that clients take are 4 MiB.
@@ -26,8 +27,6 @@ const ABSENT: Duration = Duration::from_secs(10);
 const MAX_ABSENT: usize = 4096;
 /// How long a client that could be given something kept waits for the upstream's word.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The time of last use is written down so many times in a `ttl`.
-const MARKS: u32 = 8;
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// Repository and reference.
@@ -37,6 +36,8 @@ pub type Key = (RepositoryName, String);
 #[derive(Debug, Clone)]
 pub struct Served {
     pub stored: Arc<StoredManifest>,
+    /// What of the upstream was needed for it.
+    pub lookup: Lookup,
     /// Why the upstream did not confirm it, and since when.
     pub warning: Option<String>,
 }
@@ -44,14 +45,17 @@ pub struct Served {
 /// What is kept here.
 struct Held {
     stored: Arc<StoredManifest>,
-    /// How long ago the upstream said so; a digest needs no word.
     age: Duration,
 }
 
 impl Mirrored {
     /// A manifest from here or from the upstream.
     pub async fn manifest(&self, reference: Reference) -> Result<Served, Shared> {
-        if let Some(held) = self.held(&reference).await?
+        let held = match self.known_manifest(&reference) {
+            None => self.held(&reference).await?,
+            known => known,
+        };
+        if let Some(held) = held
             && self.is_fresh(&reference, &held)
         {
             self.mirrors.counts.hits.add(1);
@@ -74,8 +78,17 @@ impl Mirrored {
         }
     }
 
+    /// What is here and takes no reading to be found.
+    fn known_manifest(&self, reference: &Reference) -> Option<Held> {
+        let registry = &self.mirrors.registry;
+        let stored = registry.known_manifest(&self.name, reference)?;
+        let age = age(registry, &self.name, reference);
+        self.is_marked(Kind::Manifest, &stored.digest)
+            .then_some(Held { stored, age })
+    }
+
     async fn held(&self, reference: &Reference) -> Result<Option<Held>, UpstreamError> {
-        let (reference, ttl, marks) = (reference.clone(), self.upstream.config.ttl, self.keeps.anything);
+        let (reference, marks) = (reference.clone(), self.marks());
         self.content(move |registry, name| {
             let stored = match registry.manifest(name, &reference) {
                 Ok(stored) => stored,
@@ -87,17 +100,8 @@ impl Mirrored {
                     return None;
                 }
             };
-            let confirmed = match &reference {
-                Reference::Digest(_) => Some(now()),
-                Reference::Tag(tag) => registry.tag_confirmed(name, tag).unwrap_or_default(),
-            };
-            if !ttl.is_zero()
-                && marks
-                && let Err(error) = registry.use_mirrored(name, Kind::Manifest, &stored.digest, ttl / MARKS, now())
-            {
-                tracing::warn!(repository = %name, "marking a manifest as used failed: {error}");
-            }
-            let age = Duration::from_secs(now().saturating_sub(confirmed.unwrap_or(0)));
+            let age = age(registry, name, &reference);
+            marks.set(registry, name, Kind::Manifest, &stored.digest);
             Some(Held { stored, age })
         })
         .await
@@ -111,6 +115,7 @@ impl Mirrored {
             self.mirrors.counts.hits.add(1);
             return Ok(Served {
                 stored: Arc::clone(&held.stored),
+                lookup: Lookup::Hit,
                 warning: None,
             });
         }
@@ -124,7 +129,7 @@ impl Mirrored {
                         return Err(self.slow());
                     }
                     if self.is_same(tag, &held.stored.digest).await? {
-                        return Ok(Arc::clone(&held.stored));
+                        return Ok((Arc::clone(&held.stored), Lookup::Revalidated));
                     }
                     self.fetch(reference).await
                 };
@@ -138,8 +143,9 @@ impl Mirrored {
             _ => self.fetch(reference).await,
         };
         match (fresh, held) {
-            (Ok(stored), _) => Ok(Served {
+            (Ok((stored, lookup)), _) => Ok(Served {
                 stored,
+                lookup,
                 warning: None,
             }),
             (Err(error @ UpstreamError::Unknown { .. }), held) => {
@@ -156,6 +162,7 @@ impl Mirrored {
                 let warning = format!("as {} had it {age} ago: {error}", self.upstream.shown);
                 Ok(Served {
                     stored: held.stored,
+                    lookup: Lookup::Stale,
                     warning: Some(warning),
                 })
             }
@@ -169,10 +176,7 @@ impl Mirrored {
         let quoted = HeaderValue::from_str(&format!("\"{digest}\""));
         headers.extend(quoted.ok().map(|quoted| (header::IF_NONE_MATCH, quoted)));
         let rest = format!("manifests/{tag}");
-        let answer = self
-            .upstream
-            .ask(Method::HEAD, &self.remote, &rest, headers, Counting::Free)
-            .await?;
+        let answer = self.ask(Method::HEAD, &rest, headers, Counting::Free).await?;
         let same = answer.status() == StatusCode::NOT_MODIFIED
             || answer
                 .headers()
@@ -194,12 +198,9 @@ impl Mirrored {
     }
 
     /// Fetches, checks and keeps a manifest. One that cannot be kept is served all the same.
-    async fn fetch(&self, reference: &Reference) -> Result<Arc<StoredManifest>, UpstreamError> {
+    async fn fetch(&self, reference: &Reference) -> Result<(Arc<StoredManifest>, Lookup), UpstreamError> {
         let rest = format!("manifests/{reference}");
-        let answer = self
-            .upstream
-            .ask(Method::GET, &self.remote, &rest, accept(), Counting::Counted)
-            .await?;
+        let answer = self.ask(Method::GET, &rest, accept(), Counting::Counted).await?;
         self.mirrors.counts.misses.add(1);
         let announced = answer
             .headers()
@@ -228,11 +229,12 @@ impl Mirrored {
                 tracing::warn!(repository = %self.name, %reference, "a manifest is not kept: {error}");
             }
         }
-        Ok(Arc::new(StoredManifest {
+        let stored = StoredManifest {
             digest,
             bytes,
             manifest,
-        }))
+        };
+        Ok((Arc::new(stored), Lookup::Miss))
     }
 
     fn check(&self, expected: Option<&Digest>, bytes: &Bytes) -> Result<(), UpstreamError> {
@@ -289,9 +291,19 @@ impl From<Held> for Served {
     fn from(held: Held) -> Self {
         Self {
             stored: held.stored,
+            lookup: Lookup::Hit,
             warning: None,
         }
     }
+}
+
+/// How long ago the upstream has said what this names; a digest needs no word.
+fn age(registry: &Registry, name: &RepositoryName, reference: &Reference) -> Duration {
+    let confirmed = match reference {
+        Reference::Digest(_) => return Duration::ZERO,
+        Reference::Tag(tag) => registry.tag_confirmed(name, tag).unwrap_or_default(),
+    };
+    Duration::from_secs(now().saturating_sub(confirmed.unwrap_or(0)))
 }
 
 /// Every type that this registry can serve, on one line: some registries read no more.

@@ -5,9 +5,9 @@
 //! | `names` | which upstream a repository comes from (pure) |
 //! | `ask`, `login`, `challenge`, `limits` | one request to an upstream: who asks, how often, what its answer means |
 //! | `manifests` | by digest from here; by tag confirmed now and then, stale while the upstream fails |
-//! | `blobs`, `following` | one fetch for each blob, read by all who wait while it grows |
+//! | `blobs`, `flights`, `following` | one fetch for each blob, read by all who wait while it grows |
+//! | `marks`, `expiry` | what is used is marked so, and what nobody asks for is let go |
 //! | `listing` | tags and referrers as the upstream has them |
-//! | `expiry` | what nobody asks for is let go |
 //!
 //! What was fetched is ordinary content of a repository here: it is served, collected and scrubbed as everything
 //! else. Nothing is believed that its digest does not prove, but what a tag names. Nobody but the upstream's owner
@@ -19,11 +19,13 @@ mod challenge;
 pub mod counts;
 mod error;
 mod expiry;
+mod flights;
 mod following;
 mod limits;
 mod listing;
 mod login;
 mod manifests;
+mod marks;
 mod names;
 
 use std::collections::HashMap;
@@ -31,6 +33,8 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use hyper::header::HeaderMap;
+use hyper::{Method, Response};
 use tokio::sync::watch;
 
 pub use ask::Upstream;
@@ -44,6 +48,8 @@ pub use names::{Lost, origin, settle};
 use super::config::{MinFree, Proxy};
 use super::content::Registry;
 use super::name::{NameError, RepositoryName};
+use super::outbound::Arriving;
+use super::telemetry::Parent;
 use counts::Counts;
 
 /// All upstreams, and what is under way with them. It outlives every configuration.
@@ -53,7 +59,7 @@ pub struct Mirrors {
     upstreams: Mutex<HashMap<String, Arc<Upstream>>>,
     asked: Once<manifests::Key, Result<Served, Shared>>,
     absent: Mutex<HashMap<manifests::Key, Instant>>,
-    flights: blobs::Flights,
+    flights: flights::Flights,
 }
 
 /// What of the content of others may be kept now.
@@ -74,6 +80,8 @@ pub struct Mirrored {
     /// What it is called there.
     remote: RepositoryName,
     keeps: Keeps,
+    /// The span of the request that it is wanted by.
+    trace: Option<Parent>,
 }
 
 impl Mirrors {
@@ -84,7 +92,7 @@ impl Mirrors {
             upstreams: Mutex::default(),
             asked: Once::default(),
             absent: Mutex::default(),
-            flights: blobs::Flights::default(),
+            flights: flights::Flights::default(),
         })
     }
 
@@ -94,6 +102,7 @@ impl Mirrors {
         proxy: &Proxy,
         name: &RepositoryName,
         keeps: Keeps,
+        trace: Option<Parent>,
     ) -> Result<Option<Mirrored>, NameError> {
         Ok(origin(proxy, name)?.map(|origin| Mirrored {
             mirrors: Arc::clone(self),
@@ -101,6 +110,7 @@ impl Mirrors {
             name: origin.local,
             remote: origin.remote,
             keeps,
+            trace,
         }))
     }
 
@@ -119,11 +129,26 @@ impl Mirrors {
 }
 
 impl Mirrored {
+    /// Asks the upstream for `rest` of the repository.
+    async fn ask(
+        &self,
+        method: Method,
+        rest: &str,
+        headers: HeaderMap,
+        kind: limits::Kind,
+    ) -> Result<Response<Arriving>, UpstreamError> {
+        let trace = self.trace.as_ref();
+        self.upstream
+            .ask(method, &self.remote, rest, headers, kind, trace)
+            .await
+    }
+
     /// Runs storage work on a blocking thread.
     async fn content<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Registry, &RepositoryName) -> T + Send + 'static,
     ) -> Result<T, UpstreamError> {
+        let _span = self.trace.as_ref().map(Parent::storage);
         let (registry, name) = (Arc::clone(&self.mirrors.registry), self.name.clone());
         let work = tokio::task::spawn_blocking(move || work(&registry, &name));
         work.await

@@ -32,6 +32,8 @@ pub struct Origin<'a> {
 pub enum Lost {
     /// No upstream is for this host.
     Host(String),
+    /// What would be its name here is that of another repository.
+    Taken(RepositoryName),
     Name(NameError),
 }
 
@@ -175,6 +177,11 @@ pub fn settle(proxy: &Proxy, mut endpoint: Endpoint, host: Option<&str>) -> Resu
         }
     };
     if let Some(found) = found {
+        // By that name it would be looked for elsewhere, and found to be another's.
+        let owner = origin(proxy, &found.local).map_err(Lost::Name)?;
+        if owner.is_none_or(|owner| owner.key != found.key) {
+            return Err(Lost::Taken(found.local));
+        }
         *name = found.local;
     }
     Ok(endpoint)
@@ -194,7 +201,16 @@ fn repository_mut(endpoint: &mut Endpoint) -> Option<&mut RepositoryName> {
         | Endpoint::FinishUpload(name, _, _)
         | Endpoint::CancelUpload(name, _)
         | Endpoint::Referrers(name, _, _) => Some(name),
-        _ => None,
+        // The page shows what is here by the names that it has here.
+        Endpoint::Page(_)
+        | Endpoint::Root
+        | Endpoint::Base
+        | Endpoint::Token
+        | Endpoint::PostToken
+        | Endpoint::TokenKeys
+        | Endpoint::Catalog(_)
+        | Endpoint::Probe(_)
+        | Endpoint::Metrics => None,
     }
 }
 
@@ -296,6 +312,39 @@ mod tests {
             ("mirror/quay/a", "mirror/quay/a <- quay.io a"),
         ] {
             assert_eq!(found(&proxy, name, None), expected, "{name}");
+        }
+    }
+
+    /// Whoever asks for a host's content must not be given what another has under a name that looks like it.
+    #[test]
+    fn a_name_that_is_another_s_leads_nowhere() {
+        let mut proxy = proxy();
+        proxy.everything = Upstream {
+            hosts: vec!["all.example".to_owned()],
+            ..upstream("https://all.example")
+        };
+        proxy.local = vec!["own".to_owned()];
+        proxy
+            .upstreams
+            .insert("hub/library".to_owned(), upstream("https://other.example"));
+        for (name, host, expected) in [
+            ("a", Some("all.example"), "a <- all.example a"),
+            ("own/app", Some("all.example"), "Taken(\"own/app\")"),
+            ("mirror/quay/a", Some("all.example"), "Taken(\"mirror/quay/a\")"),
+            ("group/a", Some("all.example"), "Taken(\"group/a\")"),
+            (
+                "library/alpine",
+                Some("docker.io"),
+                "Taken(\"hub/library/alpine\")",
+            ),
+            ("hub/alpine", None, "Taken(\"hub/library/alpine\")"),
+            (
+                "hub/library/alpine",
+                None,
+                "hub/library/alpine <- other.example alpine",
+            ),
+        ] {
+            assert_eq!(found(&proxy, name, host), expected, "{name} {host:?}");
         }
     }
 

@@ -8,10 +8,10 @@ mod load;
 mod peers;
 #[path = "report.rs"]
 pub mod report;
-#[path = "../../registry/trusting.rs"]
-mod trusting;
+#[path = "trusting.rs"]
+pub mod trusting;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use data::Data;
@@ -193,6 +193,12 @@ impl Scene<'_> {
         Running::start(peer, self, folder, secure).at_rest(self.options.period() / 15)
     }
 
+    /// A folder for many files, which goes when all works are done: ext4 gives no inode again for a while, and who
+    /// makes files after many were removed pays for looking past them.
+    fn lasting_folder(&self) -> PathBuf {
+        tempfile::tempdir_in(&self.data.work).unwrap().keep()
+    }
+
     fn download(&self, peer: Peer, secure: bool, clients: u64) -> Sample {
         let server = self.server(peer, &self.data.folder, secure);
         let digest = if clients == 1 {
@@ -268,9 +274,9 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
     if peer == Peer::Nginx {
         return None;
     }
-    let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
-    Data::blobs_for_manifests(folder.path());
-    let server = scene.server(peer, folder.path(), false);
+    let folder = scene.lasting_folder();
+    Data::blobs_for_manifests(&folder);
+    let server = scene.server(peer, &folder, false);
     Some(measured(&server, || {
         load::requests(&server, 16, scene.options.period(), 201, |number| {
             let manifest = scene.data.numbered_manifest(number);
@@ -286,10 +292,10 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
 
 /// Manifests that nothing names, taken away by the program's own verb.
 fn collection(scene: &Scene, peer: Peer) -> Option<Sample> {
-    let folder = tempfile::tempdir_in(&scene.data.work).unwrap();
+    let folder = scene.lasting_folder();
     let manifests = scene.options.scaled(10_000, 20);
-    scene.data.untagged(folder.path(), manifests);
-    peers::collect(peer, scene, folder.path(), manifests)
+    scene.data.untagged(&folder, manifests);
+    peers::collect(peer, scene, &folder, manifests)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a figure for a table")]

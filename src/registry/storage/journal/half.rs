@@ -8,8 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::{self, FRAME, Record};
 
-/// A half grows by this much, in zeros: a write that changes no length costs its disk no more than itself.
-pub const STEP: u64 = 256 << 10;
+/// The least that a half may hold, bytes.
+pub const LEAST: u64 = 256 << 10;
+/// A half grows to what it may hold in so many steps, in zeros: a write that changes no length costs the disk no more
+/// than itself, and one that does has the file system write all that is new.
+const STEPS: u64 = 4;
 /// How many pairs a folder may have. It takes one for each process that writes, and for each that was killed a
 /// moment ago.
 const SLOTS: usize = 64;
@@ -119,7 +122,8 @@ impl Half {
         if length <= allocated {
             return Ok(true);
         }
-        let wanted = length.next_multiple_of(STEP);
+        let step = (capacity / STEPS).max(LEAST);
+        let wanted = length.next_multiple_of(step);
         if wanted > capacity {
             return Ok(false);
         }

@@ -24,7 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use group::Making;
 use group::{Outcome, Shared, State};
-use half::{Halves, STEP};
+use half::{Halves, LEAST};
 pub use record::Change;
 use record::Record;
 
@@ -46,7 +46,7 @@ impl Journal {
         let space = rustix::fs::statvfs(root)?;
         let total = space.f_blocks.saturating_mul(space.f_frsize);
         let boot = fs::read_to_string(BOOT)?;
-        Self::under(root, boot.trim(), (total / 128).clamp(STEP, CAPACITY))
+        Self::under(root, boot.trim(), (total / 128).clamp(LEAST, CAPACITY))
     }
 
     fn under(root: &Path, boot: &str, capacity: u64) -> io::Result<Self> {
@@ -151,7 +151,7 @@ impl Journal {
         fs::create_dir_all(&folder)?;
         let halves = Arc::new(Halves::take(&folder)?);
         for half in &halves.0 {
-            half.reserve(STEP, self.shared.capacity)?;
+            half.reserve(LEAST, self.shared.capacity)?;
         }
         // Their names must last before anybody relies on what they hold.
         for folder in [&folder, &self.shared.root] {

@@ -77,7 +77,7 @@ impl Scene {
     }
 
     fn open(&self, boot: &str) -> Journal {
-        Journal::under(self.folder.path(), boot, 4 * STEP).unwrap()
+        Journal::under(self.folder.path(), boot, 4 * LEAST).unwrap()
     }
 
     fn write(&self, journal: &Journal, path: &str, content: &str) {
