@@ -2,7 +2,7 @@
 //!
 //! | layer | modules | knows |
 //! |---|---|---|
-//! | words | `digest`, `name`, `range`, `manifest` | nothing: pure parsing, invalid values cannot be made |
+//! | words | `digest`, `name`, `range`, `manifest`, `random` | nothing: pure parsing, invalid values cannot be made |
 //! | storage | `storage` | keys and bytes; nothing of HTTP or of manifests |
 //! | content | `content` | what a repository is: blobs, manifests, tags, uploads; synchronous, nothing of HTTP |
 //! | access | `access` | who asks and what is allowed; nothing of HTTP but the texts of its headers |
@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod name;
 pub mod outbound;
 pub mod page;
+mod random;
 pub mod range;
 pub mod route;
 pub mod server;

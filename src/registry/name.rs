@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::digest::{Digest, DigestError};
+use super::random::random;
 
 /// Docker's limit for host, slash and name together; longer names could not be pulled by anyone.
 const MAX_REPOSITORY_NAME: usize = 255;
@@ -155,8 +156,7 @@ text_type! {
 impl UploadId {
     /// A new random id (UUID version 4).
     pub fn random() -> Self {
-        let mut bytes = [0_u8; 16];
-        aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source answers");
+        let mut bytes: [u8; 16] = random();
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         let hex = format!("{:032x}", u128::from_be_bytes(bytes));

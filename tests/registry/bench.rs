@@ -1,7 +1,7 @@
 //! The benchmark runs: every work, on small data. What it measures is not looked at.
 
 #[path = "../bench/registry/suite.rs"]
-mod suite;
+pub mod suite;
 
 #[test]
 fn every_work_is_done_by_everybody_who_can() {
@@ -23,6 +23,12 @@ fn every_work_is_done_by_everybody_who_can() {
         );
         for (server, figures) in servers {
             assert!(figures["per_second"].as_f64() > Some(0.0), "{name} {server}");
+            let ratio = figures["ours_is_faster"].as_f64();
+            assert_eq!(
+                ratio.is_some(),
+                servers.contains_key("regdeploy"),
+                "{name} {server}"
+            );
         }
     }
     let table = suite::report::table(&outcomes);

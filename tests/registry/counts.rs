@@ -137,6 +137,27 @@ fn what_a_mirror_holds_is_answered_by_who_has_read_the_request() {
 }
 
 #[test]
+fn a_page_of_the_catalog_looks_at_what_is_on_it() {
+    let server = Server::start();
+    for number in 0..20 {
+        server.push_blob(&format!("team-{}/image-{number:02}", number % 2), b"x");
+    }
+    std::thread::sleep(SETTLED);
+    server.get("/v2/_catalog").expect(200);
+    let log = calls(&server, || {
+        server.get("/v2/_catalog?n=4").expect(200);
+    });
+    let looked = log
+        .lines()
+        .filter(|line| line.contains("stat") && line.contains("\"image-"));
+    assert_eq!(
+        looked.count(),
+        5,
+        "one more says that there is a next page: {log}"
+    );
+}
+
+#[test]
 fn a_blob_goes_out_without_being_read() {
     let server = Server::start();
     let content = vec![7; 3 << 20];

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use regdeploy::certificate::{Authority, Certificate, IssueOptions, Name, Request};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
+use super::bench::suite::trusting::Trusting;
 use super::server::Server;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,8 +48,9 @@ impl Client {
             roots.add(CertificateDer::from_pem_file(path).unwrap()).unwrap();
             builder.with_root_certificates(roots)
         } else {
-            let trusting = Arc::new(Trusting(provider));
-            builder.dangerous().with_custom_certificate_verifier(trusting)
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Trusting::new(provider))
         };
         let config = match identity {
             None => builder.with_no_client_auth(),
@@ -102,47 +103,6 @@ impl Open {
         let mut body = vec![0; length.unwrap().parse().unwrap()];
         self.0.read_exact(&mut body).map_err(|error| error.to_string())?;
         Ok(answer.lines().next().unwrap().to_owned())
-    }
-}
-
-/// For tests that look at the certificate themselves.
-#[derive(Debug)]
-struct Trusting(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &rustls::DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

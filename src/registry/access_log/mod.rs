@@ -34,6 +34,7 @@ use line::Line;
 use super::api::Body;
 use super::config::{Config, LogFormat};
 use super::metrics::{InFlight, Lookup, metrics};
+use super::random::random;
 use super::telemetry::{self, Span};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -209,11 +210,7 @@ fn is_id(id: &HeaderValue) -> bool {
 
 /// An id that no other request of this or another process has.
 fn fresh_id() -> HeaderValue {
-    static PROCESS: LazyLock<u64> = LazyLock::new(|| {
-        let mut bytes = [0; 8];
-        aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source answers");
-        u64::from_be_bytes(bytes)
-    });
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| u64::from_be_bytes(random()));
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     HeaderValue::from_str(&format!("{:016x}{count:016x}", *PROCESS)).expect("digits fit in a header")

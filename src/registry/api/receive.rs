@@ -10,6 +10,7 @@ use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep};
 
 use super::Asked;
 use crate::registry::content::{Upload, UploadError};
@@ -80,7 +81,8 @@ pub async fn whole(
         return Err(too_large());
     }
     let mut collected = BytesMut::new();
-    while let Some(piece) = next(request.body_mut(), patience).await? {
+    let mut pieces = Pieces::of(request.body_mut(), patience);
+    while let Some(piece) = pieces.next().await? {
         if collected.len() + piece.len() > limit {
             return Err(too_large());
         }
@@ -100,30 +102,31 @@ pub async fn into_upload(
     patience: Duration,
 ) -> Result<Upload, ApiError> {
     let mut writer = Writer::Idle(upload);
+    let mut pieces = Pieces::of(body, patience);
     let mut batch = Vec::new();
     let (mut batched, mut received) = (0, 0_u64);
-    loop {
-        let next = next(body, patience).await;
-        if let Ok(Some(piece)) = &next {
-            received += piece.len() as u64;
-            if limit.is_some_and(|limit| received > limit) {
-                return Err(Problem::SizeInvalid.detail("the body is longer than its Content-Range"));
-            }
-            batched += piece.len();
-            batch.push(piece.clone());
+    let ended = loop {
+        let piece = match pieces.next().await {
+            Ok(Some(piece)) => piece,
+            ended => break ended,
+        };
+        received += piece.len() as u64;
+        if limit.is_some_and(|limit| received > limit) {
+            return Err(Problem::SizeInvalid.detail("the body is longer than its Content-Range"));
         }
-        let ended = !matches!(next, Ok(Some(_)));
-        if batched >= BATCH || (ended && batched > 0) {
-            let pieces = std::mem::take(&mut batch);
-            writer = Writer::Busy(append(writer.idle().await?, pieces));
+        batched += piece.len();
+        batch.push(piece);
+        if batched >= BATCH {
+            writer = Writer::Busy(append(writer.idle().await?, std::mem::take(&mut batch)));
             batched = 0;
         }
-        if ended {
-            let upload = writer.idle().await?;
-            next?;
-            return Ok(upload);
-        }
+    };
+    let mut upload = writer.idle().await?;
+    if !batch.is_empty() {
+        upload = Writer::Busy(append(upload, batch)).idle().await?;
     }
+    ended?;
+    Ok(upload)
 }
 
 impl Asked<'_> {
@@ -136,10 +139,10 @@ impl Asked<'_> {
             return;
         }
         let patience = self.config.http.idle_timeout.min(DISCARD_TIME);
-        let body = self.request.body_mut();
+        let mut pieces = Pieces::of(self.request.body_mut(), patience);
         let reading = async {
             let mut left = DISCARD_LIMIT;
-            while let Ok(Some(piece)) = next(body, patience).await {
+            while let Ok(Some(piece)) = pieces.next().await {
                 left = left.saturating_sub(piece.len());
                 if left == 0 {
                     break;
@@ -180,22 +183,53 @@ fn append(mut upload: Upload, pieces: Vec<Bytes>) -> JoinHandle<Result<Upload, U
     })
 }
 
-/// The next piece of a body, or none at its end.
-async fn next(body: &mut Counted, patience: Duration) -> Result<Option<Bytes>, ApiError> {
-    loop {
-        let Ok(frame) = tokio::time::timeout(patience, body.frame()).await else {
-            return Err(Problem::TooSlow.into());
-        };
-        match frame {
-            None => return Ok(None),
-            Some(Ok(frame)) => {
-                // Trailers mean nothing here.
-                if let Ok(piece) = frame.into_data() {
-                    return Ok(Some(piece));
+/// A body as it comes, for as long as something does.
+struct Pieces<'a> {
+    body: &'a mut Counted,
+    patience: Duration,
+    /// Since when the next piece is waited for.
+    since: Instant,
+    /// Set anew when it rings and not for each piece: that would cost two system calls every time.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(body: &'a mut Counted, patience: Duration) -> Self {
+        Self {
+            body,
+            patience,
+            since: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(patience)),
+        }
+    }
+
+    /// The next piece, or none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        self.since = Instant::now();
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.body.frame() => frame,
+                () = self.timer.as_mut() => {
+                    let end = self.since + self.patience;
+                    if Instant::now() >= end {
+                        return Err(Problem::TooSlow.into());
+                    }
+                    self.timer.as_mut().reset(end);
+                    continue;
                 }
-            }
-            Some(Err(error)) => {
-                return Err(Problem::UploadInvalid.detail(format!("the body broke off: {error}")));
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    // Trailers mean nothing here.
+                    if let Ok(piece) = frame.into_data() {
+                        return Ok(Some(piece));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(Problem::UploadInvalid.detail(format!("the body broke off: {error}")));
+                }
             }
         }
     }

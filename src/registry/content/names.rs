@@ -54,6 +54,13 @@ impl Names {
         (first..end).map(|index| self.get(index).to_owned()).collect()
     }
 
+    /// The last of as many names after `last`, if there are so many.
+    pub fn end(&self, last: Option<&str>, limit: usize) -> Option<&str> {
+        let first = last.map_or(0, |last| self.position(last, true));
+        let index = first.checked_add(limit.checked_sub(1)?)?;
+        (index < self.ends.len()).then(|| self.get(index))
+    }
+
     /// What it takes in memory.
     pub fn weight(&self) -> usize {
         self.text.len() + 4 * self.ends.len()
@@ -71,6 +78,8 @@ mod tests {
         for limit in 0..=6 {
             for last in ["", "0", "a", "a-", "a/b", "b", "c"] {
                 let expected: Vec<_> = all.into_iter().filter(|name| *name > last).take(limit).collect();
+                let end = expected.get(limit.wrapping_sub(1)).copied();
+                assert_eq!(names.end(Some(last), limit), end, "{limit} after {last:?}");
                 assert_eq!(names.page(Some(last), limit), expected, "{limit} after {last:?}");
             }
         }

@@ -196,6 +196,29 @@ async fn the_catalog_pages_in_the_order_of_full_names() {
     assert_eq!(registry.catalog(Some("a/a"), 1).unwrap(), ["a/b"]);
 }
 
+/// Only what a page can come from is looked at.
+#[tokio::test]
+async fn a_page_of_the_catalog_is_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ours, other) = (registry(&folder), registry(&folder));
+    for repository in ["a/a", "a/b", "b", "c/a", "d"] {
+        push_blob(&other, &name(repository), b"x").await;
+    }
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!(ours.catalog(None, 9).unwrap(), ["a/a", "a/b", "b", "c/a", "d"]);
+    push_blob(&other, &name("a/a/x"), b"x").await;
+    assert_eq!(ours.catalog(None, 2).unwrap(), ["a/a", "a/a/x"]);
+    // What has gone makes room for what was not looked at, and may have gone too.
+    for gone in ["a/a", "c"] {
+        let key = crate::registry::storage::paths::repository(&name(gone));
+        std::fs::remove_dir_all(folder.path().join(key.as_str())).unwrap();
+    }
+    assert_eq!(ours.catalog(None, 3).unwrap(), ["a/b", "b", "d"]);
+    // What this process writes shows on later pages, too.
+    push_blob(&ours, &name("c/b"), b"x").await;
+    assert_eq!(ours.catalog(Some("b"), 2).unwrap(), ["c/b", "d"]);
+}
+
 /// Two registries on one folder: what one remembers never hides what the other has written.
 #[tokio::test]
 async fn what_another_process_writes_shows_at_once() {

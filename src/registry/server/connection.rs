@@ -24,9 +24,10 @@ use crate::registry::tls::{self, Offer};
 
 /// For the TLS handshake, and for each request's head: slow links take seconds, attackers take for ever.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest request head, and what HTTP/1 reads at once: hyper lets a head exceed it by one read. Tokens with
-/// many scopes reach 8 KiB.
+/// Largest request head: tokens with many scopes reach 8 KiB.
 const MAX_HEAD: usize = 64 << 10;
+/// What HTTP/1 reads at once of a body that keeps coming: the kernel answers each read with a segment of its own.
+const MAX_READ: usize = 256 << 10;
 const MAX_HEADERS: usize = 100;
 /// HTTP/2: requests at once on a connection, and bytes that they may send unasked.
 const MAX_STREAMS: u32 = 128;
@@ -163,12 +164,15 @@ impl Connections {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // Where answers go out of memory it is also what is read for one ahead of the client.
+        let buffer = if handover.is_some() { MAX_READ } else { MAX_HEAD };
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(buffer)
+            .max_header_size(MAX_HEAD)
             // Bodies are written from where they are: copied, a placeholder would be sent for a file.
             .writev(true);
         let io = TokioIo::new(Patience::new(stream, self.service.config().http.idle_timeout));

@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 
 use super::metrics::metrics;
 use super::outbound::Target;
+use super::random::random;
 pub use export::{Exporting, start};
 
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -86,12 +87,6 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
         *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
     }
     Some(out)
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source answers");
-    bytes
 }
 
 /// A span that has begun; its drop is its end.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -80,7 +81,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{} is installed: {error}", peer.name()));
         let begun = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while !answers(address) {
             assert!(begun.elapsed() < START, "{} does not start", peer.name());
             std::thread::sleep(Duration::from_micros(500));
         }
@@ -91,6 +92,20 @@ impl Running {
             settings: file,
             _folder: settings,
         }
+    }
+
+    /// Waits until it has used no CPU time for so long.
+    pub fn at_rest(self, pause: Duration) -> Self {
+        let (begun, mut before) = (Instant::now(), self.cpu());
+        while begun.elapsed() < START {
+            std::thread::sleep(pause);
+            let now = self.cpu();
+            if now <= before {
+                break;
+            }
+            before = now;
+        }
+        self
     }
 
     /// The process and those that it started.
@@ -133,6 +148,16 @@ fn cpu_of(process: u32) -> f64 {
     let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = rest.split(' ').skip(11).take(2);
     ticks.filter_map(|text| text.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
+}
+
+/// Whether a server says anything: without TLS, to which those with TLS have an answer, too.
+fn answers(address: SocketAddr) -> bool {
+    let asked = TcpStream::connect(address).and_then(|mut stream| {
+        stream.set_read_timeout(Some(START))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n")?;
+        stream.read(&mut [0; 64])
+    });
+    asked.is_ok_and(|length| length > 0)
 }
 
 fn free_address() -> SocketAddr {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::peers::Peer;
-use super::{Options, Outcome};
+use super::{Options, Outcome, Sample};
 
 /// Head and all lines.
 pub fn table(outcomes: &[Outcome]) -> String {
@@ -20,10 +20,10 @@ pub fn table(outcomes: &[Outcome]) -> String {
 /// A line for each server. Ratios: how much faster ours is, and how much less CPU it takes.
 pub fn lines(outcome: &Outcome) -> String {
     let mut text = String::new();
-    let ours = outcome.samples.iter().find(|(peer, _)| *peer == Peer::Regdeploy);
+    let ours = ours(outcome);
     for (peer, sample) in &outcome.samples {
-        let ratio = |figure: fn(&super::Sample) -> f64| match ours {
-            Some((_, ours)) if *peer != Peer::Regdeploy && figure(ours) > 0.0 => {
+        let ratio = |figure: fn(&Sample) -> f64| match ours {
+            Some(ours) if *peer != Peer::Regdeploy && figure(ours) > 0.0 => {
                 format!("{:.2}", figure(sample) / figure(ours))
             }
             _ => String::new(),
@@ -43,10 +43,16 @@ pub fn lines(outcome: &Outcome) -> String {
     text
 }
 
+fn ours(outcome: &Outcome) -> Option<&Sample> {
+    let mut samples = outcome.samples.iter();
+    samples.find_map(|(peer, sample)| (*peer == Peer::Regdeploy).then_some(sample))
+}
+
 pub fn json(options: &Options, outcomes: &[Outcome]) -> String {
     let works: Vec<_> = outcomes
         .iter()
         .map(|outcome| {
+            let ours = ours(outcome);
             let servers: serde_json::Map<_, _> = outcome
                 .samples
                 .iter()
@@ -55,6 +61,9 @@ pub fn json(options: &Options, outcomes: &[Outcome]) -> String {
                         "per_second": 1.0 / sample.seconds,
                         "cpu_seconds_each": sample.cpu,
                         "peak_mebibytes": sample.peak,
+                        // How much faster ours is, and how much less CPU time it takes.
+                        "ours_is_faster": ours.map(|ours| sample.seconds / ours.seconds),
+                        "ours_takes_less_cpu": ours.and_then(|ours| (ours.cpu > 0.0).then(|| sample.cpu / ours.cpu)),
                     });
                     (peer.name().to_owned(), figures)
                 })

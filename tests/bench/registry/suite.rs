@@ -8,8 +8,10 @@ mod load;
 mod peers;
 #[path = "report.rs"]
 pub mod report;
+#[path = "trusting.rs"]
+pub mod trusting;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use data::Data;
@@ -186,6 +188,11 @@ fn idle(scene: &Scene, peer: Peer) -> Sample {
 }
 
 impl Scene<'_> {
+    /// A server that has done what it does by itself when it starts: that is measured as `start` and `idle`.
+    fn server(&self, peer: Peer, folder: &Path, secure: bool) -> Running {
+        Running::start(peer, self, folder, secure).at_rest(self.options.period() / 15)
+    }
+
     /// A folder for many files, which goes when all works are done: ext4 gives no inode again for a while, and who
     /// makes files after many were removed pays for looking past them.
     fn lasting_folder(&self) -> PathBuf {
@@ -193,7 +200,7 @@ impl Scene<'_> {
     }
 
     fn download(&self, peer: Peer, secure: bool, clients: u64) -> Sample {
-        let server = Running::start(peer, self, &self.data.folder, secure);
+        let server = self.server(peer, &self.data.folder, secure);
         let digest = if clients == 1 {
             &self.data.large
         } else {
@@ -219,7 +226,7 @@ impl Scene<'_> {
             return None;
         }
         let folder = tempfile::tempdir_in(&self.data.work).unwrap();
-        let server = Running::start(peer, self, folder.path(), false);
+        let server = self.server(peer, folder.path(), false);
         let content = self.data.content();
         Some(measured(&server, || {
             load::upload(&server, &content, &self.data.large, chunk);
@@ -228,7 +235,7 @@ impl Scene<'_> {
     }
 
     fn requests(&self, peer: Peer, connections: usize, method: &str, target: &str) -> Sample {
-        let server = Running::start(peer, self, &self.data.folder, false);
+        let server = self.server(peer, &self.data.folder, false);
         let request = format!(
             "{method} {target} HTTP/1.1\r\nhost: bench\r\naccept: {}\r\n\r\n",
             data::MANIFEST_TYPE
@@ -250,7 +257,7 @@ impl Scene<'_> {
         if peer == Peer::Nginx {
             return None;
         }
-        let server = Running::start(peer, self, &self.data.folder, false);
+        let server = self.server(peer, &self.data.folder, false);
         load::walk(&server, target);
         Some(measured(&server, || {
             let begun = Instant::now();
@@ -269,7 +276,7 @@ fn manifest_put(scene: &Scene, peer: Peer) -> Option<Sample> {
     }
     let folder = scene.lasting_folder();
     Data::blobs_for_manifests(&folder);
-    let server = Running::start(peer, scene, &folder, false);
+    let server = scene.server(peer, &folder, false);
     Some(measured(&server, || {
         load::requests(&server, 16, scene.options.period(), 201, |number| {
             let manifest = scene.data.numbered_manifest(number);
