@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::group::{Shared, State, number};
 use super::half::Halves;
-use super::now;
+use super::record::Moment;
 
 /// How long what was noted may wait.
 const REST: Duration = Duration::from_secs(5);
@@ -57,7 +57,7 @@ fn checkpoint<'a>(
     let filled = state.active;
     state.active = 1 - filled;
     // Later than all before, whatever becomes of the clock.
-    state.generation = now().max(state.generation + 1);
+    state.generation = Moment::now().to.max(state.generation + 1);
     state.end = 0;
     state.full = false;
     state.switching = false;

@@ -20,13 +20,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use group::Making;
 use group::{Outcome, Shared, State};
 use half::{Halves, LEAST};
 pub use record::Change;
-use record::Record;
+use record::{Moment, Record};
 
 /// What a half may grow to, bytes, on a file system that is large enough.
 const CAPACITY: u64 = 16 << 20;
@@ -103,7 +102,7 @@ impl Journal {
     fn add(&self, changes: Vec<Change>) -> io::Result<(Making<'_>, Outcome)> {
         let record = Record {
             boot: self.shared.boot.clone(),
-            time: now(),
+            moment: Moment::now(),
             changes,
         };
         let mut frame = record.frame()?;
@@ -162,7 +161,7 @@ impl Journal {
             .name("journal".to_owned())
             .spawn(move || keeper::keep(&keeping.0, &keeping.1))?;
         *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
-        state.generation = now();
+        state.generation = Moment::now().to;
         state.halves = Some(Arc::clone(&halves));
         Ok(halves)
     }
@@ -178,10 +177,4 @@ impl Drop for Journal {
             let _ = keeper.join();
         }
     }
-}
-
-/// Nanoseconds since 1970.
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

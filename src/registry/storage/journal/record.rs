@@ -7,6 +7,7 @@ use std::io;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// Of what comes before a payload.
@@ -24,15 +25,38 @@ pub enum Change {
 pub struct Record {
     /// Of the running system that noted it: under the same one nothing that was written can be lost.
     pub boot: String,
-    /// Nanoseconds since 1970. What these changes replace is older, what has replaced them is newer.
-    pub time: u64,
+    pub moment: Moment,
     pub changes: Vec<Change>,
+}
+
+/// When something was done, by the times that file systems give to files: nanoseconds since 1970. Their clock ticks,
+/// but not for all files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// What was written later has this time or a later one.
+    pub from: u64,
+    /// What was written before has this time or an earlier one.
+    pub to: u64,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        let read = |clock| {
+            let now = clock_gettime(clock);
+            let nanoseconds = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
+            u64::try_from(nanoseconds).unwrap_or(0)
+        };
+        Self {
+            from: read(ClockId::RealtimeCoarse),
+            to: read(ClockId::Realtime),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct Head {
     boot: String,
-    time: u64,
+    moment: Moment,
     changes: Vec<Listed>,
 }
 
@@ -49,7 +73,7 @@ impl Record {
     pub fn frame(&self) -> io::Result<Vec<u8>> {
         let head = Head {
             boot: self.boot.clone(),
-            time: self.time,
+            moment: self.moment,
             changes: self
                 .changes
                 .iter()
@@ -94,7 +118,7 @@ impl Record {
         });
         Some(Self {
             boot: head.boot,
-            time: head.time,
+            moment: head.moment,
             changes: changes.collect::<Option<_>>()?,
         })
     }
@@ -150,7 +174,7 @@ mod tests {
     fn record(number: u64) -> Record {
         Record {
             boot: "this one".to_owned(),
-            time: number,
+            moment: Moment { from: 1, to: number },
             changes: vec![
                 Change::Write {
                     path: format!("a/{number}"),

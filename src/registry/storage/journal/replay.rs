@@ -12,7 +12,7 @@ use std::thread;
 use rustix::fs::syncfs;
 
 use super::half::{Halves, folder};
-use super::record::{Change, Record};
+use super::record::{Change, Moment, Record};
 
 /// Settles what processes that have gone have left in the journals of a folder. Under another system than this one
 /// it is done again first; under this one all is there that they wrote, and settling it can wait.
@@ -67,8 +67,8 @@ fn replay(root: &Path, records: &[Record]) -> io::Result<usize> {
     for record in records {
         for change in &record.changes {
             match change {
-                Change::Write { path, content } => restored.write(path, content, record.time)?,
-                Change::Remove { path } => restored.remove(path, record.time)?,
+                Change::Write { path, content } => restored.write(path, content, record.moment)?,
+                Change::Remove { path } => restored.remove(path, record.moment)?,
             }
         }
     }
@@ -83,13 +83,14 @@ struct Restored<'a> {
 }
 
 impl Restored<'_> {
-    fn write(&mut self, path: &str, content: &[u8], time: u64) -> io::Result<()> {
+    fn write(&mut self, path: &str, content: &[u8], moment: Moment) -> io::Result<()> {
         let target = self.root.join(plain(path)?);
         match fs::read(&target) {
             Ok(found) => {
                 // A file whose content did not reach the disk has none, or zeros.
                 let is_lost = found.iter().all(|byte| *byte == 0);
-                let is_theirs = is_newer(&fs::metadata(&target)?, time) && !self.written.contains(path);
+                let is_theirs =
+                    changed(&fs::metadata(&target)?) > i128::from(moment.to) && !self.written.contains(path);
                 if found == content || (is_theirs && !is_lost) {
                     return Ok(());
                 }
@@ -107,7 +108,7 @@ impl Restored<'_> {
         Ok(())
     }
 
-    fn remove(&mut self, path: &str, time: u64) -> io::Result<()> {
+    fn remove(&mut self, path: &str, moment: Moment) -> io::Result<()> {
         let target = self.root.join(plain(path)?);
         let metadata = match fs::symlink_metadata(&target) {
             Ok(metadata) => metadata,
@@ -116,7 +117,8 @@ impl Restored<'_> {
         };
         let below = format!("{path}/");
         let is_ours = |written: &String| written == path || written.starts_with(&below);
-        if is_newer(&metadata, time) && !self.written.iter().any(is_ours) {
+        // What came in the same moment may have come after it: rather once too often there than not.
+        if changed(&metadata) >= i128::from(moment.from) && !self.written.iter().any(is_ours) {
             return Ok(());
         }
         if metadata.is_dir() {
@@ -152,7 +154,7 @@ fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-fn is_newer(metadata: &Metadata, time: u64) -> bool {
-    let changed = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-    changed > i128::from(time)
+/// Nanoseconds since 1970.
+fn changed(metadata: &Metadata) -> i128 {
+    i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec())
 }
