@@ -29,8 +29,10 @@ use record::{Moment, Record};
 
 /// What a half may grow to, bytes, on a file system that is large enough.
 const CAPACITY: u64 = 16 << 20;
-/// The most that may be noted at once, and that waits for somebody to settle it, bytes.
+/// The most that may be noted at once, bytes.
 pub const PORTION: usize = 64 << 10;
+/// What waits for somebody to settle it, bytes: more is written at once.
+const UNSETTLED: usize = 1 << 20;
 /// Of a running system: another one has started from what was on the disk.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -76,7 +78,7 @@ impl Journal {
     pub fn note_later(&self, changes: Vec<Change>) -> io::Result<Making<'_>> {
         let (making, outcome) = self.add(changes)?;
         let state = self.shared.state();
-        if state.batch.frames.len() > PORTION {
+        if state.batch.frames.len() > UNSETTLED {
             self.shared.written(state, &outcome)?;
         }
         Ok(making)
