@@ -369,6 +369,7 @@ fn rule_text(rule: Rule) -> String {
 /// Why each dependency is there: the one place where this is written.
 const REASONS: &[(&str, &str)] = &[
     ("clap", "the command lines, their help and their errors"),
+    ("getrandom", "random bytes of ids, from the kernel"),
     ("thiserror", "one error enum for each subsystem"),
     ("tracing", "the registry's log"),
     ("tracing-subscriber", "writes that log, as text or JSON"),

@@ -12,12 +12,34 @@ const START: Duration = Duration::from_mins(1);
 struct Engine {
     child: Child,
     folder: tempfile::TempDir,
+    _bridge: Bridge,
+}
+
+/// A network of the engine's own. It starts no containers, but without one it would take `docker0` away, which is
+/// another engine's.
+struct Bridge(String);
+
+impl Bridge {
+    fn new() -> Self {
+        let bridge = Self(format!("rd-{}", std::process::id()));
+        let name = bridge.0.as_str();
+        run(Command::new("ip").args(["link", "add", name, "type", "bridge"]));
+        // Of those that are set aside for documents.
+        run(Command::new("ip").args(["address", "add", "198.51.100.1/24", "dev", name]));
+        bridge
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "delete", &self.0]).status();
+    }
 }
 
 impl Engine {
     /// One that asks this mirror first.
     fn start(mirror: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, bridge) = (tempfile::tempdir().unwrap(), Bridge::new());
         let at = |name: &str| folder.path().join(name);
         std::fs::write(
             at("daemon.json"),
@@ -35,14 +57,18 @@ impl Engine {
         }
         let child = command
             .arg(format!("--host=unix://{}", at("socket").display()))
-            // It starts no containers: the machine's network is left alone.
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+            .args([&format!("--bridge={}", bridge.0), "--ip-forward=false"])
+            .args(["--iptables=false", "--ip6tables=false"])
             .arg("--storage-driver=vfs")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(at("log")).unwrap())
             .spawn()
             .expect("docker.io is installed");
-        let engine = Self { child, folder };
+        let engine = Self {
+            child,
+            folder,
+            _bridge: bridge,
+        };
         let begun = Instant::now();
         while !engine
             .command(&["version"])
