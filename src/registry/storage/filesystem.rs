@@ -28,7 +28,7 @@ const LARGE: usize = PORTION / 2;
 /// A folder as a store.
 pub struct Filesystem {
     root: PathBuf,
-    /// Makes names of temporary files unique in this process; its id makes them unique on this machine.
+    /// Makes names of temporary files unique in this process.
     counter: AtomicU64,
     journal: Journal,
 }
@@ -108,6 +108,19 @@ impl Filesystem {
         }
     }
 
+    /// A new file that has no name in the layout yet.
+    fn temporary(&self, folder: &Path) -> io::Result<(PathBuf, File)> {
+        loop {
+            let number = self.counter.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!(".new-{}-{number}", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                // Of a process that was killed and had this id: in a container all have the same.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return Ok((path, file?)),
+            }
+        }
+    }
+
     fn prepare<'a>(&self, step: &'a Step) -> Result<Prepared<'a>, StorageError> {
         let mut changed = Vec::new();
         match step {
@@ -115,14 +128,10 @@ impl Filesystem {
                 let failed = |error| StorageError::from_io("write", key, error);
                 let to = self.path(key);
                 self.make_folder(self.folder(&to), &mut changed).map_err(failed)?;
-                let number = self.counter.fetch_add(1, Ordering::Relaxed);
-                let from = self
-                    .folder(&to)
-                    .join(format!(".new-{}-{number}", std::process::id()));
-                let file = OpenOptions::new().write(true).create_new(true).open(&from);
+                let (from, file) = self.temporary(self.folder(&to)).map_err(failed)?;
                 let mut prepared = Prepared {
                     key,
-                    file: file.map_err(failed)?,
+                    file,
                     from,
                     to,
                     temporary: Some(content),
@@ -413,6 +422,19 @@ mod tests {
             .unwrap()
             .collect();
         assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
+    fn what_a_killed_process_with_this_id_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Filesystem::new(folder.path()).unwrap();
+        let key = paths::condemned();
+        storage.write(&key, b"one").unwrap();
+        let next = storage.counter.load(Ordering::Relaxed);
+        let left = format!(".new-{}-{next}", std::process::id());
+        fs::write(storage.path(&key).with_file_name(left), "half").unwrap();
+        storage.write(&key, b"two").unwrap();
+        assert_eq!(storage.read(&key, 9).unwrap(), "two");
     }
 
     /// A manifest's push: its bytes, its revision, its tag.
