@@ -55,7 +55,8 @@ fn retention_comes_again_at_its_interval() {
 #[test]
 fn a_scrub_comes_again_at_its_interval_and_a_stopped_server_takes_it_up() {
     let server = Server::caring(
-        "  maintenance:\n    scrub:\n      enabled: true\n      interval: 1s\n      rate: 0\n",
+        "  maintenance:\n    scrub:\n      enabled: true\n      interval: 1s\n      rate: 0\naccess:\n  audit: {enabled: \
+         true, file: DIR/audit.log}\n",
     );
     for round in 0..2_u8 {
         let content = [round; 5000];
@@ -67,6 +68,14 @@ fn a_scrub_comes_again_at_its_interval_and_a_stopped_server_takes_it_up() {
     }
     let first = last(&server, "scrub").unwrap();
     wait("another scrub", || last(&server, "scrub").unwrap() > first);
+    let audit = std::fs::read_to_string(server.folder.path().join("audit.log")).unwrap();
+    let mut told = audit
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let is_scheduled = |line: &serde_json::Value| {
+        line["action"] == "scrub" && line["outcome"] == "done" && line["proof"] == "schedule"
+    };
+    assert!(told.any(|line| is_scheduled(&line)), "{audit}");
 }
 
 /// The rate by counts: at 1 KB a second the first blob alone takes longer than this test, and verbs do not wait for it.
